@@ -1,0 +1,14 @@
+/** An MQTT message as it arrived, nothing believed. `payload` is the bytes as they came; `userProperties` keep their order and their repeats. */
+export interface Delivery {
+  readonly topic: string;
+  readonly payload: Uint8Array;
+  readonly qos: 0 | 1 | 2;
+  /** The retain flag as it arrived: with *retain as published* also set on live messages that were published with it. */
+  readonly retained: boolean;
+  readonly dup: boolean;
+  readonly protocol: "5" | "3.1.1";
+  readonly contentType: string | null;
+  readonly responseTopic: string | null;
+  readonly correlationData: Uint8Array | null;
+  readonly userProperties: readonly (readonly [name: string, value: string])[];
+}
