@@ -1,0 +1,109 @@
+import type { BatchState, ContextLock, EquipmentState, StepState } from "./execution-context.ts";
+import { ENDED_BATCH, engagements, stepOf } from "./execution-context.ts";
+
+/** What authority looks at: the batches and the equipment of the world as it was read. */
+export interface ContextView {
+  batch(id: string): BatchState | undefined;
+  equipment(id: string): EquipmentState | undefined;
+}
+
+/** The context that an event claims, and how much of one its type needs. */
+export interface Claim {
+  readonly equipment: string | null;
+  readonly batch: string | null;
+  readonly step: string | null;
+  readonly attempt: number | null;
+  /** `claim`: must name it; `required`: named or taken from the lock; `optional`: decided without where there is none. */
+  readonly needs: "claim" | "required" | "optional";
+  /** Whether the event is about a step, or about the batch alone. */
+  readonly about: "step" | "batch";
+  /** A start takes its engagement; everything else must agree with one that is held. */
+  readonly starts: boolean;
+}
+
+export type Resolved =
+  | { readonly kind: "context"; readonly from: "claim" | "lock" | "none"; readonly batch: BatchState | null; readonly step: StepState | null }
+  | {
+      readonly kind: "refused";
+      readonly from: "claim" | "lock" | "none";
+      readonly code: string;
+      readonly notYet: boolean;
+      /** What would have to change for another answer. */
+      readonly waits: readonly string[];
+      readonly expected: string;
+      readonly actual: string;
+    };
+
+export const waitsForBatch = (batch: string): string => `batch:${batch}`;
+export const waitsForEquipment = (equipment: string): string => `equipment:${equipment}`;
+export const waitsForSource = (source: string): string => `source:${source}`;
+
+/**
+ * The execution context of an event. Given, a claim must equal the lock; absent, the context is taken from the one open engagement of the event's equipment.
+ * A topic is a routing label and never resolves a context by itself.
+ */
+export function resolveContext(view: ContextView, claim: Claim): Resolved {
+  const equipment = claim.equipment === null ? undefined : view.equipment(claim.equipment);
+  const held = equipment === undefined ? [] : engagements(equipment);
+  if (claim.batch === null && claim.step === null) return fromLock(view, claim, held);
+  return fromClaim(view, claim, held);
+}
+
+function fromLock(view: ContextView, claim: Claim, held: readonly ContextLock[]): Resolved {
+  const waits = claim.equipment === null ? [] : [waitsForEquipment(claim.equipment)];
+  if (claim.needs === "claim") {
+    return refused("none", "CTX_MISSING", false, [], claim.about === "batch" ? "batchid" : "batchid and stepid", "none");
+  }
+  const [first, second] = held;
+  if (first === undefined) {
+    if (claim.needs === "optional") return { kind: "context", from: "none", batch: null, step: null };
+    return refused("none", "CTX_MISSING", true, waits, "an open engagement", "none");
+  }
+  if (second !== undefined) {
+    if (claim.needs === "optional") return { kind: "context", from: "none", batch: null, step: null };
+    return refused("lock", "CTX_AMBIGUOUS", false, [], "one open engagement", held.map(inWords).join(", "));
+  }
+  const batch = view.batch(first.batch);
+  const step = batch === undefined || first.step === null ? undefined : stepOf(batch, first.step);
+  if (batch === undefined || step === undefined) return refused("lock", "CTX_MISSING", true, waits, "the engaged batch", first.batch);
+  return { kind: "context", from: "lock", batch, step };
+}
+
+function fromClaim(view: ContextView, claim: Claim, held: readonly ContextLock[]): Resolved {
+  const batchId = claim.batch ?? held.find((lock) => lock.step === claim.step)?.batch ?? null;
+  if (batchId === null) {
+    if (claim.needs === "claim") return refused("claim", "CTX_MISSING", false, [], "batchid", "none");
+    return refused("claim", "CTX_MISSING", true, claim.equipment === null ? [] : [waitsForEquipment(claim.equipment)], `an engagement in step ${claim.step}`, "none");
+  }
+  const batch = view.batch(batchId);
+  if (batch === undefined) return refused("claim", "CTX_UNKNOWN_BATCH", true, [waitsForBatch(batchId)], "a known batch", batchId);
+
+  if (claim.about === "batch") return { kind: "context", from: "claim", batch, step: null };
+
+  const stepId = claim.step ?? held.find((lock) => lock.batch === batchId)?.step ?? null;
+  if (stepId === null) {
+    if (claim.needs === "claim") return refused("claim", "CTX_MISSING", false, [], "stepid", "none");
+    const other = held[0];
+    if (other !== undefined) return refused("claim", "CTX_WRONG_BATCH", false, [], inWords(other), batchId);
+    if (claim.needs === "optional") return { kind: "context", from: "claim", batch, step: null };
+    return refused("claim", "CTX_MISSING", !ENDED_BATCH.has(batch.execution), claim.equipment === null ? [] : [waitsForEquipment(claim.equipment)], "stepid or an open engagement", "none");
+  }
+  const step = stepOf(batch, stepId);
+  if (step === undefined) return refused("claim", "CTX_UNKNOWN_STEP", false, [], batch.recipe.steps.map((s) => s.step).join(", "), stepId);
+  if (claim.attempt !== null && claim.attempt !== step.attempt) {
+    if (claim.attempt < step.attempt) return refused("claim", "LCK_STALE_TOKEN", false, [], `attempt ${step.attempt}`, `attempt ${claim.attempt}`);
+    return refused("claim", "CTX_UNKNOWN_STEP", false, [], `attempt ${step.attempt}`, `attempt ${claim.attempt}`);
+  }
+  if (!claim.starts && held.length > 0 && !held.some((lock) => lock.batch === batchId && lock.step === stepId)) {
+    const sameBatch = held.find((lock) => lock.batch === batchId);
+    const lock = sameBatch ?? held[0];
+    return refused("claim", sameBatch === undefined ? "CTX_WRONG_BATCH" : "CTX_WRONG_STEP", false, [], lock === undefined ? "none" : inWords(lock), `${batchId}/${stepId}`);
+  }
+  return { kind: "context", from: "claim", batch, step };
+}
+
+const inWords = (lock: ContextLock): string => `${lock.batch}/${lock.step ?? "-"}`;
+
+function refused(from: "claim" | "lock" | "none", code: string, notYet: boolean, waits: readonly string[], expected: string, actual: string): Resolved {
+  return { kind: "refused", from, code, notYet, waits, expected, actual };
+}

@@ -1,0 +1,45 @@
+import { sql } from "kysely";
+import type { Db } from "../db/database.ts";
+import type { SettlementDocument } from "./settlement.ts";
+
+export interface Owner {
+  readonly site: string;
+  readonly shard: string;
+  readonly term: number;
+}
+
+export interface Committed {
+  /** Positions given: base + 1 to base + positions. */
+  readonly base: number;
+  readonly generation: number;
+  readonly recordedAt: string;
+}
+
+/**
+ * Commits a group in one round trip: proves what the judge assumed, then writes all of it or nothing. What it locks and in which order stands in migration 0004.
+ * Throws what the database throws; whether it was the group's fault or everyone's is told by `db/failure.ts`.
+ */
+export async function commitGroup(db: Db, owner: Owner, group: string, settlement: SettlementDocument): Promise<Committed> {
+  const { rows } = await sql<{ base: string; generation: number; recorded_at: string }>`
+    select base::text, generation, to_char(recorded_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as recorded_at
+    from settle(${owner.site}, ${owner.shard}, ${owner.term}, ${group}::uuid, ${settlement.positions}, ${settlement.document}::jsonb, ${settlement.raws}::bytea[], ${settlement.correlations}::bytea[])`.execute(db);
+  const row = rows[0];
+  if (row === undefined) throw new Error("the commit came back without its position");
+  return { base: safePosition(row.base), generation: row.generation, recordedAt: row.recorded_at };
+}
+
+/** After a lost reply: whether the group is committed after all. */
+export async function findGroup(db: Db, group: string): Promise<Committed | null> {
+  const { rows } = await sql<{ base: string; generation: number; recorded_at: string }>`
+    select (c.first_position - 1)::text as base, s.generation, to_char(c.committed_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as recorded_at
+    from commits c join sites s on s.site = c.site where c.group_id = ${group}::uuid`.execute(db);
+  const row = rows[0];
+  return row === undefined ? null : { base: safePosition(row.base), generation: row.generation, recordedAt: row.recorded_at };
+}
+
+/** Positions become JSON integers here and nowhere else; beyond 2^53 they would not be exact, and nothing may rest on that. */
+export function safePosition(text: string | bigint): number {
+  const position = Number(text);
+  if (!Number.isSafeInteger(position)) throw new Error(`position ${text} is beyond 2^53`);
+  return position;
+}

@@ -1,0 +1,332 @@
+import { Decimal } from "decimal.js";
+import { type BatchState, recipeName, recipeStep, type StepState, stepOf } from "../authorise/execution-context.ts";
+import { parametersFor } from "../registry/limits.ts";
+import type { Recipe } from "../registry/recipe.ts";
+import type { Ref, SourceState } from "../sequence/source-state.ts";
+import type { Fact } from "./facts.ts";
+import type { GuardSignal } from "./guards.ts";
+import { type ContextInWords, type Explanation, type Judgement, judgeBatch, judgeStep } from "./judge.ts";
+import type { Machines } from "./machines.ts";
+import type { Command, CommandSignal } from "./signal.ts";
+import type { QuarantineEntry, World } from "./world.ts";
+
+/** What a command comes to. A refusal is as final as an acceptance: commands are never deferred. */
+export type CommandAnswer =
+  | { readonly kind: "done"; readonly created: boolean; readonly batch: BatchView | null; readonly warnings: readonly { readonly code: string; readonly reason: string }[] }
+  | { readonly kind: "refused"; readonly code: string; readonly reason: string; readonly explanation: Explanation | null }
+  | { readonly kind: "unknown"; readonly what: string }
+  | { readonly kind: "stale"; readonly version: number }
+  | { readonly kind: "answered before"; readonly sameBody: boolean; readonly answer: unknown; readonly position: Ref };
+
+/** What a command may bring about; each leaves its trace in the group's settlement. */
+export interface CommandTools {
+  readonly world: World;
+  readonly machines: Machines;
+  bringAbout(facts: readonly Fact[]): number;
+  exception(code: string, reason: string, batch: string | null, step: string | null, attempt: number | null): void;
+  putSource(source: SourceState): void;
+  giveUp(source: SourceState, epoch: bigint, first: bigint, last: bigint): void;
+  succeed(source: SourceState): void;
+  /** The source goes on at `sequence` of `epoch`; what it skips by that is given up. */
+  rebase(source: SourceState, epoch: bigint, sequence: bigint): void;
+  drain(source: string): void;
+  reprocess(entry: QuarantineEntry): Extract<Judgement, { kind: "refused" }> | null;
+  reject(entry: QuarantineEntry, reason: string): void;
+}
+
+export function judgeCommand(signal: CommandSignal, at: Ref, tools: CommandTools): CommandAnswer {
+  const { command } = signal;
+  switch (command.kind) {
+    case "batch.create":
+      return createBatch(command, signal.receivedAt, tools);
+    case "batch.update":
+      return updateBatch(command, signal, tools);
+    case "batch.command":
+      return commandBatch(command, signal, tools);
+    case "step.command":
+      return commandStep(command, signal, at, tools);
+    case "gap.resolve":
+      return resolveGap(command, tools);
+    case "source.succession":
+      return succeed(command, tools);
+    case "quarantine.resolve":
+      return resolveQuarantine(command, tools);
+    case "lock.takeover":
+      return needsSignature();
+  }
+}
+
+type Of<K extends Command["kind"]> = Extract<Command, { kind: K }>;
+
+function createBatch(command: Of<"batch.create">, at: string, tools: CommandTools): CommandAnswer {
+  const { world, machines } = tools;
+  const existing = world.batch(command.batch);
+  if (existing !== undefined) {
+    return existing.asked === command.asked ? { kind: "done", created: false, batch: batchView(existing, existing.version), warnings: [] } : refused("CTX_UNKNOWN_ORDER", `Batch ${command.batch} exists with other content.`);
+  }
+  const other = world.batchOfOrder(command.jobOrder);
+  if (other !== undefined) return refused("CTX_UNKNOWN_ORDER", `Job order ${command.jobOrder} is already batch ${other}.`);
+  const name = `${command.recipe}@${command.revision}`;
+  const definition = world.recipe(name);
+  if (definition === undefined) return refused("REV_NOT_EFFECTIVE", `No recipe ${name} is registered.`);
+  const recipe = machines.recipe(definition);
+  if (command.quantity.unit !== recipe.quantity.unit) return refused("SCH_UNIT_MISMATCH", `Recipe ${name} is made in ${recipe.quantity.unit}; the job order says ${command.quantity.unit}.`);
+  if (!new Decimal(command.quantity.value).isPositive() || new Decimal(command.quantity.value).isZero()) return refused("PAR_OOS", "A batch has a quantity above zero.");
+  const parameters = parametersFor(recipe, command.quantity.value);
+  if (parameters.kind === "outside") return refused("PAR_OOS", parameters.reason);
+  const equipment = checkRoles(recipe, command.equipment, world);
+  if (equipment !== null) return equipment;
+  const batchMachine = world.machine(recipe.stateMachines.batch);
+  const stepMachine = world.machine(recipe.stateMachines.step);
+  if (batchMachine === undefined || stepMachine === undefined) return refused("REV_NOT_EFFECTIVE", `A state machine of recipe ${name} is not registered.`);
+  const batch: BatchState = {
+    batch: command.batch,
+    version: 0,
+    line: command.line,
+    jobOrder: command.jobOrder,
+    recipe,
+    recipeHash: definition.hash,
+    batchMachine: recipe.stateMachines.batch,
+    batchMachineHash: batchMachine.hash,
+    stepMachine: recipe.stateMachines.step,
+    stepMachineHash: stepMachine.hash,
+    quantity: command.quantity.value,
+    unit: command.quantity.unit,
+    parameters: parameters.parameters,
+    roles: command.equipment,
+    execution: "planned",
+    disposition: "not_reviewed",
+    openedOn: at.slice(0, 10),
+    facts: 0,
+    createdAt: at,
+    startedAt: null,
+    endedAt: null,
+    closedAt: null,
+    asked: command.asked,
+    steps: recipe.steps.map((step, ordinal) => ({
+      step: step.step,
+      attempt: 1,
+      ordinal,
+      state: (step.after ?? []).length === 0 ? "ready" : "pending",
+      startedAt: null,
+      startClock: null,
+      endedAt: null,
+      evidence: [],
+    })),
+    openDeferrals: 0,
+    openQuarantine: 0,
+    openExceptions: 0,
+  };
+  tools.bringAbout([{ kind: "batch.created", batch }]);
+  return done(world.batch(command.batch) ?? batch, true);
+}
+
+function checkRoles(recipe: Recipe, equipment: Readonly<Record<string, string>>, world: World): CommandAnswer | null {
+  const classes = new Map<string, string>();
+  for (const step of recipe.steps) for (const need of step.equipment ?? []) classes.set(need.role, need.class);
+  for (const [role, name] of Object.entries(equipment)) {
+    const wanted = classes.get(role);
+    if (wanted === undefined) return refused("EQP_NOT_ASSIGNED", `The recipe has no role ${role}; it has ${[...classes.keys()].join(", ") || "none"}.`);
+    const known = world.equipment(name);
+    if (known === undefined) return refused("CTX_UNKNOWN_EQUIPMENT", `No equipment ${name} is registered at this site.`);
+    if (known.class !== wanted) return refused("EQP_CONFIG_MISMATCH", `Role ${role} asks for class ${wanted}; ${name} is of class ${known.class}.`);
+  }
+  return null;
+}
+
+function updateBatch(command: Of<"batch.update">, signal: CommandSignal, tools: CommandTools): CommandAnswer {
+  const batch = tools.world.batch(command.batch);
+  if (batch === undefined) return unknown(`batch ${command.batch}`);
+  if (isStale(batch, signal)) return stale(batch);
+  if (batch.execution !== "planned" && batch.execution !== "ready") return refused("STA_INVALID_TRANSITION", `Batch ${batch.batch} is ${batch.execution}; it changes only before its start.`);
+  const roles = command.equipment ?? batch.roles;
+  const quantity = command.quantity ?? { value: batch.quantity, unit: batch.unit };
+  if (quantity.unit !== batch.unit) return refused("SCH_UNIT_MISMATCH", `Batch ${batch.batch} is made in ${batch.unit}; the change says ${quantity.unit}.`);
+  if (!new Decimal(quantity.value).isPositive() || new Decimal(quantity.value).isZero()) return refused("PAR_OOS", "A batch has a quantity above zero.");
+  const parameters = parametersFor(batch.recipe, quantity.value);
+  if (parameters.kind === "outside") return refused("PAR_OOS", parameters.reason);
+  const wrong = checkRoles(batch.recipe, roles, tools.world);
+  if (wrong !== null) return wrong;
+  tools.bringAbout([
+    {
+      kind: "batch.updated",
+      batch: batch.batch,
+      quantity: quantity.value,
+      unit: quantity.unit,
+      parameters: parameters.parameters,
+      roles,
+      before: { quantity: batch.quantity, unit: batch.unit, roles: batch.roles },
+    },
+  ]);
+  return done(tools.world.batch(command.batch) ?? batch, false);
+}
+
+const NEEDS_REASON: ReadonlySet<string> = new Set(["revoke", "cancel", "stop", "abort", "correct"]);
+const NEEDS_SIGNATURE: ReadonlySet<string> = new Set(["amend", "verify", "skip", "rework"]);
+
+function commandBatch(command: Of<"batch.command">, signal: CommandSignal, tools: CommandTools): CommandAnswer {
+  const batch = tools.world.batch(command.batch);
+  if (batch === undefined) return unknown(`batch ${command.batch}`);
+  if (isStale(batch, signal)) return stale(batch);
+  if (NEEDS_SIGNATURE.has(command.command)) return needsSignature();
+  if (NEEDS_REASON.has(command.command) && command.reason === null) return refused("SIG_REASON_MISSING", `To ${command.command} a batch, give a reason.`);
+  const context: ContextInWords = { batch: batch.batch, step: null, attempt: null, from: "claim" };
+  const judgement = judgeBatch(tools.world, tools.machines, batch, `batch.${command.command}`, asked(signal), context, []);
+  return settled(judgement, batch, null, tools);
+}
+
+function commandStep(command: Of<"step.command">, signal: CommandSignal, at: Ref, tools: CommandTools): CommandAnswer {
+  const batch = tools.world.batch(command.batch);
+  if (batch === undefined) return unknown(`batch ${command.batch}`);
+  const step = stepOf(batch, command.step);
+  if (step === undefined) return unknown(`step ${command.step} of batch ${command.batch}`);
+  if (isStale(batch, signal)) return stale(batch);
+  if (NEEDS_SIGNATURE.has(command.command)) return needsSignature();
+  if (NEEDS_REASON.has(command.command) && command.reason === null) return refused("SIG_REASON_MISSING", `To ${command.command} evidence, give a reason.`);
+  if (command.command === "comment") {
+    tools.bringAbout([
+      { kind: "reported", type: "step.commented", batch: batch.batch, step: step.step, attempt: step.attempt, equipment: null, data: { comment: command.comment, actor: signal.actor } },
+    ]);
+    return done(tools.world.batch(batch.batch) ?? batch, false);
+  }
+  const context: ContextInWords = { batch: batch.batch, step: step.step, attempt: step.attempt, from: "claim" };
+  const judgement = judgeStep(
+    tools.world,
+    tools.machines,
+    batch,
+    step,
+    `step.${command.command}`,
+    { ...asked(signal), evidence: command.evidence },
+    context,
+    [],
+    { at, eventId: null, source: null, activity: null, data: { ...command.evidence, actor: signal.actor, ...(command.reason === null ? {} : { reason: command.reason }) } },
+  );
+  return settled(judgement, batch, step, tools);
+}
+
+function settled(judgement: Judgement, batch: BatchState, step: StepState | null, tools: CommandTools): CommandAnswer {
+  if (judgement.kind === "refused") return refused(judgement.code, judgement.reason, judgement.explanation);
+  tools.bringAbout(judgement.facts);
+  for (const { code, reason } of judgement.exceptions) tools.exception(code, reason, batch.batch, step?.step ?? null, step?.attempt ?? null);
+  return { kind: "done", created: false, batch: batchView(tools.world.batch(batch.batch) ?? batch), warnings: judgement.exceptions };
+}
+
+const asked = (signal: CommandSignal): GuardSignal => ({ equipment: null, revision: null, evidence: null, receivedAt: signal.receivedAt, clock: null });
+
+function resolveGap(command: Of<"gap.resolve">, tools: CommandTools): CommandAnswer {
+  const source = tools.world.source(command.source);
+  if (source === undefined) return unknown(`source ${command.source}`);
+  const open = source.gap?.position ?? source.parked?.position;
+  if (open === undefined || (source.gap?.position !== command.gap && source.parked?.position !== command.gap)) return unknown(`open gap ${command.gap} of ${command.source}`);
+  const freed: SourceState = { ...source, parked: null, reused: 0 };
+  if (command.action === "wait") {
+    tools.putSource(freed);
+  } else if (command.action === "skip") {
+    const epoch = source.epoch;
+    if (epoch === null) return refused("SEQ_GAP", `Nothing was ever heard of ${source.source}; rebase it instead.`);
+    tools.putSource(freed);
+    tools.giveUp(freed, epoch, freed.through + 1n, command.sequence ?? freed.highest);
+  } else {
+    const epoch = command.epoch ?? source.epoch;
+    const sequence = command.sequence;
+    if (epoch === null || sequence === null) return refused("SEQ_GAP", "To rebase a source, say with which epoch and sequence it goes on.");
+    const back = source.epoch !== null && (epoch < source.epoch || (epoch === source.epoch && sequence <= source.through));
+    if (back) return refused("SEQ_REUSED", `${source.source} is decided through ${source.epoch}.${source.through}; it never goes back.`);
+    tools.rebase(freed, epoch, sequence);
+  }
+  tools.drain(command.source);
+  return { kind: "done", created: false, batch: null, warnings: [] };
+}
+
+function succeed(command: Of<"source.succession">, tools: CommandTools): CommandAnswer {
+  const source = tools.world.source(command.source);
+  if (source === undefined) return unknown(`source ${command.source}`);
+  tools.succeed(source);
+  return { kind: "done", created: false, batch: null, warnings: [] };
+}
+
+/** Conflicts of identity are never judged again: two events claim to be one, and the first one stands. */
+const NEVER_AGAIN: ReadonlySet<string> = new Set(["DUP_ID_REUSED", "SEQ_REUSED"]);
+
+function resolveQuarantine(command: Of<"quarantine.resolve">, tools: CommandTools): CommandAnswer {
+  const entry = tools.world.quarantined(command.event);
+  if (entry === undefined) return unknown(`quarantined event ${command.event}`);
+  if (command.action === "reject") {
+    tools.reject(entry, command.reason);
+    return { kind: "done", created: false, batch: null, warnings: [] };
+  }
+  if (NEVER_AGAIN.has(entry.code)) return refused(entry.code, "Two events claim the same identity; the first stands, and this one can only be rejected.");
+  const still = tools.reprocess(entry);
+  return still === null ? { kind: "done", created: false, batch: null, warnings: [] } : refused(still.code, still.reason, still.explanation);
+}
+
+const isStale = (batch: BatchState, signal: CommandSignal): boolean => signal.ifVersion !== null && signal.ifVersion !== batch.version;
+const stale = (batch: BatchState): CommandAnswer => ({ kind: "stale", version: batch.version });
+const unknown = (what: string): CommandAnswer => ({ kind: "unknown", what });
+const refused = (code: string, reason: string, explanation: Explanation | null = null): CommandAnswer => ({ kind: "refused", code, reason, explanation });
+const needsSignature = (): CommandAnswer => refused("SIG_MISSING", "This act needs an electronic signature.");
+const done = (batch: BatchState, created: boolean): CommandAnswer => ({ kind: "done", created, batch: batchView(batch), warnings: [] });
+
+/** A batch as it is shown to people and stored in answers. */
+export interface BatchView {
+  readonly batch: string;
+  readonly version: number;
+  readonly jobOrder: string;
+  readonly line: string;
+  readonly recipe: string;
+  readonly product: string;
+  readonly quantity: { readonly value: string; readonly unit: string };
+  readonly parameters: BatchState["parameters"];
+  readonly equipment: BatchState["roles"];
+  readonly execution: string;
+  readonly disposition: string;
+  readonly impediments: { readonly deferred: number; readonly quarantined: number; readonly exceptions: number };
+  readonly createdAt: string;
+  readonly startedAt: string | null;
+  readonly endedAt: string | null;
+  readonly closedAt: string | null;
+  readonly steps: readonly {
+    readonly step: string;
+    readonly title: string | null;
+    readonly attempt: number;
+    readonly state: string;
+    readonly equipment: readonly string[];
+    readonly startedAt: string | null;
+    readonly endedAt: string | null;
+    readonly evidence: readonly { readonly evidence: string; readonly value: string | null; readonly unit: string | null; readonly within: boolean | null; readonly by: string | null }[];
+  }[];
+}
+
+export function batchView(batch: BatchState, version = batch.version + 1): BatchView {
+  return {
+    batch: batch.batch,
+    version,
+    jobOrder: batch.jobOrder,
+    line: batch.line,
+    recipe: recipeName(batch),
+    product: batch.recipe.product,
+    quantity: { value: batch.quantity, unit: batch.unit },
+    parameters: batch.parameters,
+    equipment: batch.roles,
+    execution: batch.execution,
+    disposition: batch.disposition,
+    impediments: { deferred: batch.openDeferrals, quarantined: batch.openQuarantine, exceptions: batch.openExceptions },
+    createdAt: batch.createdAt,
+    startedAt: batch.startedAt,
+    endedAt: batch.endedAt,
+    closedAt: batch.closedAt,
+    steps: batch.steps.map((step) => {
+      const recipe = recipeStep(batch, step.step);
+      return {
+        step: step.step,
+        title: recipe?.title ?? null,
+        attempt: step.attempt,
+        state: step.state,
+        equipment: (recipe?.equipment ?? []).flatMap(({ role }) => batch.roles[role] ?? []),
+        startedAt: step.startedAt,
+        endedAt: step.endedAt,
+        evidence: step.evidence.map((item) => ({ evidence: item.evidence, value: item.value, unit: item.unit, within: item.within, by: item.eventId })),
+      };
+    }),
+  };
+}

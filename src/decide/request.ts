@@ -1,0 +1,73 @@
+import { idHash } from "../sequence/identity.ts";
+import { identityOf } from "./settle.ts";
+import type { Command, Signal } from "./signal.ts";
+import { emptyRequest, type WorldRequest } from "./world.ts";
+
+/** What a group needs of the world, as far as its signals tell by themselves. What turns out to be missing is read when the judge asks for it. */
+export function requestFor(signals: readonly Signal[]): WorldRequest {
+  const request = emptyRequest();
+  for (const signal of signals) {
+    if (signal.kind === "event") {
+      const claimed = identityOf(signal.inHand);
+      if (claimed.source === null) continue;
+      request.sources.add(claimed.source);
+      if (claimed.equipment !== null) request.equipment.add(claimed.equipment);
+      const hash = idHash(claimed);
+      if (hash !== null) into(request.ids, claimed.source, hash);
+      if (claimed.epoch !== null && claimed.sequence !== null) into(request.numbers, claimed.source, `${claimed.epoch}.${claimed.sequence}`);
+      if (claimed.batch !== null) request.batches.add(claimed.batch);
+    } else if (signal.kind === "diag") {
+      request.sources.add(signal.diagnosis.source);
+    } else if (signal.kind === "command") {
+      ofCommand(signal.command, request);
+      if (signal.key !== null) request.keys.add(signal.key.key);
+    } else if (signal.tick.tick === "patience") {
+      request.deferrals.add(signal.tick.event);
+    } else if (signal.tick.tick === "gap" || signal.tick.tick === "drain" || signal.tick.tick === "expiry") {
+      request.sources.add(signal.tick.source);
+    } else if (signal.tick.tick === "again") {
+      for (const key of signal.tick.waitsFor) {
+        const name = key.slice(key.indexOf(":") + 1);
+        if (key.startsWith("batch:")) request.batches.add(name);
+        else if (key.startsWith("equipment:")) request.equipment.add(name);
+        else request.sources.add(name);
+      }
+    }
+  }
+  return request;
+}
+
+function ofCommand(command: Command, request: WorldRequest): void {
+  switch (command.kind) {
+    case "batch.create":
+      request.batches.add(command.batch);
+      request.jobOrders.add(command.jobOrder);
+      request.recipes.add(`${command.recipe}@${command.revision}`);
+      for (const equipment of Object.values(command.equipment)) request.equipment.add(equipment);
+      return;
+    case "batch.update":
+      request.batches.add(command.batch);
+      for (const equipment of Object.values(command.equipment ?? {})) request.equipment.add(equipment);
+      return;
+    case "batch.command":
+    case "step.command":
+      request.batches.add(command.batch);
+      return;
+    case "gap.resolve":
+    case "source.succession":
+      request.sources.add(command.source);
+      return;
+    case "quarantine.resolve":
+      request.quarantine.add(command.event);
+      return;
+    case "lock.takeover":
+      request.equipment.add(command.equipment);
+      return;
+  }
+}
+
+function into(map: Map<string, Set<string>>, key: string, value: string): void {
+  const set = map.get(key) ?? new Set();
+  map.set(key, set);
+  set.add(value);
+}

@@ -1,0 +1,109 @@
+import type { DeviceEvent, Diagnosis, PartialEvent, Refusal } from "../decode/event.ts";
+import type { Delivery } from "../receive/delivery.ts";
+import type { Ref } from "../sequence/source-state.ts";
+
+/** An event as the judge holds it: what it says, on which branch its delivery arrived, when, and how many bytes it had. */
+export interface EventInHand {
+  readonly said: { readonly kind: "event"; readonly event: DeviceEvent } | { readonly kind: "refused"; readonly refusal: Refusal; readonly partial: PartialEvent };
+  readonly branch: Branch;
+  /** RFC 3339, the database's clock. */
+  readonly receivedAt: string;
+  readonly bytes: number;
+}
+
+/** The line and equipment of the topic on which a delivery arrived; its verdict goes back there. */
+export interface Branch {
+  readonly line: string | null;
+  readonly equipment: string | null;
+}
+
+export interface EventSignal {
+  readonly kind: "event";
+  readonly delivery: Delivery;
+  readonly inHand: EventInHand;
+}
+
+export interface DiagSignal {
+  readonly kind: "diag";
+  readonly delivery: Delivery;
+  readonly diagnosis: Diagnosis;
+  readonly receivedAt: string;
+}
+
+export type BatchCommandName = "release-to-floor" | "revoke" | "cancel" | "start" | "pause" | "resume" | "stop" | "abort" | "amend" | "close";
+export type StepCommandName = "start" | "evidence" | "correct" | "complete" | "pause" | "resume" | "verify" | "skip" | "rework" | "comment";
+
+export type Command =
+  | {
+      readonly kind: "batch.create";
+      readonly batch: string;
+      readonly jobOrder: string;
+      readonly line: string;
+      readonly recipe: string;
+      readonly revision: number;
+      readonly quantity: { readonly value: string; readonly unit: string };
+      readonly equipment: Readonly<Record<string, string>>;
+      readonly asked: string;
+    }
+  | {
+      readonly kind: "batch.update";
+      readonly batch: string;
+      readonly quantity: { readonly value: string; readonly unit: string } | null;
+      readonly equipment: Readonly<Record<string, string>> | null;
+      readonly reason: string | null;
+    }
+  | { readonly kind: "batch.command"; readonly batch: string; readonly command: BatchCommandName; readonly reason: string | null }
+  | {
+      readonly kind: "step.command";
+      readonly batch: string;
+      readonly step: string;
+      readonly command: StepCommandName;
+      readonly reason: string | null;
+      readonly evidence: { readonly evidence: string; readonly value: string | boolean | null; readonly unit: string | null } | null;
+      readonly comment: string | null;
+    }
+  | {
+      readonly kind: "gap.resolve";
+      readonly source: string;
+      readonly gap: Ref;
+      readonly action: "wait" | "skip" | "rebase";
+      readonly epoch: bigint | null;
+      readonly sequence: bigint | null;
+      readonly reason: string;
+    }
+  | { readonly kind: "source.succession"; readonly source: string; readonly reason: string }
+  | { readonly kind: "quarantine.resolve"; readonly event: Ref; readonly action: "reprocess" | "reject"; readonly reason: string }
+  | { readonly kind: "lock.takeover"; readonly equipment: string; readonly token: number; readonly reason: string };
+
+export interface CommandSignal {
+  readonly kind: "command";
+  readonly command: Command;
+  /** Who asks. Until a session exists an act is `unattributed`, for good. */
+  readonly actor: string;
+  /** The version that the caller saw, when it said so. */
+  readonly ifVersion: number | null;
+  readonly key: { readonly key: string; readonly request: string; readonly bodyDigest: string } | null;
+  readonly receivedAt: string;
+}
+
+export type Tick =
+  /** A deferred event's patience has ended. */
+  | { readonly tick: "patience"; readonly event: Ref }
+  /** A gap made no progress for its limit. */
+  | { readonly tick: "gap"; readonly source: string }
+  /** A waiting event of an ended epoch was not replaced by a copy. */
+  | { readonly tick: "expiry"; readonly source: string; readonly incarnation: number; readonly epoch: string; readonly sequence: string }
+  /** Waiting events that have come next are judged, a slice at a time. */
+  | { readonly tick: "drain"; readonly source: string }
+  /** Deferred events that wait for something that changed are judged again. */
+  | { readonly tick: "again"; readonly waitsFor: readonly string[] }
+  /** The shard did not receive for a while; every due time moves on by as much. */
+  | { readonly tick: "interruption"; readonly ms: number };
+
+export interface TickSignal {
+  readonly kind: "tick";
+  readonly tick: Tick;
+  readonly receivedAt: string;
+}
+
+export type Signal = EventSignal | DiagSignal | CommandSignal | TickSignal;

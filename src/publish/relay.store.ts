@@ -1,0 +1,110 @@
+import { sql } from "kysely";
+import { safePosition } from "../commit/commit.store.ts";
+import type { Db } from "../db/database.ts";
+import type { CursorRow, OutcomeRow, VerdictRow } from "./messages.ts";
+
+export interface Publishable {
+  readonly verdicts: readonly (VerdictRow & { readonly responseTopic: string | null; readonly correlationData: Uint8Array | null })[];
+  readonly outcomes: readonly OutcomeRow[];
+  /** Everything up to and with this position has been read. */
+  readonly through: number;
+}
+
+const UTC = sql.raw(`'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`);
+
+/** The columns of a verdict as messages and REST show it; `v` is the round, `f` the first of a duplicate, `e` the event's first round. */
+export const VERDICT_COLUMNS = sql`
+  v.site, v.generation, v.position::text as position, v.event_position::text as "eventPosition", coalesce(e.generation, v.generation) as "eventGeneration", v.round, v.status, v.final, v.code,
+  v.reason, v.next, v.remedy, v.verdict_topic_line as "topicLine", v.verdict_topic_equipment as "topicEquipment", v.source, v.event_id as "eventId", v.type, v.epoch::text as epoch,
+  v.sequence::text as sequence, v.batch, v.step, v.attempt, v.context_from as "contextFrom", v.correlation, v.traceparent, v.cause_position::text as cause, v.ahead, v.flags, v.explanation,
+  to_char(v.recorded_at at time zone 'utc', ${UTC}) as "recordedAt",
+  case when v.first_position is null then null else jsonb_build_object('position', v.first_position, 'generation', f.generation, 'status', f.status, 'code', f.code) end as first`;
+
+export const VERDICT_JOINS = sql`
+  left join verdicts f on f.site = v.site and f.position = v.first_position
+  left join verdicts e on e.site = v.site and e.position = v.event_position and v.round > 1`;
+
+type RawVerdict = Omit<VerdictRow, "position" | "eventPosition" | "cause"> & { readonly position: string; readonly eventPosition: string; readonly cause: string | null };
+
+export function verdictRow<R extends RawVerdict>(row: R): Omit<R, "position" | "eventPosition" | "cause"> & { position: number; eventPosition: number; cause: number | null } {
+  return { ...row, position: safePosition(row.position), eventPosition: safePosition(row.eventPosition), cause: row.cause === null ? null : safePosition(row.cause) };
+}
+
+export const OUTCOME_COLUMNS = sql`
+  o.site, o.stream, s.line, o.sequence::text as sequence, o.generation, o.position::text as position, o.ordinal, o.type, o.event_time as "eventTime", o.causation, o.correlation, o.traceparent,
+  o.supersedes, o.data, to_char(o.recorded_at at time zone 'utc', ${UTC}) as "recordedAt"`;
+
+type RawOutcome = Omit<OutcomeRow, "position" | "sequence"> & { readonly position: string; readonly sequence: string };
+
+export const outcomeRow = (row: RawOutcome): OutcomeRow => ({ ...row, position: safePosition(row.position), sequence: safePosition(row.sequence) });
+
+/** What a shard is to publish after a position, in position order, at most `limit` positions. Commit order is position order, so nothing appears behind what was read. */
+export async function readPublishable(db: Db, at: { readonly site: string; readonly shard: string }, after: number, limit: number): Promise<Publishable> {
+  const head = await sql<{ position: string }>`select position::text from sites where site = ${at.site}`.execute(db);
+  const reached = safePosition(head.rows[0]?.position ?? "0");
+  const through = Math.min(reached, after + limit);
+  if (through <= after) return { verdicts: [], outcomes: [], through: after };
+  const [verdicts, outcomes] = await Promise.all([
+    sql<RawVerdict & { responseTopic: string | null; correlationData: Uint8Array | null }>`
+      select ${VERDICT_COLUMNS}, g.response_topic as "responseTopic", g.correlation_data as "correlationData"
+      from verdicts v ${VERDICT_JOINS} left join signals g on g.site = v.site and g.position = v.event_position
+      where v.site = ${at.site} and v.shard = ${at.shard} and v.position > ${after} and v.position <= ${through} order by v.position`.execute(db),
+    sql<RawOutcome>`
+      select ${OUTCOME_COLUMNS} from outcomes o join streams s on s.site = o.site and s.stream = o.stream
+      where o.site = ${at.site} and o.position > ${after} and o.position <= ${through} order by o.position, o.ordinal`.execute(db),
+  ]);
+  return { verdicts: verdicts.rows.map(verdictRow), outcomes: outcomes.rows.map(outcomeRow), through };
+}
+
+export async function readRelayCursor(db: Db, shard: string): Promise<number> {
+  const { rows } = await sql<{ position: string }>`select position::text from relay_cursors where shard = ${shard}`.execute(db);
+  return safePosition(rows[0]?.position ?? "0");
+}
+
+/** Moves the relay's cursor, only forward. Losing this write only publishes a little again. */
+export async function moveRelayCursor(db: Db, shard: string, position: number): Promise<void> {
+  await sql`insert into relay_cursors (shard, position) values (${shard}, ${position})
+    on conflict (shard) do update set position = greatest(relay_cursors.position, excluded.position)`.execute(db);
+}
+
+/** The cursors of sources (all of the shard's when none are named), each with at most 16 missing ranges. */
+export async function readCursors(db: Db, shard: string, sources: readonly string[] | null): Promise<readonly CursorRow[]> {
+  const { rows } = await sql<Omit<CursorRow, "version"> & { version: string }>`
+    select s.site, s.line, s.equipment, s.device, s.source, h.generation, s.version::text as version, s.epoch::text as epoch, s.through::text as through, s.highest::text as highest,
+      s.parked is not null as parked, to_char(clock_timestamp() at time zone 'utc', ${UTC}) as "changedAt",
+      coalesce((select jsonb_agg(jsonb_build_object('epoch', m.epoch::text, 'from', m.first::text, 'to', m.last::text)) from missing_numbers(s.source_key, 16) m), '[]') as missing
+    from sources s join sites h on h.site = s.site
+    where s.shard = ${shard} and s.numbering and (${sources === null} or s.source = any(${sources ?? []}::text[]))
+    order by s.source`.execute(db);
+  return rows.map((row) => ({ ...row, version: safePosition(row.version) }));
+}
+
+export interface BatchMirror {
+  readonly site: string;
+  readonly line: string;
+  readonly batch: string;
+  readonly version: number;
+  readonly generation: number;
+  readonly time: string;
+  readonly state: Readonly<Record<string, unknown>>;
+}
+
+/** The mirrors of batches (all that are shown when none are named): open ones, and closed ones for seven days. */
+export async function readBatchMirrors(db: Db, shard: string, batches: readonly string[] | null): Promise<readonly BatchMirror[]> {
+  const { rows } = await sql<Omit<BatchMirror, "version"> & { version: string }>`
+    select b.site, b.line, b.batch, b.version::text as version, h.generation, to_char(clock_timestamp() at time zone 'utc', ${UTC}) as time,
+      jsonb_build_object('batch', b.batch, 'jobOrder', b.job_order, 'recipe', b.recipe || '@' || b.revision, 'execution', b.execution, 'disposition', b.disposition,
+        'steps', (select coalesce(jsonb_agg(jsonb_build_object('step', t.step, 'attempt', t.attempt, 'state', t.state) order by t.ordinal), '[]')
+          from (select distinct on (step) * from steps where site = b.site and batch = b.batch order by step, attempt desc) t)) as state
+    from batches b join sites h on h.site = b.site
+    where b.shard = ${shard} and (b.closed_at is null or b.closed_at > clock_timestamp() - interval '7 days') and (${batches === null} or b.batch = any(${batches ?? []}::text[]))
+    order by b.batch`.execute(db);
+  return rows.map((row) => ({ ...row, version: safePosition(row.version) }));
+}
+
+/** Batches whose mirror is to go: closed more than seven days ago, and not so long that it must have gone already. */
+export async function readExpiredMirrors(db: Db, shard: string): Promise<readonly { readonly site: string; readonly line: string; readonly batch: string }[]> {
+  const { rows } = await sql<{ site: string; line: string; batch: string }>`
+    select site, line, batch from batches where shard = ${shard} and closed_at <= clock_timestamp() - interval '7 days' and closed_at > clock_timestamp() - interval '37 days'`.execute(db);
+  return rows;
+}
