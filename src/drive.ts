@@ -1,0 +1,392 @@
+import { randomInt } from "node:crypto";
+import type { CommandAnswer } from "./decide/commands.ts";
+import { inHandOf } from "./decide/in-hand.ts";
+import type { Settlement } from "./decide/settle.ts";
+import type { Command, CommandSignal, Signal, Tick } from "./decide/signal.ts";
+import type { Verdict } from "./decide/verdict.ts";
+import type { Failure } from "./db/failure.ts";
+import type { Decoded } from "./decode/event.ts";
+import type { Log } from "./ops/log.ts";
+import { judge, type Routed, route, type Stages } from "./pipeline.ts";
+import type { Delivery } from "./receive/delivery.ts";
+import type { Slot } from "./receive/window.ts";
+
+/** How a drive reaches the world outside: each of these is replaced whole where a test lets it fail. */
+export interface DriveStages extends Stages {
+  decode(delivery: Delivery): Decoded;
+  acknowledge(slots: readonly Slot[]): void;
+  /** The database's clock as far as this process knows it. RFC 3339. */
+  now(): string;
+  /** Milliseconds since the shard was last known to receive; null: never. */
+  silentFor(): Promise<number | null>;
+  beat(): Promise<void>;
+  due(limit: number): Promise<readonly Tick[]>;
+  /** Whether deliveries can arrive: connected and subscribed. */
+  receiving(): boolean;
+}
+
+export interface DriveOptions {
+  readonly site: string;
+  readonly shard: string;
+  readonly prefix: string;
+  readonly stages: DriveStages;
+  readonly log: Log;
+  readonly meter: Meter;
+  /** Told after each commit, once everything in it is durable and acknowledged. */
+  onCommitted(settlement: Settlement, head: { readonly position: number; readonly generation: number }): void;
+  /** The shard cannot go on: its term is over, or the deployment is at fault. */
+  onHalt(why: "fenced" | "deployment", error: unknown): void;
+}
+
+/** What the drive counts; names of metrics are in `ops/telemetry.ts`. */
+export interface Meter {
+  received(branch: string, qos: number): void;
+  ignored(why: string): void;
+  verdict(verdict: Verdict): void;
+  committed(signals: number, seconds: number): void;
+  outage(open: boolean): void;
+  tick(kind: string): void;
+}
+
+export interface CommandRequest {
+  readonly command: Command;
+  readonly actor: string;
+  readonly ifVersion: number | null;
+  readonly key: CommandSignal["key"];
+}
+
+/** A command cannot be answered now: nothing was decided, or nobody can say. */
+export class Unavailable extends Error {}
+
+/** A group is what is waiting when the last commit returns, bounded by count and bytes. One event alone is a group of one. */
+const GROUP = { signals: 500, bytes: 1024 * 1024 } as const;
+
+/** Longer silence than this counts as an interruption, and moves due times on. */
+const INTERRUPTION_MS = 2_500;
+const PULSE_MS = 250;
+const DUE_LIMIT = 200;
+const BACK_OFF = { first: 50, most: 5_000 } as const;
+
+interface Work {
+  readonly signal: Signal | null;
+  readonly delivery: Delivery | null;
+  readonly slot: Slot | null;
+  readonly bytes: number;
+  readonly answer: { resolve(result: { answer: CommandAnswer; position: number; generation: number }): void; reject(error: unknown): void } | null;
+}
+
+/**
+ * Drives a shard: takes what has arrived, lets it run the route, acknowledges what is durable, and goes on. One group at a time; a shard's signals are settled in
+ * the order in which they came, ticks and what is left over from the last commit first. When the database is away nothing is acknowledged and nothing is dropped.
+ */
+export class Drive {
+  readonly #options: DriveOptions;
+  readonly #first: Work[] = [];
+  readonly #queue: Work[] = [];
+  readonly #pending = new Set<string>();
+  #wake: (() => void) | null = null;
+  #stopping = false;
+  #halted = false;
+  #running: Promise<void> | null = null;
+  #pulse: NodeJS.Timeout | null = null;
+  #pulsing: Promise<void> | null = null;
+  #outage: { since: number; retries: number } | null = null;
+  #lastCommit: number | null = null;
+  #queuedSince: number | null = null;
+
+  constructor(options: DriveOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    if (this.#running !== null) return;
+    this.#running = this.#run();
+    this.#pulse = setInterval(() => {
+      if (this.#pulsing === null) {
+        this.#pulsing = this.#beat().finally(() => {
+          this.#pulsing = null;
+        });
+      }
+    }, PULSE_MS);
+  }
+
+  /** Finishes the group in hand, and what is queued as long as the database answers; then stops. What is not settled stays with the broker. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    if (this.#pulse !== null) clearInterval(this.#pulse);
+    this.#wake?.();
+    await this.#pulsing;
+    await this.#running;
+    for (const work of [...this.#first, ...this.#queue]) work.answer?.reject(new Unavailable("the service is stopping"));
+  }
+
+  receive(delivery: Delivery, slot: Slot | null): void {
+    this.#queue.push({ signal: null, delivery, slot, bytes: delivery.payload.byteLength, answer: null });
+    this.#queuedSince ??= Date.now();
+    this.#wake?.();
+  }
+
+  command(request: CommandRequest): Promise<{ readonly answer: CommandAnswer; readonly position: number; readonly generation: number }> {
+    if (this.#halted || this.#stopping) return Promise.reject(new Unavailable("the shard is not running"));
+    if (this.#outage !== null) return Promise.reject(new Unavailable("the database is away"));
+    return new Promise((resolve, reject) => {
+      const signal: CommandSignal = { kind: "command", ...request, receivedAt: this.#options.stages.now() };
+      this.#queue.push({ signal, delivery: null, slot: null, bytes: 0, answer: { resolve, reject } });
+      this.#queuedSince ??= Date.now();
+      this.#wake?.();
+    });
+  }
+
+  /** The verdict that a delivery would get now; nothing is written. */
+  async dryRun(delivery: Delivery): Promise<Verdict | null> {
+    const signal = this.#signalOf(delivery);
+    if (signal === null) return null;
+    const settlement = await judge(this.#options.stages, [signal]);
+    return settlement.rows.verdicts[0] ?? null;
+  }
+
+  /** What readiness and gauges rest on. */
+  get condition(): { readonly halted: boolean; readonly outageSince: number | null; readonly queued: number; readonly oldestQueuedMs: number; readonly lastCommit: number | null } {
+    const queued = this.#queue.length + this.#first.length;
+    return {
+      halted: this.#halted,
+      outageSince: this.#outage?.since ?? null,
+      queued,
+      oldestQueuedMs: queued === 0 || this.#queuedSince === null ? 0 : Date.now() - this.#queuedSince,
+      lastCommit: this.#lastCommit,
+    };
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#halted) {
+      if (this.#first.length + this.#queue.length === 0) {
+        this.#queuedSince = null;
+        if (this.#stopping) return;
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+        this.#wake = null;
+        continue;
+      }
+      const group = this.#take();
+      if (!(await this.#settle(group)) && this.#stopping) return;
+    }
+  }
+
+  #take(): Work[] {
+    const group: Work[] = [];
+    let bytes = 0;
+    const take = (from: Work[]): void => {
+      let n = 0;
+      for (const work of from) {
+        if (group.length >= GROUP.signals || (group.length > 0 && bytes + work.bytes > GROUP.bytes)) break;
+        group.push(work);
+        bytes += work.bytes;
+        n += 1;
+      }
+      from.splice(0, n);
+    };
+    take(this.#first);
+    // what is left over comes before any later signal: a group of left-overs stays among itself
+    if (this.#first.length === 0) take(this.#queue);
+    return group;
+  }
+
+  /** Settles a group; whether it is settled. What is everyone's fault is waited out here, with the group in hand. */
+  async #settle(group: Work[]): Promise<boolean> {
+    const { stages } = this.#options;
+    let works = group.flatMap((work) => this.#ready(work));
+    for (;;) {
+      try {
+        const began = performance.now();
+        await this.#routeAll(works);
+        this.#recovered();
+        this.#options.meter.committed(works.length, (performance.now() - began) / 1000);
+        return true;
+      } catch (error) {
+        const failure = stages.failure(error);
+        if (failure.kind === "fenced" || failure.kind === "deployment") {
+          this.#halt(failure.kind, error, works);
+          return false;
+        }
+        works = this.#dropCommands(works, failure, error);
+        await this.#waitOut(error);
+        if (this.#stopping) {
+          this.#queue.unshift(...works);
+          return false;
+        }
+      }
+    }
+  }
+
+  /** A work with its signal, decoded once; what is no signal is acknowledged as it is. */
+  #ready(work: Work): Work[] {
+    if (work.delivery === null) return [work];
+    const signal = this.#signalOf(work.delivery);
+    return [{ ...work, signal }];
+  }
+
+  #signalOf(delivery: Delivery): Signal | null {
+    const { stages, prefix, meter } = this.#options;
+    const decoded = stages.decode(delivery);
+    const receivedAt = stages.now();
+    if (decoded.kind === "ignored") {
+      meter.ignored(decoded.why);
+      return null;
+    }
+    if (decoded.kind === "diag") return { kind: "diag", delivery, diagnosis: decoded.diagnosis, receivedAt };
+    return { kind: "event", delivery, inHand: inHandOf(delivery, decoded, receivedAt, prefix) };
+  }
+
+  /** Routes works as one group; what cannot be stored is found by halving, and stands alone then. */
+  async #routeAll(works: readonly Work[]): Promise<void> {
+    const signals = works.flatMap((work) => work.signal ?? []);
+    const routed: Routed = await route(this.#options.stages, signals);
+    if (routed.kind !== "unstorable") {
+      this.#done(works, routed);
+      return;
+    }
+    const [only] = works;
+    if (works.length === 1 && only !== undefined) {
+      await this.#alone(only, routed.error);
+      return;
+    }
+    const middle = Math.ceil(works.length / 2);
+    await this.#routeAll(works.slice(0, middle));
+    await this.#routeAll(works.slice(middle));
+  }
+
+  /** The one signal that cannot be stored: a delivery is settled as unreadable, a command is refused to its caller; nothing else suffers. */
+  async #alone(work: Work, error: unknown): Promise<void> {
+    this.#options.log.error({ err: error, site: this.#options.site }, "a signal could not be stored");
+    if (work.signal?.kind === "event") {
+      const { signal } = work;
+      const partial = partialOf(signal.inHand);
+      const said = { kind: "refused" as const, refusal: { code: "SYS_POISON", reason: "The event cannot be stored as it is.", errors: [] }, partial };
+      const bare = { ...signal, delivery: { ...signal.delivery, userProperties: [], contentType: null, responseTopic: null, correlationData: null }, inHand: { ...signal.inHand, said } };
+      const routed = await route(this.#options.stages, [bare]);
+      if (routed.kind === "unstorable") throw routed.error;
+      this.#done([{ ...work, signal: bare }], routed);
+      return;
+    }
+    work.answer?.reject(error);
+    if (work.slot !== null) this.#options.stages.acknowledge([work.slot]);
+  }
+
+  /** Everything in the group is durable: acknowledge in order of arrival, answer, hand over. */
+  #done(works: readonly Work[], routed: Exclude<Routed, { kind: "unstorable" }>): void {
+    const slots = works.flatMap((work) => work.slot ?? []);
+    if (slots.length > 0) this.#options.stages.acknowledge(slots);
+    const { settlement } = routed;
+    const base = routed.kind === "committed" ? routed.committed.base : 0;
+    const generation = routed.kind === "committed" ? routed.committed.generation : 1;
+    for (const work of works) {
+      if (work.signal?.kind === "tick") this.#pending.delete(JSON.stringify(work.signal.tick));
+      if (work.answer === null || work.signal === null) continue;
+      const answer = settlement.answers.get(work.signal);
+      if (answer === undefined) work.answer.reject(new Error("a command was settled without an answer"));
+      else work.answer.resolve({ answer, position: base + settlement.positions, generation });
+    }
+    for (const tick of settlement.followUps) this.#enqueueFirst(tick);
+    if (routed.kind !== "committed") return;
+    this.#lastCommit = Date.now();
+    for (const verdict of settlement.rows.verdicts) this.#report(verdict);
+    this.#options.onCommitted(settlement, { position: base + settlement.positions, generation });
+  }
+
+  #report(verdict: Verdict): void {
+    const { log, meter, site } = this.#options;
+    meter.verdict(verdict);
+    const fields = { site, source: verdict.source, id: verdict.eventId, type: verdict.type, status: verdict.status, code: verdict.code, batch: verdict.batch, step: verdict.step, round: verdict.round };
+    if (verdict.status === "accepted" || verdict.status === "duplicate") log.debug(fields, "event settled");
+    else if (verdict.status === "deferred") log.debug(fields, "event deferred");
+    else log.info(fields, verdict.status === "rejected" ? "event refused" : `event ${verdict.status.replaceAll("_", " ")}`);
+  }
+
+  #enqueueFirst(tick: Tick): boolean {
+    const key = JSON.stringify(tick);
+    if (this.#pending.has(key)) return false;
+    this.#pending.add(key);
+    this.#first.push({ signal: { kind: "tick", tick, receivedAt: this.#options.stages.now() }, delivery: null, slot: null, bytes: 0, answer: null });
+    this.#options.meter.tick(tick.tick);
+    this.#wake?.();
+    return true;
+  }
+
+  /**
+   * Time passes only while the shard receives. After an interruption every due time moves on by it, before anything falls due; and what is due becomes a tick on the
+   * same route as everything else.
+   */
+  async #beat(): Promise<void> {
+    const { stages } = this.#options;
+    if (!stages.receiving() || this.#outage !== null || this.#halted || this.#stopping) return;
+    try {
+      const silent = await stages.silentFor();
+      if (silent !== null && silent > INTERRUPTION_MS) {
+        this.#enqueueFirst({ tick: "interruption", ms: Math.round(silent) });
+        await this.#settled("interruption");
+      }
+      await stages.beat();
+      for (const tick of await stages.due(DUE_LIMIT)) this.#enqueueFirst(tick);
+    } catch (error) {
+      this.#options.log.debug({ err: error, site: this.#options.site }, "the pulse missed a beat");
+    }
+  }
+
+  /** Resolves when no tick of a kind is pending any more. */
+  async #settled(kind: Tick["tick"]): Promise<void> {
+    while (!this.#halted && !this.#stopping && [...this.#pending].some((key) => key.startsWith(`{"tick":"${kind}"`))) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+
+  /** During an outage callers are told; what they asked is not decided behind their back. */
+  #dropCommands(works: Work[], failure: Failure, error: unknown): Work[] {
+    if (failure.kind === "moved") return works;
+    for (const work of works) work.answer?.reject(new Unavailable("the database is away", { cause: error }));
+    return works.filter((work) => work.answer === null);
+  }
+
+  async #waitOut(error: unknown): Promise<void> {
+    if (this.#outage === null) {
+      this.#outage = { since: Date.now(), retries: 0 };
+      this.#options.meter.outage(true);
+      this.#options.log.error({ err: error, site: this.#options.site }, "the database is away; nothing is acknowledged until it is back");
+    }
+    this.#outage.retries += 1;
+    const ceiling = Math.min(BACK_OFF.most, BACK_OFF.first * 2 ** Math.min(this.#outage.retries, 10));
+    await new Promise<void>((resolve) => {
+      setTimeout(resolve, ceiling / 2 + randomInt(Math.ceil(ceiling / 2)));
+    });
+  }
+
+  #recovered(): void {
+    if (this.#outage === null) return;
+    this.#options.log.info({ site: this.#options.site, seconds: (Date.now() - this.#outage.since) / 1000, retries: this.#outage.retries }, "the database is back");
+    this.#options.meter.outage(false);
+    this.#outage = null;
+  }
+
+  #halt(why: "fenced" | "deployment", error: unknown, works: readonly Work[]): void {
+    this.#halted = true;
+    for (const work of [...works, ...this.#first, ...this.#queue]) work.answer?.reject(new Unavailable("the shard has stopped", { cause: error }));
+    this.#options.onHalt(why, error);
+  }
+}
+
+function partialOf(inHand: import("./decide/signal.ts").EventInHand): import("./decode/event.ts").PartialEvent {
+  if (inHand.said.kind === "refused") return inHand.said.partial;
+  const { event } = inHand.said;
+  return {
+    source: event.source,
+    address: event.address,
+    id: event.id,
+    type: `signalbox.${event.type}.v1`,
+    time: event.time,
+    epoch: event.epoch,
+    sequence: event.sequence,
+    batch: event.batch,
+    step: event.step,
+    correlationId: event.correlationId,
+    traceparent: null,
+    digest: event.digest,
+  };
+}

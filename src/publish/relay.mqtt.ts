@@ -1,0 +1,180 @@
+import type { Db } from "../db/database.ts";
+import { batchStateMessage, clearedBatchState, cursorMessage, type Message, outcomeMessage, verdictMessage } from "./messages.ts";
+import type { Publisher } from "./publisher.mqtt.ts";
+import { moveRelayCursor, type Publishable, readBatchMirrors, readCursors, readExpiredMirrors, readPublishable, readRelayCursor } from "./relay.store.ts";
+import { mayAnswerOn } from "../decode/topic.ts";
+
+export interface RelayOptions {
+  readonly db: Db;
+  readonly publisher: Pick<Publisher, "publish" | "connected">;
+  readonly site: string;
+  readonly shard: string;
+  readonly prefix: string;
+  readonly verdicts: "all" | "refusals";
+  /** Positions published per round. */
+  readonly window?: number;
+  onPublished(count: { readonly outcomes: number; readonly verdicts: number; readonly mirrors: number }, through: number): void;
+  onTrouble(error: unknown): void;
+}
+
+/**
+ * The relay publishes what is committed, in position order, at least once, with ids that never differ; its cursor moves only behind what the broker acknowledged.
+ * Mirrors and cursors are always read anew before they are published, so they never go backwards; after a new connection all of them are published again.
+ */
+export interface Relay {
+  /** Something was committed: positions, and whose mirrors changed. */
+  announce(sources: Iterable<string>, batches: Iterable<string>): void;
+  /** A new connection to the broker: it may have lost everything retained. */
+  reconnected(): void;
+  start(): Promise<void>;
+  /** Publishes what is committed, as long as the broker answers, then stops. */
+  stop(): Promise<void>;
+  readonly position: number;
+}
+
+const MIRROR_SWEEP_MS = 3_600_000;
+const RETRY_MS = 500;
+
+export function createRelay(options: RelayOptions): Relay {
+  const { db, publisher, site, shard, prefix } = options;
+  const window = options.window ?? 500;
+  let position = 0;
+  let everything = true;
+  const sources = new Set<string>();
+  const batches = new Set<string>();
+  let wanted = true;
+  let stopping = false;
+  let sweepAt = 0;
+  let wake: (() => void) | null = null;
+  let running: Promise<void> | null = null;
+
+  const signal = (): void => {
+    wanted = true;
+    wake?.();
+  };
+
+  async function run(): Promise<void> {
+    while (!stopping || wanted) {
+      if (!wanted) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+          setTimeout(resolve, MIRROR_SWEEP_MS).unref();
+        });
+        wake = null;
+        if (stopping && !wanted) return;
+      }
+      wanted = false;
+      if (!publisher.connected) {
+        if (stopping) return;
+        await pause();
+        wanted = true;
+        continue;
+      }
+      try {
+        await publishAll();
+      } catch (error) {
+        options.onTrouble(error);
+        if (stopping) return;
+        everything = true;
+        wanted = true;
+        await pause();
+      }
+    }
+  }
+
+  const pause = (): Promise<void> =>
+    new Promise((resolve) => {
+      wake = resolve;
+      setTimeout(resolve, RETRY_MS);
+    });
+
+  async function publishAll(): Promise<void> {
+    for (;;) {
+      const found = await readPublishable(db, { site, shard }, position, window);
+      if (found.through === position) break;
+      const messages = inOrder(found);
+      await Promise.all(messages.map(send));
+      position = found.through;
+      await moveRelayCursor(db, shard, position);
+      options.onPublished({ outcomes: found.outcomes.length, verdicts: messages.length - found.outcomes.length, mirrors: 0 }, position);
+    }
+    await publishMirrors();
+  }
+
+  /** Verdicts before the outcomes of the same position: the sender learns first. */
+  function inOrder(found: Publishable): Message[] {
+    const byPosition: { position: number; message: Message }[] = [];
+    for (const verdict of found.verdicts) {
+      if (options.verdicts === "refusals" && verdict.round === 1 && (verdict.status === "accepted" || verdict.status === "duplicate")) continue;
+      const message = verdictMessage(verdict, prefix);
+      if (message === null) continue;
+      byPosition.push({ position: verdict.position, message });
+      const { responseTopic, topicLine, topicEquipment } = verdict;
+      if (responseTopic !== null && topicLine !== null && topicEquipment !== null && mayAnswerOn(responseTopic, prefix, { site, line: topicLine, equipment: topicEquipment })) {
+        byPosition.push({ position: verdict.position, message: { ...message, topic: responseTopic, correlationData: verdict.correlationData } });
+      }
+    }
+    for (const outcome of found.outcomes) byPosition.push({ position: outcome.position, message: outcomeMessage(outcome, prefix) });
+    return byPosition.sort((a, b) => a.position - b.position).map(({ message }) => message);
+  }
+
+  async function publishMirrors(): Promise<void> {
+    const all = everything;
+    const theseSources = all ? null : [...sources];
+    const theseBatches = all ? null : [...batches];
+    everything = false;
+    sources.clear();
+    batches.clear();
+    try {
+      const messages: Message[] = [];
+      if (theseSources === null || theseSources.length > 0) messages.push(...(await readCursors(db, shard, theseSources)).map((row) => cursorMessage(row, prefix)));
+      if (theseBatches === null || theseBatches.length > 0) messages.push(...(await readBatchMirrors(db, shard, theseBatches)).map((row) => batchStateMessage(row, prefix)));
+      if (Date.now() >= sweepAt) {
+        sweepAt = Date.now() + MIRROR_SWEEP_MS;
+        messages.push(...(await readExpiredMirrors(db, shard)).map((row) => clearedBatchState(row, prefix)));
+      }
+      await Promise.all(messages.map(send));
+      if (messages.length > 0) options.onPublished({ outcomes: 0, verdicts: 0, mirrors: messages.length }, position);
+    } catch (error) {
+      everything = true;
+      throw error;
+    }
+  }
+
+  const send = (message: Message): Promise<void> =>
+    publisher.publish({
+      topic: message.topic,
+      payload: message.payload,
+      retain: message.retain,
+      qos: 1,
+      properties: {
+        contentType: "application/cloudevents+json; charset=utf-8",
+        ...(message.correlationData === null ? {} : { correlationData: message.correlationData }),
+      },
+    });
+
+  return {
+    get position() {
+      return position;
+    },
+    announce(changedSources, changedBatches) {
+      for (const source of changedSources) sources.add(source);
+      for (const batch of changedBatches) batches.add(batch);
+      signal();
+    },
+    reconnected() {
+      everything = true;
+      signal();
+    },
+    async start() {
+      if (running !== null) return;
+      position = await readRelayCursor(db, shard);
+      running = run();
+    },
+    async stop() {
+      stopping = true;
+      wake?.();
+      await running;
+    },
+  };
+}
