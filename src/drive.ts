@@ -84,6 +84,8 @@ export class Drive {
   readonly #first: Work[] = [];
   readonly #queue: Work[] = [];
   readonly #pending = new Set<string>();
+  /** Works of the group in hand that are settled, when only the rest of it is still to be tried. */
+  readonly #finished = new WeakSet<Work>();
   #wake: (() => void) | null = null;
   #stopping = false;
   #halted = false;
@@ -209,7 +211,11 @@ export class Drive {
           this.#halt(failure.kind, error, works);
           return false;
         }
-        works = this.#dropCommands(works, failure, error);
+        works = this.#dropCommands(
+          works.filter((work) => !this.#finished.has(work)),
+          failure,
+          error,
+        );
         await this.#waitOut(error);
         if (this.#stopping) {
           this.#queue.unshift(...works);
@@ -267,8 +273,10 @@ export class Drive {
       const routed = await route(this.#options.stages, [bare]);
       if (routed.kind === "unstorable") throw routed.error;
       this.#done([{ ...work, signal: bare }], routed);
+      this.#finished.add(work);
       return;
     }
+    this.#finished.add(work);
     work.answer?.reject(error);
     if (work.slot !== null) this.#options.stages.acknowledge([work.slot]);
   }
@@ -281,6 +289,7 @@ export class Drive {
     const base = routed.kind === "committed" ? routed.committed.base : 0;
     const generation = routed.kind === "committed" ? routed.committed.generation : 1;
     for (const work of works) {
+      this.#finished.add(work);
       if (work.signal?.kind === "tick") this.#pending.delete(JSON.stringify(work.signal.tick));
       if (work.answer === null || work.signal === null) continue;
       const answer = settlement.answers.get(work.signal);

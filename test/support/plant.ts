@@ -1,0 +1,92 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Replaced, type Service, startService } from "../../src/main.ts";
+import { type Config, loadConfig } from "../../src/ops/config.ts";
+import { createLog } from "../../src/ops/log.ts";
+import { startMosquitto } from "./mosquitto.ts";
+import { freshDatabase } from "./postgres.ts";
+import { validatedFetch } from "./validate.ts";
+
+export interface PlantOptions {
+  /** `mosquitto`: a real broker of its own; `embedded`: the service's own; or the address of one that runs. */
+  readonly broker?: "mosquitto" | "embedded" | { readonly url: string };
+  readonly database?: Awaited<ReturnType<typeof freshDatabase>>;
+  readonly settings?: Readonly<Record<string, string>>;
+  readonly replaced?: Replaced;
+}
+
+export interface Plant {
+  readonly service: Service;
+  readonly url: string;
+  readonly mqttUrl: string;
+  readonly database: Awaited<ReturnType<typeof freshDatabase>>;
+  readonly broker: Awaited<ReturnType<typeof startMosquitto>> | null;
+  /** Asks the service; every answer is held against the OpenAPI document that it serves. */
+  ask(method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<{ status: number; body: any; headers: Headers }>;
+  /** Registers equipment and its numbering source. */
+  equipment(site: string, equipment: string, line: string, className: string): Promise<void>;
+  /** Starts the service anew on the same database and broker. */
+  restart(replaced?: Replaced): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** A service with a database and a broker of its own, for one test file. */
+export async function startPlant(options: PlantOptions = {}): Promise<Plant> {
+  const database = options.database ?? (await freshDatabase());
+  const broker = options.broker === "mosquitto" ? await startMosquitto() : null;
+  const dataDir = mkdtempSync(join(tmpdir(), "signalbox-plant-"));
+  const brokerUrl = broker?.url ?? (typeof options.broker === "object" ? options.broker.url : null);
+  const config: Config = loadConfig({
+    DATABASE_URL: database.runtimeUrl,
+    DATABASE_OWNER_URL: database.ownerUrl,
+    ...(brokerUrl === null ? {} : { MQTT_URL: brokerUrl }),
+    MQTT_PORT: "0",
+    HTTP_PORT: "0",
+    DATA_DIR: dataDir,
+    LOG_LEVEL: "silent",
+    ...options.settings,
+  });
+  const log = createLog({ level: config.logLevel });
+  let service = await startService(config, log, options.replaced);
+  let fetcher = await validatedFetch(service.url);
+
+  const ask: Plant["ask"] = async (method, path, body, headers) => {
+    const response = await fetcher(path, {
+      method,
+      headers: { ...(body === undefined ? {} : { "content-type": "application/json" }), ...headers },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    return { status: response.status, body: text === "" ? null : JSON.parse(text), headers: response.headers };
+  };
+  return {
+    get service() {
+      return service;
+    },
+    get url() {
+      return service.url;
+    },
+    get mqttUrl() {
+      return service.mqttUrl;
+    },
+    database,
+    broker,
+    ask,
+    async equipment(site, equipment, line, className) {
+      const { status, body } = await ask("PUT", `/v1/sites/${site}/registry/equipment/${equipment}`, { equipment, line, class: className });
+      if (status >= 300) throw new Error(`equipment ${equipment} was refused: ${JSON.stringify(body)}`);
+    },
+    async restart(replaced = options.replaced) {
+      await service.stop();
+      service = await startService(config, log, replaced);
+      fetcher = await validatedFetch(service.url);
+    },
+    async stop() {
+      await service.stop();
+      await broker?.stop();
+      if (options.database === undefined) await database.drop();
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
