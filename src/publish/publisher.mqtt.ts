@@ -65,7 +65,7 @@ interface Pending {
 const packetOverheadBytes = 64;
 const mostPacketIds = 65_535;
 
-/** The client id on the wire is `clientId` with `-pub` after it, so that one shard's two connections do not take each other over. */
+/** Needs a client id of its own (the shard's, with `-pub` after it): under the subscriber's, the two would take each other over. Fixed, so that a new owner ends the old one's connection. */
 export function createPublisher(options: PublisherOptions): Publisher {
   const timeoutMs = options.timeoutMs ?? 10_000;
   let on: { readonly connection: Connection; readonly window: number; readonly largest: number; readonly retains: boolean } | null = null;
@@ -117,32 +117,29 @@ export function createPublisher(options: PublisherOptions): Publisher {
     on?.connection.drop("silent", "a publish was not acknowledged in time");
   }
 
-  const supervisor = superviseConnection(
-    { ...options, clientId: `${options.clientId}-pub` },
-    {
-      session: { clean: true, expirySeconds: 0, receiveMaximum: null },
-      prepare: () => undefined,
-      accepted(_connection, { properties }) {
-        // mqtt.js does not keep to the broker's Receive Maximum for QoS 1; a broker may end the connection of who exceeds it (reason 0x93).
-        limits = {
-          window: Math.min(options.window ?? 64, properties?.receiveMaximum ?? mostPacketIds),
-          largest: properties?.maximumPacketSize ?? Number.POSITIVE_INFINITY,
-          retains: properties?.retainAvailable ?? true,
-        };
-      },
-      ready(connection) {
-        on = { connection, ...limits };
-        options.onConnected({ protocol: connection.protocol });
-      },
-      parked: () => false,
-      established: () => on !== null,
-      ended(_connection, ending) {
-        on = null;
-        rejectAll("disconnected");
-        options.onDisconnected?.(ending);
-      },
+  const supervisor = superviseConnection(options, {
+    session: { clean: true, expirySeconds: 0, receiveMaximum: null },
+    prepare: () => undefined,
+    accepted(_connection, { properties }) {
+      // mqtt.js does not keep to the broker's Receive Maximum for QoS 1; a broker may end the connection of who exceeds it (reason 0x93).
+      limits = {
+        window: Math.min(options.window ?? 64, properties?.receiveMaximum ?? mostPacketIds),
+        largest: properties?.maximumPacketSize ?? Number.POSITIVE_INFINITY,
+        retains: properties?.retainAvailable ?? true,
+      };
     },
-  );
+    ready(connection) {
+      on = { connection, ...limits };
+      options.onConnected({ protocol: connection.protocol });
+    },
+    parked: () => false,
+    established: () => on !== null,
+    ended(_connection, ending) {
+      on = null;
+      rejectAll("disconnected");
+      options.onDisconnected?.(ending);
+    },
+  });
 
   return {
     start: () => supervisor.start(),

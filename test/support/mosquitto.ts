@@ -1,0 +1,147 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, test } from "vitest";
+
+// A real mosquitto as a child process, with the configuration that is shipped: what the tests prove, they prove of that file.
+
+const shipped = fileURLToPath(new URL("../../deploy/mosquitto/mosquitto.conf", import.meta.url));
+// Debian puts it where the PATH of an ordinary user does not look.
+const candidates = ["mosquitto", "/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto", "/opt/homebrew/sbin/mosquitto"];
+
+let found: string | null | undefined;
+
+function binary(): string | null {
+  // `-h` prints the usage and ends with 3 in some versions: that it could be started at all is the answer.
+  found ??= candidates.find((candidate) => spawnSync(candidate, ["-h"], { stdio: "ignore" }).error === undefined) ?? null;
+  return found;
+}
+
+export function mosquittoAvailable(): boolean {
+  return binary() !== null;
+}
+
+/** A suite that needs mosquitto. Without it the suite is reported by name as not run; with `REQUIRE_MOSQUITTO=1` it fails. */
+export function describeWithMosquitto(name: string, suite: () => void): void {
+  if (!mosquittoAvailable() && process.env["REQUIRE_MOSQUITTO"] === "1") {
+    describe(name, () => {
+      test("finds a mosquitto to run against", () => {
+        throw new Error("REQUIRE_MOSQUITTO=1, and no mosquitto is installed");
+      });
+    });
+    return;
+  }
+  describe.runIf(mosquittoAvailable())(mosquittoAvailable() ? name : `${name} (did not run: no mosquitto is installed)`, suite);
+}
+
+export interface Mosquitto {
+  readonly url: string;
+  readonly port: number;
+  /** SIGKILL: nothing is saved that was not saved before. */
+  kill(): Promise<void>;
+  /** Orderly end and start on the same port; by default with what it had saved. */
+  restart(options?: { readonly keep?: boolean }): Promise<void>;
+  /** Starts it again on the same port after `kill` or `stop`. */
+  start(): Promise<void>;
+  /** SIGTERM: saves its database. May be called twice. */
+  stop(): Promise<void>;
+  /** Stops it and removes its files. */
+  remove(): Promise<void>;
+  /** Everything it logged since the first start. */
+  log(): string;
+}
+
+/** `lines` are appended to the shipped configuration; a setting that may stand once and is given here replaces the shipped one. */
+export async function startMosquitto(lines: readonly string[] = []): Promise<Mosquitto> {
+  const command = binary();
+  if (command === null) throw new Error("no mosquitto is installed");
+  const home = mkdtempSync(path.join(tmpdir(), "signalbox-mosquitto-"));
+  const data = path.join(home, "data");
+  mkdirSync(data);
+  const port = await freePort();
+  const configuration = path.join(home, "mosquitto.conf");
+  writeFileSync(configuration, configure(port, data, lines));
+
+  let child: ChildProcess | null = null;
+  let log = "";
+
+  async function start(): Promise<void> {
+    if (child !== null) return;
+    const started = spawn(command ?? "mosquitto", ["-c", configuration], { stdio: ["ignore", "ignore", "pipe"] });
+    child = started;
+    started.once("exit", () => {
+      if (child === started) child = null;
+    });
+    await new Promise<void>((resolve, reject) => {
+      let own = "";
+      started.stderr?.on("data", (chunk: Buffer) => {
+        own += chunk.toString();
+        log += chunk.toString();
+        if (/mosquitto version \S+ running/.test(own)) resolve();
+      });
+      started.once("error", reject);
+      started.once("exit", (code, signal) => reject(new Error(`mosquitto ended with ${code ?? signal}:\n${own}`)));
+    });
+  }
+
+  async function end(signal: NodeJS.Signals): Promise<void> {
+    const ending = child;
+    if (ending === null) return;
+    const exited = new Promise<void>((resolve) => ending.once("exit", () => resolve()));
+    ending.kill(signal);
+    await exited;
+    child = null;
+  }
+
+  await start();
+  return {
+    url: `mqtt://127.0.0.1:${port}`,
+    port,
+    kill: () => end("SIGKILL"),
+    async restart({ keep = true } = {}) {
+      await end("SIGTERM");
+      if (!keep) {
+        rmSync(data, { recursive: true, force: true });
+        mkdirSync(data);
+      }
+      await start();
+    },
+    start,
+    stop: () => end("SIGTERM"),
+    async remove() {
+      await end("SIGTERM");
+      rmSync(home, { recursive: true, force: true });
+    },
+    log: () => log,
+  };
+}
+
+function configure(port: number, data: string, lines: readonly string[]): string {
+  const own = [`listener ${port} 127.0.0.1`, `persistence_location ${data}/`, ...lines];
+  // As root it would become the user `mosquitto`, who may not write into our directory.
+  if (process.getuid?.() === 0) own.push("user root");
+  // `log_type` adds up; every other setting may stand once.
+  const replaced = new Set(own.map(setting).filter((name) => name !== "log_type"));
+  const kept = readFileSync(shipped, "utf8")
+    .split("\n")
+    .filter((line) => line.startsWith("#") || !replaced.has(setting(line)));
+  return [...kept, ...own, ""].join("\n");
+}
+
+function setting(line: string): string {
+  return line.trim().split(/\s+/)[0] ?? "";
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => (address !== null && typeof address === "object" ? resolve(address.port) : reject(new Error("no port"))));
+    });
+  });
+}
