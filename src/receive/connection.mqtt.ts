@@ -19,12 +19,12 @@ export interface BrokerOptions {
   /** `mqtt://`, `mqtts://`, `ws://` or `wss://`. */
   readonly url: string;
   readonly clientId: string;
-  readonly username?: string | undefined;
-  readonly password?: string | undefined;
+  readonly username?: string | null | undefined;
+  readonly password?: string | null | undefined;
   /** PEM text. With `cert` and `key` the client authenticates itself by certificate. */
-  readonly ca?: string | undefined;
-  readonly cert?: string | undefined;
-  readonly key?: string | undefined;
+  readonly ca?: string | null | undefined;
+  readonly cert?: string | null | undefined;
+  readonly key?: string | null | undefined;
   readonly protocol: ProtocolChoice;
   /** Default 30. */
   readonly keepaliveSeconds?: number | undefined;
@@ -99,11 +99,11 @@ export function superviseConnection(options: BrokerOptions, role: Role): Supervi
       reconnectPeriod: 0,
       resubscribe: false,
       connectTimeout: connackTimeoutMs,
-      ...(options.username === undefined ? {} : { username: options.username }),
-      ...(options.password === undefined ? {} : { password: options.password }),
-      ...(options.ca === undefined ? {} : { ca: options.ca }),
-      ...(options.cert === undefined ? {} : { cert: options.cert }),
-      ...(options.key === undefined ? {} : { key: options.key }),
+      ...(options.username == null ? {} : { username: options.username }),
+      ...(options.password == null ? {} : { password: options.password }),
+      ...(options.ca == null ? {} : { ca: options.ca }),
+      ...(options.cert == null ? {} : { cert: options.cert }),
+      ...(options.key == null ? {} : { key: options.key }),
       // No Maximum Packet Size: a broker drops what exceeds it without a word to anyone, and an event would be lost in silence. No Topic Alias Maximum: `packet.topic` would be empty.
       ...(spoken === "5"
         ? {

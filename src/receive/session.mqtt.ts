@@ -23,7 +23,7 @@ export interface SubscriberOptions extends BrokerOptions {
 }
 
 export interface Subscriber {
-  /** Resolves when the topics are subscribed for the first time, or on `stop`. Never rejects: it tries until it is stopped. */
+  /** Resolves when the topics are subscribed, or when the first attempt has failed (`onDisconnected` says why; further ones follow until `stop`). Never rejects. */
   start(): Promise<void>;
   /** Hands on no further delivery, but stays connected, so that what is being settled can still be acknowledged. Until the next connection. */
   pause(): void;
@@ -107,6 +107,7 @@ export function createSubscriber(options: SubscriberOptions): Subscriber {
       readOn = null;
       subscribed = false;
       options.onDisconnected(ending);
+      settleStarts();
     },
   });
 

@@ -47,9 +47,9 @@ describe("the wait before the next attempt", () => {
 
   test("never becomes shorter with one more failure, at the same chance", () => {
     fc.assert(
-      fc.property(fc.nat({ max: 50 }), random, (failures, chance) =>
-        expect(backOffMs(failures + 1, chance)).toBeGreaterThanOrEqual(backOffMs(failures, chance)),
-      ),
+      fc.property(fc.nat({ max: 50 }), random, (failures, chance) => {
+        expect(backOffMs(failures + 1, chance)).toBeGreaterThanOrEqual(backOffMs(failures, chance));
+      }),
     );
   });
 
