@@ -1,0 +1,248 @@
+/** A JSON number with the text it was written in: 12.500 keeps its three places, and 9007199254740993 its last digit. */
+export class JsonNumber {
+  readonly text: string;
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+export type Json = null | boolean | string | JsonNumber | readonly Json[] | JsonObject;
+
+/** A JSON object; a map, so that no key is special. */
+export type JsonObject = ReadonlyMap<string, Json>;
+
+export type JsonFault = "ENV_NOT_UTF8" | "ENV_NOT_JSON" | "ENV_DUPLICATE_KEY" | "ENV_TOO_DEEP";
+
+/** What was read. `faults` lists what is wrong and yet left the rest readable: the first occurrence of a repeated key is dropped with the others. */
+export type JsonRead =
+  | { readonly ok: true; readonly value: Json; readonly faults: readonly { readonly fault: JsonFault; readonly pointer: string; readonly detail: string }[] }
+  | { readonly ok: false; readonly fault: JsonFault; readonly detail: string };
+
+export const MAX_DEPTH = 32;
+
+/** Bytes to JSON, strictly as RFC 8259 has it: UTF-8 only, no NUL, no lone surrogates, no repeated keys, no more than 32 levels. Never throws. */
+export function readJson(bytes: Uint8Array): JsonRead {
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return { ok: false, fault: "ENV_NOT_UTF8", detail: "the payload is not valid UTF-8" };
+  }
+  const reader = new Reader(text);
+  try {
+    return { ok: true, value: reader.document(), faults: reader.faults };
+  } catch (error) {
+    if (error instanceof Unreadable) return { ok: false, fault: "ENV_NOT_JSON", detail: error.message };
+    throw error;
+  }
+}
+
+class Unreadable extends Error {}
+
+const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
+const PLAIN = /[^"\\\u0000-\u001f]*/y;
+const LONE = /[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/;
+const ESCAPES: Readonly<Record<string, string>> = { '"': '"', "\\": "\\", "/": "/", b: "\b", f: "\f", n: "\n", r: "\r", t: "\t" };
+
+class Reader {
+  readonly #text: string;
+  #at = 0;
+  readonly #path: (string | number)[] = [];
+  readonly faults: { fault: JsonFault; pointer: string; detail: string }[] = [];
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  document(): Json {
+    if (this.#text.includes("\u0000")) throw new Unreadable("the payload contains NUL");
+    const value = this.#value(1);
+    this.#space();
+    if (this.#at < this.#text.length) throw new Unreadable(`unexpected text after the document, at character ${this.#at}`);
+    return value;
+  }
+
+  #value(depth: number): Json {
+    this.#space();
+    const c = this.#text[this.#at];
+    if (c === "{" || c === "[") {
+      if (depth > MAX_DEPTH) return this.#tooDeep();
+      return c === "{" ? this.#object(depth) : this.#array(depth);
+    }
+    if (c === '"') return this.#string();
+    if (c === "t") return this.#word("true", true);
+    if (c === "f") return this.#word("false", false);
+    if (c === "n") return this.#word("null", null);
+    NUMBER.lastIndex = this.#at;
+    const number = NUMBER.exec(this.#text)?.[0];
+    if (number === undefined) throw new Unreadable(c === undefined ? "the document ends early" : `unexpected ${JSON.stringify(c)} at character ${this.#at}`);
+    this.#at += number.length;
+    return new JsonNumber(number);
+  }
+
+  #object(depth: number): Json {
+    const object = new Map<string, Json>();
+    const repeated = new Set<string>();
+    this.#at += 1;
+    this.#space();
+    if (this.#take("}")) return object;
+    for (;;) {
+      this.#space();
+      if (this.#text[this.#at] !== '"') throw new Unreadable(`a name was expected at character ${this.#at}`);
+      const key = this.#string();
+      this.#space();
+      if (!this.#take(":")) throw new Unreadable(`":" was expected at character ${this.#at}`);
+      this.#path.push(key);
+      const value = this.#value(depth + 1);
+      if (object.has(key)) {
+        if (!repeated.has(key)) this.#fault("ENV_DUPLICATE_KEY", `the name ${JSON.stringify(key).slice(0, 80)} occurs more than once`);
+        repeated.add(key);
+      }
+      object.set(key, value);
+      this.#path.pop();
+      this.#space();
+      if (this.#take(",")) continue;
+      if (this.#take("}")) break;
+      throw new Unreadable(`"," or "}" was expected at character ${this.#at}`);
+    }
+    // which of the two is meant, nobody can say: neither is read
+    for (const key of repeated) object.delete(key);
+    return object;
+  }
+
+  #array(depth: number): Json {
+    const array: Json[] = [];
+    this.#at += 1;
+    this.#space();
+    if (this.#take("]")) return array;
+    for (;;) {
+      this.#path.push(array.length);
+      array.push(this.#value(depth + 1));
+      this.#path.pop();
+      this.#space();
+      if (this.#take(",")) continue;
+      if (this.#take("]")) return array;
+      throw new Unreadable(`"," or "]" was expected at character ${this.#at}`);
+    }
+  }
+
+  /** What lies too deep is passed over bracket by bracket, without recursion, and read as null. */
+  #tooDeep(): null {
+    this.#fault("ENV_TOO_DEEP", `more than ${MAX_DEPTH} levels`);
+    let open = 0;
+    for (; this.#at < this.#text.length; this.#at += 1) {
+      const c = this.#text[this.#at];
+      if (c === '"') {
+        this.#string();
+        this.#at -= 1;
+      } else if (c === "{" || c === "[") open += 1;
+      else if ((c === "}" || c === "]") && --open === 0) {
+        this.#at += 1;
+        return null;
+      }
+    }
+    throw new Unreadable("the document ends early");
+  }
+
+  #string(): string {
+    const start = this.#at;
+    this.#at += 1;
+    let out = "";
+    for (;;) {
+      PLAIN.lastIndex = this.#at;
+      const plain = PLAIN.exec(this.#text)?.[0] ?? "";
+      out += plain;
+      this.#at += plain.length;
+      const c = this.#text[this.#at];
+      if (c === '"') break;
+      if (c !== "\\") throw new Unreadable(c === undefined ? "a string does not end" : `a control character in a string, at character ${this.#at}`);
+      const escaped = this.#text[this.#at + 1] ?? "";
+      const simple = ESCAPES[escaped];
+      if (simple !== undefined) {
+        out += simple;
+        this.#at += 2;
+        continue;
+      }
+      const hex = this.#text.slice(this.#at + 2, this.#at + 6);
+      if (escaped !== "u" || !/^[0-9a-fA-F]{4}$/.test(hex)) throw new Unreadable(`an unknown escape at character ${this.#at}`);
+      const code = Number.parseInt(hex, 16);
+      if (code === 0) throw new Unreadable(`NUL in a string, at character ${this.#at}`);
+      out += String.fromCharCode(code);
+      this.#at += 6;
+    }
+    this.#at += 1;
+    if (LONE.test(out)) throw new Unreadable(`a lone surrogate in the string at character ${start}`);
+    return out;
+  }
+
+  #word<T extends Json>(word: string, value: T): T {
+    if (!this.#text.startsWith(word, this.#at)) throw new Unreadable(`unexpected text at character ${this.#at}`);
+    this.#at += word.length;
+    return value;
+  }
+
+  #take(c: string): boolean {
+    if (this.#text[this.#at] !== c) return false;
+    this.#at += 1;
+    return true;
+  }
+
+  #space(): void {
+    for (; this.#at < this.#text.length; this.#at += 1) {
+      const c = this.#text.charCodeAt(this.#at);
+      if (c !== 0x20 && c !== 0x0a && c !== 0x0d && c !== 0x09) return;
+    }
+  }
+
+  #fault(fault: JsonFault, detail: string): void {
+    if (this.faults.length < 16) this.faults.push({ fault, pointer: pointerOf(this.#path), detail });
+  }
+}
+
+/** A JSON pointer (RFC 6901). */
+export const pointerOf = (path: readonly (string | number | symbol)[]): string => path.map((part) => `/${String(part).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("").slice(0, 256);
+
+/** JSON as plain values for schemas: numbers as their literal text. An own `__proto__` stays a plain key. */
+export function plainOf(json: Json): unknown {
+  if (json instanceof JsonNumber) return json.text;
+  if (Array.isArray(json)) return json.map(plainOf);
+  if (json instanceof Map) {
+    const out: Record<string, unknown> = Object.create(null);
+    for (const [key, value] of json) out[key] = plainOf(value);
+    return out;
+  }
+  return json;
+}
+
+/** Canonical text: keys sorted by code unit, no white space, numbers as written. */
+export function canonical(json: Json): string {
+  if (json instanceof JsonNumber) return json.text;
+  if (Array.isArray(json)) return `[${json.map(canonical).join(",")}]`;
+  if (json instanceof Map) {
+    const keys = [...json.keys()].sort();
+    return `{${keys.map((key) => `${JSON.stringify(key)}:${canonical(json.get(key) ?? null)}`).join(",")}}`;
+  }
+  return JSON.stringify(json);
+}
+
+/** Where a number lies outside what a double holds exactly: overflow, or an integer beyond 2^53 - 1. null: nowhere. */
+export function unsafeNumber(json: Json, path: (string | number)[] = []): { readonly pointer: string; readonly text: string } | null {
+  if (json instanceof JsonNumber) {
+    const value = Number(json.text);
+    const unsafe = !Number.isFinite(value) || (/^-?\d+$/.test(json.text) && !Number.isSafeInteger(value)) || json.text.length > 40;
+    return unsafe ? { pointer: pointerOf(path), text: json.text.slice(0, 60) } : null;
+  }
+  if (Array.isArray(json)) {
+    for (const [i, item] of json.entries()) {
+      const found = unsafeNumber(item, [...path, i]);
+      if (found !== null) return found;
+    }
+  }
+  if (json instanceof Map) {
+    for (const [key, item] of json) {
+      const found = unsafeNumber(item, [...path, key]);
+      if (found !== null) return found;
+    }
+  }
+  return null;
+}

@@ -1,0 +1,57 @@
+import type { PlantId, SourceAddress } from "./event.ts";
+
+const PLANT_ID = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$/;
+
+export const isPlantId = (text: string): text is PlantId => PLANT_ID.test(text);
+
+/** What a topic of an equipment's branch says: who speaks, and about what. */
+export interface BranchTopic {
+  readonly site: PlantId;
+  readonly line: PlantId;
+  readonly equipment: PlantId;
+  /** The last level: `event`, `diag`, `telemetry`, `state`, `cmd`, … */
+  readonly domain: string;
+}
+
+/** Reads `{prefix}site/{site}/line/{line}/eq/{equipment}/{domain}`; null for any other topic. */
+export function parseTopic(topic: string, prefix: string): BranchTopic | null {
+  if (!topic.startsWith(prefix)) return null;
+  const [site, s, line, l, eq, e, domain, ...rest] = topic.slice(prefix.length).split("/");
+  if (site !== "site" || line !== "line" || eq !== "eq" || domain === undefined || rest.length > 0) return null;
+  if (s === undefined || l === undefined || e === undefined || !isPlantId(s) || !isPlantId(l) || !isPlantId(e)) return null;
+  return { site: s, line: l, equipment: e, domain };
+}
+
+/** Reads `/site/{s}/line/{l}/eq/{e}[/device/{d}]`; null for any other text. */
+export function parseSource(source: string): SourceAddress | null {
+  const [empty, site, s, line, l, eq, e, device, d, ...rest] = source.split("/");
+  if (empty !== "" || site !== "site" || line !== "line" || eq !== "eq" || rest.length > 0) return null;
+  if (s === undefined || l === undefined || e === undefined || !isPlantId(s) || !isPlantId(l) || !isPlantId(e)) return null;
+  if (device === undefined) return { site: s, line: l, equipment: e, device: null };
+  return device === "device" && d !== undefined && isPlantId(d) ? { site: s, line: l, equipment: e, device: d } : null;
+}
+
+interface Branch {
+  readonly site: string;
+  readonly line: string;
+  readonly equipment: string;
+}
+
+const branch = (prefix: string, at: Branch): string => `${prefix}site/${at.site}/line/${at.line}/eq/${at.equipment}`;
+
+export const sourceText = (at: Branch & { readonly device?: string | null }): string =>
+  `/site/${at.site}/line/${at.line}/eq/${at.equipment}${at.device == null ? "" : `/device/${at.device}`}`;
+export const verdictTopic = (prefix: string, at: Branch): string => `${branch(prefix, at)}/verdict`;
+export const cursorTopic = (prefix: string, at: Branch & { readonly device: string | null }): string => `${branch(prefix, at)}${at.device === null ? "" : `/device/${at.device}`}/cursor`;
+export const equipmentOutcomeTopic = (prefix: string, at: Branch): string => `${branch(prefix, at)}/outcome`;
+export const batchOutcomeTopic = (prefix: string, at: { readonly site: string; readonly line: string; readonly batch: string }): string =>
+  `${prefix}site/${at.site}/line/${at.line}/batch/${at.batch}/outcome`;
+export const batchStateTopic = (prefix: string, at: { readonly site: string; readonly line: string; readonly batch: string }): string =>
+  `${prefix}site/${at.site}/line/${at.line}/batch/${at.batch}/state`;
+export const siteOutcomeTopic = (prefix: string, at: { readonly site: string }): string => `${prefix}site/${at.site}/outcome`;
+
+/** A Response Topic is answered only below the reply branch of the sender's own equipment, and never where a wildcard or an empty level stands. */
+export function mayAnswerOn(responseTopic: string, prefix: string, at: Branch): boolean {
+  const own = `${branch(prefix, at)}/reply/`;
+  return responseTopic.startsWith(own) && responseTopic.length > own.length && responseTopic.length <= 512 && !/[+#\u0000-\u001f]|\/\/|\/$/.test(responseTopic);
+}
