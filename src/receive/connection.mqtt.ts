@@ -218,8 +218,9 @@ export function superviseConnection(options: BrokerOptions, role: Role): Supervi
 
     current = {
       connection,
+      // Half-closed: the broker reads our last PUBACKs to the end and closes its side. If we closed at once, whoever connects next under this id would make it throw them away.
       say: (bytes) => {
-        client.stream.end(bytes, () => client.stream.destroy());
+        client.stream.end(bytes);
       },
       destroy: () => client.stream?.destroy(),
     };

@@ -51,19 +51,30 @@ export function createSubscriber(options: SubscriberOptions): Subscriber {
   let readOn: (() => void) | null = null;
   let subscribed = false;
   let pausing = false;
+  let leaving = false;
   const started: (() => void)[] = [];
 
   const settleStarts = (): void => {
     for (const resolve of started.splice(0)) resolve();
   };
 
+  const release = (): void => {
+    const go = readOn;
+    readOn = null;
+    go?.();
+  };
+
   function take(connection: Connection, packet: IPublishPacket, callback: (error?: Error) => void): void {
-    // mqtt.js goes on with what it had parsed before the connection closed. Those messages come again; their slots would be dead.
-    if (on === null || on.connection !== connection || !connection.open) {
+    // mqtt.js goes on with what it had parsed before the connection closed. Those messages come again; their slots would be dead. What comes while we say goodbye is read, so that the
+    // broker's own end is seen, and left to the next connection too.
+    if (on === null || on.connection !== connection || !connection.open || leaving) {
       callback(deferred);
       return;
     }
-    if (pausing) return;
+    if (pausing) {
+      readOn = () => callback(deferred);
+      return;
+    }
     const { window } = on;
     const slot = window.take(packet.qos === 1 ? (packet.messageId ?? null) : null, packet.length ?? packet.payload.length);
     options.onDelivery(deliveryOf(packet, connection.protocol), slot);
@@ -83,6 +94,7 @@ export function createSubscriber(options: SubscriberOptions): Subscriber {
       on = { connection, window: acknowledgementWindow(connection.serial, cap) };
       readOn = null;
       pausing = false;
+      leaving = false;
       options.onConnected({ sessionPresent: connack.sessionPresent, protocol: connection.protocol });
     },
     ready(connection) {
@@ -100,7 +112,7 @@ export function createSubscriber(options: SubscriberOptions): Subscriber {
         settleStarts();
       });
     },
-    parked: () => readOn !== null || pausing,
+    parked: () => (readOn !== null || pausing) && !leaving,
     established: () => subscribed,
     ended(_connection, ending) {
       on = null;
@@ -120,6 +132,8 @@ export function createSubscriber(options: SubscriberOptions): Subscriber {
       pausing = true;
     },
     async stop() {
+      leaving = true;
+      release();
       await supervisor.stop();
       settleStarts();
     },
@@ -129,11 +143,7 @@ export function createSubscriber(options: SubscriberOptions): Subscriber {
       const free = window.settle(slots);
       // Written past the library, whose own sending would keep a PUBACK for the next connection when this one is gone, where its id may stand for another message.
       if (free.length > 0 && connection.open && connection.client.stream.writable) connection.client.stream.write(pubacks(free));
-      if (readOn !== null && window.drained) {
-        const go = readOn;
-        readOn = null;
-        go();
-      }
+      if (window.drained && !pausing) release();
     },
     get connected() {
       return subscribed;
