@@ -1,10 +1,10 @@
 import { randomInt } from "node:crypto";
+import type { Failure } from "./db/failure.ts";
 import type { CommandAnswer } from "./decide/commands.ts";
 import { inHandOf } from "./decide/in-hand.ts";
 import type { Settlement } from "./decide/settle.ts";
 import type { Command, CommandSignal, Signal, Tick } from "./decide/signal.ts";
 import type { Verdict } from "./decide/verdict.ts";
-import type { Failure } from "./db/failure.ts";
 import type { Decoded } from "./decode/event.ts";
 import type { Log } from "./ops/log.ts";
 import { judge, type Routed, route, type Stages } from "./pipeline.ts";
@@ -23,6 +23,8 @@ export interface DriveStages extends Stages {
   due(limit: number): Promise<readonly Tick[]>;
   /** Whether deliveries can arrive: connected and subscribed. */
   receiving(): boolean;
+  /** Deliveries that came and are not acknowledged. */
+  unacknowledged(): number;
 }
 
 export interface DriveOptions {
@@ -148,7 +150,13 @@ export class Drive {
   }
 
   /** What readiness and gauges rest on. */
-  get condition(): { readonly halted: boolean; readonly outageSince: number | null; readonly queued: number; readonly oldestQueuedMs: number; readonly lastCommit: number | null } {
+  get condition(): {
+    readonly halted: boolean;
+    readonly outageSince: number | null;
+    readonly queued: number;
+    readonly oldestQueuedMs: number;
+    readonly lastCommit: number | null;
+  } {
     const queued = this.#queue.length + this.#first.length;
     return {
       halted: this.#halted,
@@ -269,7 +277,11 @@ export class Drive {
       const { signal } = work;
       const partial = partialOf(signal.inHand);
       const said = { kind: "refused" as const, refusal: { code: "SYS_POISON", reason: "The event cannot be stored as it is.", errors: [] }, partial };
-      const bare = { ...signal, delivery: { ...signal.delivery, userProperties: [], contentType: null, responseTopic: null, correlationData: null }, inHand: { ...signal.inHand, said } };
+      const bare = {
+        ...signal,
+        delivery: { ...signal.delivery, userProperties: [], contentType: null, responseTopic: null, correlationData: null },
+        inHand: { ...signal.inHand, said },
+      };
       const routed = await route(this.#options.stages, [bare]);
       if (routed.kind === "unstorable") throw routed.error;
       this.#done([{ ...work, signal: bare }], routed);
@@ -306,7 +318,17 @@ export class Drive {
   #report(verdict: Verdict): void {
     const { log, meter, site } = this.#options;
     meter.verdict(verdict);
-    const fields = { site, source: verdict.source, id: verdict.eventId, type: verdict.type, status: verdict.status, code: verdict.code, batch: verdict.batch, step: verdict.step, round: verdict.round };
+    const fields = {
+      site,
+      source: verdict.source,
+      id: verdict.eventId,
+      type: verdict.type,
+      status: verdict.status,
+      code: verdict.code,
+      batch: verdict.batch,
+      step: verdict.step,
+      round: verdict.round,
+    };
     if (verdict.status === "accepted" || verdict.status === "duplicate") log.debug(fields, "event settled");
     else if (verdict.status === "deferred") log.debug(fields, "event deferred");
     else log.info(fields, verdict.status === "rejected" ? "event refused" : `event ${verdict.status.replaceAll("_", " ")}`);
@@ -344,7 +366,8 @@ export class Drive {
 
   /** Resolves when no tick of a kind is pending any more. */
   async #settled(kind: Tick["tick"]): Promise<void> {
-    while (!this.#halted && !this.#stopping && [...this.#pending].some((key) => key.startsWith(`{"tick":"${kind}"`))) await new Promise((resolve) => setTimeout(resolve, 5));
+    while (!this.#halted && !this.#stopping && [...this.#pending].some((key) => key.startsWith(`{"tick":"${kind}"`)))
+      await new Promise((resolve) => setTimeout(resolve, 5));
   }
 
   /** During an outage callers are told; what they asked is not decided behind their back. */
@@ -369,7 +392,10 @@ export class Drive {
 
   #recovered(): void {
     if (this.#outage === null) return;
-    this.#options.log.info({ site: this.#options.site, seconds: (Date.now() - this.#outage.since) / 1000, retries: this.#outage.retries }, "the database is back");
+    this.#options.log.info(
+      { site: this.#options.site, seconds: (Date.now() - this.#outage.since) / 1000, retries: this.#outage.retries },
+      "the database is back",
+    );
     this.#options.meter.outage(false);
     this.#outage = null;
   }

@@ -7,18 +7,18 @@ import type { Db } from "./db/database.ts";
 import { openDatabase } from "./db/database.ts";
 import { failure } from "./db/failure.ts";
 import { assertDurable, assertRuntimeRole, migrate } from "./db/migrate.store.ts";
-import { compiledMachines } from "./decide/machines.ts";
+import { createMachines } from "./decide/machines.ts";
 import { noDefinitions, readWorld } from "./decide/world.store.ts";
 import { decode } from "./decode/decode.ts";
 import { Drive, type DriveStages } from "./drive.ts";
 import { startBroker } from "./embedded/broker.process.ts";
 import { claimDataDir } from "./embedded/data-dir.file.ts";
 import { startPostgres } from "./embedded/postgres.process.ts";
-import type { Config } from "./ops/config.ts";
 import { databaseClock } from "./ops/clock.ts";
+import type { Config } from "./ops/config.ts";
 import type { Log } from "./ops/log.ts";
 import { createMetrics, type Metrics } from "./ops/metrics.ts";
-import { createPublisher } from "./publish/publisher.mqtt.ts";
+import { createPublisher, type Publisher } from "./publish/publisher.mqtt.ts";
 import { createRelay, type Relay } from "./publish/relay.mqtt.ts";
 import { createSubscriber, type Subscriber } from "./receive/session.mqtt.ts";
 import { seedStateMachines } from "./registry/registry.store.ts";
@@ -28,6 +28,7 @@ import { version } from "./version.ts";
 /** A stage of the route that a test replaces whole, to let it fail. Nothing that is shipped passes any. */
 export interface Replaced {
   stages?(stages: DriveStages, shard: string): DriveStages;
+  publisher?(publisher: Publisher, shard: string): Publisher;
 }
 
 export interface Service {
@@ -80,7 +81,11 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
 
   const { runtimeUrl, ownerUrl } = await postgres(config, log, stops);
   if (ownerUrl !== null) await migrate(ownerUrl, { onApplied: (name) => log.info({ migration: name }, "migration applied") });
-  const { db, close } = openDatabase(runtimeUrl, { max: 10, applicationName: "signalbox", onLost: (error) => log.debug({ err: error }, "a database connection was lost") });
+  const { db, close } = openDatabase(runtimeUrl, {
+    max: 10,
+    applicationName: "signalbox",
+    onLost: (error) => log.debug({ err: error }, "a database connection was lost"),
+  });
   stops.push(close);
   await assertRuntimeRole(db);
   await assertDurable(db);
@@ -97,8 +102,8 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
     finish = resolve;
   });
 
-  const machines = compiledMachines();
   const definitions = noDefinitions();
+  const machines = createMachines((name) => definitions.machines.get(name));
   const opening = new Map<string, Promise<Shard>>();
   const open = (site: string): Promise<Shard> => {
     const begun = opening.get(site);
@@ -136,6 +141,7 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
       beat: () => beat(db, shard),
       due: (limit) => readDue(db, { site, shard }, limit),
       receiving: () => subscriber?.connected ?? false,
+      unacknowledged: () => subscriber?.unacknowledged ?? 0,
     };
     const stages = replaced.stages?.(own, shard) ?? own;
     const connection = {
@@ -147,7 +153,7 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
       key: config.mqttKey,
       protocol: config.mqttProtocol,
     };
-    const publisher = createPublisher({
+    const ownPublisher = createPublisher({
       ...connection,
       clientId: `signalbox-${shard}-pub`,
       onConnected: () => {
@@ -159,6 +165,7 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
         log.warn({ site, reason }, "the publisher lost its broker");
       },
     });
+    const publisher = replaced.publisher?.(ownPublisher, shard) ?? ownPublisher;
     const relay = createRelay({
       db,
       publisher,
@@ -181,12 +188,16 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
         relay.announce(settlement.touchedSources, settlement.touchedBatches);
         for (const listener of listeners) listener();
         // partitions are made half a million positions ahead of need
-        if (Math.floor(head.position / 500_000) > Math.floor(reached / 500_000)) void ensurePartitions(db, head.position).catch((error: unknown) => log.error({ err: error }, "partitions could not be made ahead"));
+        if (Math.floor(head.position / 500_000) > Math.floor(reached / 500_000))
+          void ensurePartitions(db, head.position).catch((error: unknown) => log.error({ err: error }, "partitions could not be made ahead"));
         reached = head.position;
       },
       onHalt: (why, error) => {
         self.halted = why;
-        log.fatal({ err: error, site, why }, why === "fenced" ? "another owner has taken the shard; this one stops" : "the deployment is at fault; the shard stops and refuses nothing");
+        log.fatal(
+          { err: error, site, why },
+          why === "fenced" ? "another owner has taken the shard; this one stops" : "the deployment is at fault; the shard stops and refuses nothing",
+        );
         void subscriber?.stop();
       },
     });
@@ -232,7 +243,8 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
     return self;
   }
 
-  const wanted = async (): Promise<readonly string[]> => (config.sites ?? (await listShards(db)).map(({ site }) => site)).filter((site) => config.shard === null || site === config.shard);
+  const wanted = async (): Promise<readonly string[]> =>
+    (config.sites ?? (await listShards(db)).map(({ site }) => site)).filter((site) => config.shard === null || site === config.shard);
   for (const site of await wanted()) await open(site);
   // sites that another process registered are taken up too
   const watch = setInterval(() => {
@@ -309,9 +321,21 @@ async function health(db: Db, shards: ReadonlyMap<string, Shard>): Promise<{ rea
   );
   for (const shard of shards.values()) {
     const { outageSince, oldestQueuedMs, queued } = shard.drive.condition;
-    checks.push({ check: `shard ${shard.site}`, ok: shard.halted === null, detail: shard.halted === null ? `owned under term ${shard.term}` : `stopped: ${shard.halted}` });
-    checks.push({ check: `broker ${shard.site}`, ok: shard.subscriber.connected, detail: shard.subscriber.connected ? "connected and subscribed" : "not connected" });
-    checks.push({ check: `settling ${shard.site}`, ok: outageSince === null && oldestQueuedMs < 30_000, detail: outageSince === null ? `${queued} waiting` : "waits for the database" });
+    checks.push({
+      check: `shard ${shard.site}`,
+      ok: shard.halted === null,
+      detail: shard.halted === null ? `owned under term ${shard.term}` : `stopped: ${shard.halted}`,
+    });
+    checks.push({
+      check: `broker ${shard.site}`,
+      ok: shard.subscriber.connected,
+      detail: shard.subscriber.connected ? "connected and subscribed" : "not connected",
+    });
+    checks.push({
+      check: `settling ${shard.site}`,
+      ok: outageSince === null && oldestQueuedMs < 30_000,
+      detail: outageSince === null ? `${queued} waiting` : "waits for the database",
+    });
   }
   return { ready: checks.every(({ ok }) => ok), checks };
 }

@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
 import type { Committed } from "./commit/commit.store.ts";
 import { documentOf, type SettlementDocument } from "./commit/settlement.ts";
+import type { Failure } from "./db/failure.ts";
 import type { Machines } from "./decide/machines.ts";
 import { requestFor } from "./decide/request.ts";
 import { type Settlement, settle } from "./decide/settle.ts";
 import type { Signal } from "./decide/signal.ts";
 import { NotRead, type WorldData, type WorldRequest } from "./decide/world.ts";
-import type { Failure } from "./db/failure.ts";
 
 /** What the route rests on; each stage is replaced whole where a test lets it fail. */
 export interface Stages {

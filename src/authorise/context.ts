@@ -73,7 +73,14 @@ function fromClaim(view: ContextView, claim: Claim, held: readonly ContextLock[]
   const batchId = claim.batch ?? held.find((lock) => lock.step === claim.step)?.batch ?? null;
   if (batchId === null) {
     if (claim.needs === "claim") return refused("claim", "CTX_MISSING", false, [], "batchid", "none");
-    return refused("claim", "CTX_MISSING", true, claim.equipment === null ? [] : [waitsForEquipment(claim.equipment)], `an engagement in step ${claim.step}`, "none");
+    return refused(
+      "claim",
+      "CTX_MISSING",
+      true,
+      claim.equipment === null ? [] : [waitsForEquipment(claim.equipment)],
+      `an engagement in step ${claim.step}`,
+      "none",
+    );
   }
   const batch = view.batch(batchId);
   if (batch === undefined) return refused("claim", "CTX_UNKNOWN_BATCH", true, [waitsForBatch(batchId)], "a known batch", batchId);
@@ -86,7 +93,14 @@ function fromClaim(view: ContextView, claim: Claim, held: readonly ContextLock[]
     const other = held[0];
     if (other !== undefined) return refused("claim", "CTX_WRONG_BATCH", false, [], inWords(other), batchId);
     if (claim.needs === "optional") return { kind: "context", from: "claim", batch, step: null };
-    return refused("claim", "CTX_MISSING", !ENDED_BATCH.has(batch.execution), claim.equipment === null ? [] : [waitsForEquipment(claim.equipment)], "stepid or an open engagement", "none");
+    return refused(
+      "claim",
+      "CTX_MISSING",
+      !ENDED_BATCH.has(batch.execution),
+      claim.equipment === null ? [] : [waitsForEquipment(claim.equipment)],
+      "stepid or an open engagement",
+      "none",
+    );
   }
   const step = stepOf(batch, stepId);
   if (step === undefined) return refused("claim", "CTX_UNKNOWN_STEP", false, [], batch.recipe.steps.map((s) => s.step).join(", "), stepId);
@@ -97,7 +111,14 @@ function fromClaim(view: ContextView, claim: Claim, held: readonly ContextLock[]
   if (!claim.starts && held.length > 0 && !held.some((lock) => lock.batch === batchId && lock.step === stepId)) {
     const sameBatch = held.find((lock) => lock.batch === batchId);
     const lock = sameBatch ?? held[0];
-    return refused("claim", sameBatch === undefined ? "CTX_WRONG_BATCH" : "CTX_WRONG_STEP", false, [], lock === undefined ? "none" : inWords(lock), `${batchId}/${stepId}`);
+    return refused(
+      "claim",
+      sameBatch === undefined ? "CTX_WRONG_BATCH" : "CTX_WRONG_STEP",
+      false,
+      [],
+      lock === undefined ? "none" : inWords(lock),
+      `${batchId}/${stepId}`,
+    );
   }
   return { kind: "context", from: "claim", batch, step };
 }

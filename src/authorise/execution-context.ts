@@ -95,7 +95,10 @@ export const recipeStep = (batch: BatchState, step: string) => batch.recipe.step
 export const recipeName = (batch: BatchState): string => `${batch.recipe.recipe}@${batch.recipe.revision}`;
 
 /** The equipment that a step works with, by role. A recipe step names roles; the batch says who plays them. */
-export function equipmentOfStep(batch: BatchState, step: string): readonly { readonly role: string; readonly equipment: string; readonly locked: "step" | "batch" }[] {
+export function equipmentOfStep(
+  batch: BatchState,
+  step: string,
+): readonly { readonly role: string; readonly equipment: string; readonly locked: "step" | "batch" }[] {
   return (recipeStep(batch, step)?.equipment ?? []).flatMap((need) => {
     const equipment = batch.roles[need.role];
     return equipment === undefined ? [] : [{ role: need.role, equipment, locked: need.locked }];

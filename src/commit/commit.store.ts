@@ -22,7 +22,9 @@ export interface Committed {
 export async function commitGroup(db: Db, owner: Owner, group: string, settlement: SettlementDocument): Promise<Committed> {
   const { rows } = await sql<{ base: string; generation: number; recorded_at: string }>`
     select base::text, generation, to_char(recorded_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as recorded_at
-    from settle(${owner.site}, ${owner.shard}, ${owner.term}, ${group}::uuid, ${settlement.positions}, ${settlement.document}::jsonb, ${settlement.raws}::bytea[], ${settlement.correlations}::bytea[])`.execute(db);
+    from settle(${owner.site}, ${owner.shard}, ${owner.term}, ${group}::uuid, ${settlement.positions}, ${settlement.document}::jsonb, ${settlement.raws}::bytea[], ${settlement.correlations}::bytea[])`.execute(
+    db,
+  );
   const row = rows[0];
   if (row === undefined) throw new Error("the commit came back without its position");
   return { base: safePosition(row.base), generation: row.generation, recordedAt: row.recorded_at };

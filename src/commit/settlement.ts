@@ -29,8 +29,22 @@ export function documentOf(settlement: Settlement, maxBytes: number): Settlement
     ids: rows.ids.map((r) => ({ source_key: r.sourceKey, id_hash: r.idHash, digest: r.digest, digest_version: 1, ref: r.ref })),
     numbers: rows.numbers.map((r) => ({ source_key: r.sourceKey, incarnation: r.incarnation, epoch: r.epoch, sequence: r.sequence, ref: r.ref })),
     conflicts: rows.conflicts.map((r) => ({ source_key: r.sourceKey, id_hash: r.idHash, digest: r.digest, ref: r.ref })),
-    skipped: rows.skipped.map((r) => ({ source_key: r.sourceKey, incarnation: r.incarnation, epoch: r.epoch, first: r.first, last: r.last, reason: r.reason, ref: r.ref })),
-    waiting_expires: rows.waitingExpires.map((r) => ({ source_key: r.sourceKey, incarnation: r.incarnation, epoch: r.epoch, through: r.through, ms: WAITING.gapLimitMs })),
+    skipped: rows.skipped.map((r) => ({
+      source_key: r.sourceKey,
+      incarnation: r.incarnation,
+      epoch: r.epoch,
+      first: r.first,
+      last: r.last,
+      reason: r.reason,
+      ref: r.ref,
+    })),
+    waiting_expires: rows.waitingExpires.map((r) => ({
+      source_key: r.sourceKey,
+      incarnation: r.incarnation,
+      epoch: r.epoch,
+      through: r.through,
+      ms: WAITING.gapLimitMs,
+    })),
     steps: stepsOf(world.assumed, world),
     evidence: rows.facts.flatMap(evidenceOf),
     ...locksOf(rows),
@@ -166,7 +180,10 @@ function assumptions(world: World): Record<string, readonly Json[]> {
     return [{ equipment: name, version: before.version, changed, token, state, state_epoch: stateEpoch, state_sequence: stateSequence }];
   });
   // an absent batch matters to the commit only when somebody defers on it or creates it; a mere look at it proves nothing and locks nothing
-  const awaitedNames = new Set([...assumed.raised("awaited"), ...[...assumed.batches.keys()].filter((b) => world.read.batches.get(b) === null).map((b) => `batch:${b}`)]);
+  const awaitedNames = new Set([
+    ...assumed.raised("awaited"),
+    ...[...assumed.batches.keys()].filter((b) => world.read.batches.get(b) === null).map((b) => `batch:${b}`),
+  ]);
   const awaited = [...awaitedNames].map((key) => ({ awaited: String(key), version: world.read.awaited.get(String(key)) ?? 0 }));
   const streams = [...assumed.streams.values()].map((now) => ({
     stream: now.stream,
@@ -193,7 +210,16 @@ function namesIn(assumed: Assumed, kind: "sources" | "batches" | "equipment", ch
 const positionsIn = (looked: ReadonlySet<string | number>): Ref[] => [...looked].flatMap((ref) => (typeof ref === "number" && ref > 0 ? [ref] : []));
 
 function sourceOf(before: SourceState, now: SourceState): Json {
-  const gap = now.gap === null ? "none" : before.gap === null || now.gap.position < 0 ? "open" : now.gap.timer === "restarted" ? "progress" : now.gap.timer === "halted" ? "halted" : "keep";
+  const gap =
+    now.gap === null
+      ? "none"
+      : before.gap === null || now.gap.position < 0
+        ? "open"
+        : now.gap.timer === "restarted"
+          ? "progress"
+          : now.gap.timer === "halted"
+            ? "halted"
+            : "keep";
   return {
     incarnation: now.incarnation,
     epoch: now.epoch,
@@ -360,7 +386,9 @@ function openEvents(world: World, rows: Rows): Record<string, readonly Json[]> {
     deferrals_gone: gone,
     waiting,
     waiting_gone: waitingGone,
-    quarantine: rows.quarantined.filter((q) => !(resolvedHere.has(q.event) && q.event < 0)).map((q) => ({ ref: q.event, round: q.round, code: q.code, source: q.source, batch: q.batch })),
+    quarantine: rows.quarantined
+      .filter((q) => !(resolvedHere.has(q.event) && q.event < 0))
+      .map((q) => ({ ref: q.event, round: q.round, code: q.code, source: q.source, batch: q.batch })),
     quarantine_resolved: rows.quarantineResolved.filter((r) => r.event > 0).map((r) => ({ position: r.event, ref: r.ref, resolution: r.resolution })),
   };
 }
@@ -377,16 +405,32 @@ function factColumns(fact: Fact): Json {
         batch: fact.batch.batch,
         to_state: fact.batch.execution,
         state_machine: fact.batch.batchMachine,
-        data: { recipe: `${fact.batch.recipe.recipe}@${fact.batch.recipe.revision}`, jobOrder: fact.batch.jobOrder, quantity: fact.batch.quantity, unit: fact.batch.unit, roles: fact.batch.roles },
+        data: {
+          recipe: `${fact.batch.recipe.recipe}@${fact.batch.recipe.revision}`,
+          jobOrder: fact.batch.jobOrder,
+          quantity: fact.batch.quantity,
+          unit: fact.batch.unit,
+          roles: fact.batch.roles,
+        },
       };
     case "batch.moved":
-      return { batch: fact.batch, from_state: fact.from.execution, to_state: fact.to.execution, data: { by: fact.by, from: fact.from, to: fact.to, at: fact.at } };
+      return {
+        batch: fact.batch,
+        from_state: fact.from.execution,
+        to_state: fact.to.execution,
+        data: { by: fact.by, from: fact.from, to: fact.to, at: fact.at },
+      };
     case "batch.updated":
       return { batch: fact.batch, data: { before: fact.before, quantity: fact.quantity, unit: fact.unit, roles: fact.roles } };
     case "step.moved":
       return { batch: fact.batch, step: fact.step, attempt: fact.attempt, from_state: fact.from, to_state: fact.to, data: { by: fact.by, at: fact.at } };
     case "evidence.recorded":
-      return { batch: fact.batch, step: fact.step, attempt: fact.attempt, data: { evidence: fact.item.evidence, value: fact.item.value, unit: fact.item.unit, within: fact.item.within } };
+      return {
+        batch: fact.batch,
+        step: fact.step,
+        attempt: fact.attempt,
+        data: { evidence: fact.item.evidence, value: fact.item.value, unit: fact.item.unit, within: fact.item.within },
+      };
     case "lock.taken":
     case "lock.freed": {
       const { equipment, batch, step, attempt, kind, role, token } = fact.lock;

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
-import { safePosition } from "./commit.store.ts";
 import type { Db } from "../db/database.ts";
 import type { Tick } from "../decide/signal.ts";
+import { safePosition } from "./commit.store.ts";
 
 /** Makes a site and its shard known; nothing happens when they are. A site is one shard until it is divided. */
 export async function registerSite(db: Db, site: string): Promise<void> {
@@ -25,7 +25,9 @@ export async function takeShard(db: Db, shard: string, owner: string): Promise<n
 
 /** Milliseconds since the shard was last known to receive; null when it never was. */
 export async function silentFor(db: Db, shard: string): Promise<number | null> {
-  const { rows } = await sql<{ ms: number }>`select (extract(epoch from clock_timestamp() - received_until) * 1000)::double precision as ms from shard_beats where shard = ${shard}`.execute(db);
+  const { rows } = await sql<{
+    ms: number;
+  }>`select (extract(epoch from clock_timestamp() - received_until) * 1000)::double precision as ms from shard_beats where shard = ${shard}`.execute(db);
   return rows[0]?.ms ?? null;
 }
 
@@ -54,16 +56,35 @@ export async function readDue(db: Db, at: { readonly site: string; readonly shar
 }
 
 /** Deferred events, what waits, and the age of the oldest open one: what the gauges show. */
-export async function readBacklog(db: Db, at: { readonly site: string; readonly shard: string }): Promise<{ readonly deferred: number; readonly waiting: number; readonly gaps: number; readonly parked: number; readonly quarantined: number; readonly relayLag: number }> {
+export async function readBacklog(
+  db: Db,
+  at: { readonly site: string; readonly shard: string },
+): Promise<{
+  readonly deferred: number;
+  readonly waiting: number;
+  readonly gaps: number;
+  readonly parked: number;
+  readonly quarantined: number;
+  readonly relayLag: number;
+}> {
   const { rows } = await sql<{ deferred: number; waiting: number; gaps: number; parked: number; quarantined: number; lag: string }>`
     select (select count(*)::int from deferrals where shard = ${at.shard}) as deferred,
       (select coalesce(sum(waiting_count), 0)::int from sources where shard = ${at.shard}) as waiting,
       (select count(*)::int from sources where shard = ${at.shard} and gap_since is not null) as gaps,
       (select count(*)::int from sources where shard = ${at.shard} and parked is not null) as parked,
       (select count(*)::int from quarantine where site = ${at.site} and resolved_at is null) as quarantined,
-      (select (s.position - coalesce((select c.position from relay_cursors c where c.shard = ${at.shard}), 0))::text from sites s where s.site = ${at.site}) as lag`.execute(db);
+      (select (s.position - coalesce((select c.position from relay_cursors c where c.shard = ${at.shard}), 0))::text from sites s where s.site = ${at.site}) as lag`.execute(
+    db,
+  );
   const row = rows[0];
-  return { deferred: row?.deferred ?? 0, waiting: row?.waiting ?? 0, gaps: row?.gaps ?? 0, parked: row?.parked ?? 0, quarantined: row?.quarantined ?? 0, relayLag: safePosition(row?.lag ?? "0") };
+  return {
+    deferred: row?.deferred ?? 0,
+    waiting: row?.waiting ?? 0,
+    gaps: row?.gaps ?? 0,
+    parked: row?.parked ?? 0,
+    quarantined: row?.quarantined ?? 0,
+    relayLag: safePosition(row?.lag ?? "0"),
+  };
 }
 
 /** The positions of the site's head, so that partitions are made ahead of need. */

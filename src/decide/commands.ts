@@ -12,7 +12,12 @@ import type { QuarantineEntry, World } from "./world.ts";
 
 /** What a command comes to. A refusal is as final as an acceptance: commands are never deferred. */
 export type CommandAnswer =
-  | { readonly kind: "done"; readonly created: boolean; readonly batch: BatchView | null; readonly warnings: readonly { readonly code: string; readonly reason: string }[] }
+  | {
+      readonly kind: "done";
+      readonly created: boolean;
+      readonly batch: BatchView | null;
+      readonly warnings: readonly { readonly code: string; readonly reason: string }[];
+    }
   | { readonly kind: "refused"; readonly code: string; readonly reason: string; readonly explanation: Explanation | null }
   | { readonly kind: "unknown"; readonly what: string }
   | { readonly kind: "stale"; readonly version: number }
@@ -62,7 +67,9 @@ function createBatch(command: Of<"batch.create">, at: string, tools: CommandTool
   const { world, machines } = tools;
   const existing = world.batch(command.batch);
   if (existing !== undefined) {
-    return existing.asked === command.asked ? { kind: "done", created: false, batch: batchView(existing, existing.version), warnings: [] } : refused("CTX_UNKNOWN_ORDER", `Batch ${command.batch} exists with other content.`);
+    return existing.asked === command.asked
+      ? { kind: "done", created: false, batch: batchView(existing, existing.version), warnings: [] }
+      : refused("CTX_UNKNOWN_ORDER", `Batch ${command.batch} exists with other content.`);
   }
   const other = world.batchOfOrder(command.jobOrder);
   if (other !== undefined) return refused("CTX_UNKNOWN_ORDER", `Job order ${command.jobOrder} is already batch ${other}.`);
@@ -70,8 +77,10 @@ function createBatch(command: Of<"batch.create">, at: string, tools: CommandTool
   const definition = world.recipe(name);
   if (definition === undefined) return refused("REV_NOT_EFFECTIVE", `No recipe ${name} is registered.`);
   const recipe = machines.recipe(definition);
-  if (command.quantity.unit !== recipe.quantity.unit) return refused("SCH_UNIT_MISMATCH", `Recipe ${name} is made in ${recipe.quantity.unit}; the job order says ${command.quantity.unit}.`);
-  if (!new Decimal(command.quantity.value).isPositive() || new Decimal(command.quantity.value).isZero()) return refused("PAR_OOS", "A batch has a quantity above zero.");
+  if (command.quantity.unit !== recipe.quantity.unit)
+    return refused("SCH_UNIT_MISMATCH", `Recipe ${name} is made in ${recipe.quantity.unit}; the job order says ${command.quantity.unit}.`);
+  if (!new Decimal(command.quantity.value).isPositive() || new Decimal(command.quantity.value).isZero())
+    return refused("PAR_OOS", "A batch has a quantity above zero.");
   const parameters = parametersFor(recipe, command.quantity.value);
   if (parameters.kind === "outside") return refused("PAR_OOS", parameters.reason);
   const equipment = checkRoles(recipe, command.equipment, world);
@@ -138,7 +147,8 @@ function updateBatch(command: Of<"batch.update">, signal: CommandSignal, tools: 
   const batch = tools.world.batch(command.batch);
   if (batch === undefined) return unknown(`batch ${command.batch}`);
   if (isStale(batch, signal)) return stale(batch);
-  if (batch.execution !== "planned" && batch.execution !== "ready") return refused("STA_INVALID_TRANSITION", `Batch ${batch.batch} is ${batch.execution}; it changes only before its start.`);
+  if (batch.execution !== "planned" && batch.execution !== "ready")
+    return refused("STA_INVALID_TRANSITION", `Batch ${batch.batch} is ${batch.execution}; it changes only before its start.`);
   const roles = command.equipment ?? batch.roles;
   const quantity = command.quantity ?? { value: batch.quantity, unit: batch.unit };
   if (quantity.unit !== batch.unit) return refused("SCH_UNIT_MISMATCH", `Batch ${batch.batch} is made in ${batch.unit}; the change says ${quantity.unit}.`);
@@ -185,7 +195,15 @@ function commandStep(command: Of<"step.command">, signal: CommandSignal, at: Ref
   if (NEEDS_REASON.has(command.command) && command.reason === null) return refused("SIG_REASON_MISSING", `To ${command.command} evidence, give a reason.`);
   if (command.command === "comment") {
     tools.bringAbout([
-      { kind: "reported", type: "step.commented", batch: batch.batch, step: step.step, attempt: step.attempt, equipment: null, data: { comment: command.comment, actor: signal.actor } },
+      {
+        kind: "reported",
+        type: "step.commented",
+        batch: batch.batch,
+        step: step.step,
+        attempt: step.attempt,
+        equipment: null,
+        data: { comment: command.comment, actor: signal.actor },
+      },
     ]);
     return done(tools.world.batch(batch.batch) ?? batch, false);
   }
@@ -199,7 +217,13 @@ function commandStep(command: Of<"step.command">, signal: CommandSignal, at: Ref
     { ...asked(signal), evidence: command.evidence },
     context,
     [],
-    { at, eventId: null, source: null, activity: null, data: { ...command.evidence, actor: signal.actor, ...(command.reason === null ? {} : { reason: command.reason }) } },
+    {
+      at,
+      eventId: null,
+      source: null,
+      activity: null,
+      data: { ...command.evidence, actor: signal.actor, ...(command.reason === null ? {} : { reason: command.reason }) },
+    },
   );
   return settled(judgement, batch, step, tools);
 }
@@ -217,7 +241,8 @@ function resolveGap(command: Of<"gap.resolve">, tools: CommandTools): CommandAns
   const source = tools.world.source(command.source);
   if (source === undefined) return unknown(`source ${command.source}`);
   const open = source.gap?.position ?? source.parked?.position;
-  if (open === undefined || (source.gap?.position !== command.gap && source.parked?.position !== command.gap)) return unknown(`open gap ${command.gap} of ${command.source}`);
+  if (open === undefined || (source.gap?.position !== command.gap && source.parked?.position !== command.gap))
+    return unknown(`open gap ${command.gap} of ${command.source}`);
   const freed: SourceState = { ...source, parked: null, reused: 0 };
   if (command.action === "wait") {
     tools.putSource(freed);
@@ -293,7 +318,13 @@ export interface BatchView {
     readonly equipment: readonly string[];
     readonly startedAt: string | null;
     readonly endedAt: string | null;
-    readonly evidence: readonly { readonly evidence: string; readonly value: string | null; readonly unit: string | null; readonly within: boolean | null; readonly by: string | null }[];
+    readonly evidence: readonly {
+      readonly evidence: string;
+      readonly value: string | null;
+      readonly unit: string | null;
+      readonly within: boolean | null;
+      readonly by: string | null;
+    }[];
   }[];
 }
 

@@ -1,5 +1,6 @@
 import type { BatchState, ContextLock, EvidenceItem, StepState } from "../authorise/execution-context.ts";
 import { ENDED_BATCH, ENDED_STEP } from "../authorise/execution-context.ts";
+import type { BatchPlace } from "./machines.ts";
 import type { World } from "./world.ts";
 
 /** What the service decided is true. Facts are applied to the world, stored, and turned into outcomes. */
@@ -56,11 +57,6 @@ export type Fact =
       readonly equipment: string | null;
       readonly data: Readonly<Record<string, unknown>>;
     };
-
-export interface BatchPlace {
-  readonly execution: string;
-  readonly disposition: string;
-}
 
 /** What does not belong to a batch is kept under this day; its partition stands for good. */
 export const STANDING_DAY = "2000-01-01";
@@ -170,4 +166,3 @@ function known<T>(value: T | undefined, name: string): T {
   if (value === undefined) throw new Error(`a fact about ${name}, which is not there`);
   return value;
 }
-

@@ -42,10 +42,13 @@ export const GUARDS: ReadonlyMap<string, Guard<GuardContext>> = new Map<string, 
     ({ batch }) => {
       if (batch.execution === "running") return ok;
       if (batch.execution === "closed") return never("TIM_LATE_CLOSED", "running", "closed");
-      return ENDED_BATCH.has(batch.execution) ? never("CTX_BATCH_NOT_RUNNING", "running", batch.execution) : notYet("CTX_BATCH_NOT_RUNNING", "running", batch.execution);
+      return ENDED_BATCH.has(batch.execution)
+        ? never("CTX_BATCH_NOT_RUNNING", "running", batch.execution)
+        : notYet("CTX_BATCH_NOT_RUNNING", "running", batch.execution);
     },
   ],
   ["batch.released@1", ({ batch }) => (batch.execution === "planned" ? notYet("STA_INVALID_TRANSITION", "ready", "planned") : ok)],
+  ["batch.started@1", ({ batch }) => (batch.startedAt === null ? never("STA_INVALID_TRANSITION", "a started batch", batch.execution) : ok)],
   ["step.begun@1", withStep((_, step) => (step.startedAt === null ? notYet("STA_INVALID_TRANSITION", "in_progress", step.state) : ok))],
   ["step.active@1", withStep((_, step) => (step.state === "in_progress" ? ok : notYet("STA_INVALID_TRANSITION", "in_progress", step.state)))],
   [
@@ -74,7 +77,9 @@ export const GUARDS: ReadonlyMap<string, Guard<GuardContext>> = new Map<string, 
         const line = context.equipment(signal.equipment)?.line ?? "unknown";
         return line === context.batch.line ? ok : never("CTX_WRONG_LINE", context.batch.line, line);
       }
-      return assigned.some(({ equipment }) => equipment === signal.equipment) ? ok : never("EQP_NOT_ASSIGNED", assigned.map(({ equipment }) => equipment).join(", "), signal.equipment);
+      return assigned.some(({ equipment }) => equipment === signal.equipment)
+        ? ok
+        : never("EQP_NOT_ASSIGNED", assigned.map(({ equipment }) => equipment).join(", "), signal.equipment);
     }),
   ],
   [
@@ -101,7 +106,11 @@ export const GUARDS: ReadonlyMap<string, Guard<GuardContext>> = new Map<string, 
       const held = equipment === undefined ? [] : engagements(equipment);
       return held.some((lock) => lock.batch === context.batch.batch && lock.step === step.step && lock.attempt === step.attempt)
         ? ok
-        : never("LCK_NOT_HELD", `${signal.equipment}: engaged in ${context.batch.batch}/${step.step}`, held.map((lock) => `${lock.batch}/${lock.step}`).join(", ") || "free");
+        : never(
+            "LCK_NOT_HELD",
+            `${signal.equipment}: engaged in ${context.batch.batch}/${step.step}`,
+            held.map((lock) => `${lock.batch}/${lock.step}`).join(", ") || "free",
+          );
     }),
   ],
   [
@@ -122,7 +131,9 @@ export const GUARDS: ReadonlyMap<string, Guard<GuardContext>> = new Map<string, 
       if (slot.equipment !== undefined && signal.equipment !== null && context.batch.roles[slot.equipment] !== signal.equipment) {
         return never("EVD_WRONG_SOURCE", context.batch.roles[slot.equipment] ?? slot.equipment, signal.equipment);
       }
-      return fitsKind(slot, value) ? ok : never("EVD_UNEXPECTED", inWords(slot), value === null ? "no value" : `${typeof value === "boolean" ? "check" : "value"} ${String(value)}`);
+      return fitsKind(slot, value)
+        ? ok
+        : never("EVD_UNEXPECTED", inWords(slot), value === null ? "no value" : `${typeof value === "boolean" ? "check" : "value"} ${String(value)}`);
     }),
   ],
   [
@@ -167,7 +178,11 @@ export const GUARDS: ReadonlyMap<string, Guard<GuardContext>> = new Map<string, 
       const outside = step.evidence.filter((item) => item.within === false);
       return outside.length === 0
         ? ok
-        : never("QLT_EXCEPTION_OPEN", outside.map((item) => `${item.evidence}: ${item.low ?? "-"} to ${item.high ?? "-"}`).join(", "), outside.map((item) => item.value ?? "-").join(", "));
+        : never(
+            "QLT_EXCEPTION_OPEN",
+            outside.map((item) => `${item.evidence}: ${item.low ?? "-"} to ${item.high ?? "-"}`).join(", "),
+            outside.map((item) => item.value ?? "-").join(", "),
+          );
     }),
   ],
   [
@@ -182,7 +197,9 @@ export const GUARDS: ReadonlyMap<string, Guard<GuardContext>> = new Map<string, 
   ["sources.gapless@1", (context) => (context.gaps().length === 0 ? ok : notYet("SEQ_GAP", "no open gap", context.gaps().join(", ")))],
   [
     "verification.required@1",
-    withStep((context, step) => (recipeStep(context.batch, step.step)?.verification === "second-person" ? ok : never("STA_INVALID_TRANSITION", "second-person", "none"))),
+    withStep((context, step) =>
+      recipeStep(context.batch, step.step)?.verification === "second-person" ? ok : never("STA_INVALID_TRANSITION", "second-person", "none"),
+    ),
   ],
   ["signature.present@1", () => never("SIG_MISSING", "a signature", "none")],
   [
@@ -217,7 +234,9 @@ export const GUARDS: ReadonlyMap<string, Guard<GuardContext>> = new Map<string, 
   [
     "queue.empty@1",
     ({ batch }) =>
-      batch.openDeferrals + batch.openQuarantine === 0 ? ok : notYet("SYS_OPEN_QUEUE", "no open events", `${batch.openDeferrals} deferred, ${batch.openQuarantine} quarantined`),
+      batch.openDeferrals + batch.openQuarantine === 0
+        ? ok
+        : notYet("SYS_OPEN_QUEUE", "no open events", `${batch.openDeferrals} deferred, ${batch.openQuarantine} quarantined`),
   ],
   ["exceptions.closed@1", ({ batch }) => (batch.openExceptions === 0 ? ok : never("QLT_EXCEPTION_OPEN", "no open exceptions", String(batch.openExceptions)))],
 ]);

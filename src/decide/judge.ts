@@ -96,7 +96,12 @@ export function judgeEvent(world: World, machines: Machines, source: SourceState
     starts: event.type === "step.start",
   });
   if (resolved.kind === "refused") return unresolved(resolved, event);
-  const context: ContextInWords = { batch: resolved.batch?.batch ?? null, step: resolved.step?.step ?? null, attempt: resolved.step?.attempt ?? null, from: resolved.from };
+  const context: ContextInWords = {
+    batch: resolved.batch?.batch ?? null,
+    step: resolved.step?.step ?? null,
+    attempt: resolved.step?.attempt ?? null,
+    from: resolved.from,
+  };
 
   const { batch, step } = resolved;
   if (type.context === "optional" || batch === null) {
@@ -111,7 +116,19 @@ export function judgeEvent(world: World, machines: Machines, source: SourceState
     clock: fitClock(event, source, receivedAt),
   };
   if (aboutBatch) return judgeBatch(world, machines, batch, event.type, signal, context, flags);
-  if (step === null) return unresolved({ kind: "refused", from: resolved.from, code: "CTX_MISSING", notYet: true, waits: [waitsForEquipment(source.equipment)], expected: "stepid", actual: "none" }, event);
+  if (step === null)
+    return unresolved(
+      {
+        kind: "refused",
+        from: resolved.from,
+        code: "CTX_MISSING",
+        notYet: true,
+        waits: [waitsForEquipment(source.equipment)],
+        expected: "stepid",
+        actual: "none",
+      },
+      event,
+    );
   const name = STEP_ACTIVITIES.has(event.type) ? "step.activity" : event.type;
   return judgeStep(world, machines, batch, step, name, signal, context, flags, {
     at,
@@ -147,7 +164,11 @@ export function judgeStep(
   const moved = machine.next(step.state, name, guardContext);
   const stateMachine = batch.stepMachine;
   if (moved.kind === "refused") {
-    const waits = [waitsForBatch(batch.batch), ...equipmentOfStep(batch, step.step).map(({ equipment }) => waitsForEquipment(equipment)), ...guardContext.gaps().map(waitsForSource)];
+    const waits = [
+      waitsForBatch(batch.batch),
+      ...equipmentOfStep(batch, step.step).map(({ equipment }) => waitsForEquipment(equipment)),
+      ...guardContext.gaps().map(waitsForSource),
+    ];
     const reason = reasonFor(moved.code, { batch: batch.batch, step: step.step, state: step.state, asked: name, checks: moved.checks });
     return {
       kind: "refused",
@@ -157,7 +178,12 @@ export function judgeStep(
       waits,
       reason,
       context,
-      explanation: { state: step.state, permitted: inFull(moved.permitted), stateMachine, guards: orState(moved.checks, moved.code, moved.permitted, step.state) },
+      explanation: {
+        state: step.state,
+        permitted: inFull(moved.permitted),
+        stateMachine,
+        guards: orState(moved.checks, moved.code, moved.permitted, step.state),
+      },
     };
   }
   const facts: Fact[] = [];
@@ -168,9 +194,27 @@ export function judgeStep(
     facts.push(recorded.fact);
     exceptions.push(...recorded.exceptions);
   } else if (ask.activity !== null) {
-    facts.push({ kind: "reported", type: ask.activity.type, batch: batch.batch, step: step.step, attempt: step.attempt, equipment: ask.activity.address.equipment, data: { ...ask.activity.data } });
+    facts.push({
+      kind: "reported",
+      type: ask.activity.type,
+      batch: batch.batch,
+      step: step.step,
+      attempt: step.attempt,
+      equipment: ask.activity.address.equipment,
+      data: { ...ask.activity.data },
+    });
   } else {
-    facts.push({ kind: "step.moved", batch: batch.batch, step: step.step, attempt: step.attempt, by: name, from: step.state, to: moved.to, at: signal.receivedAt, clock: signal.clock });
+    facts.push({
+      kind: "step.moved",
+      batch: batch.batch,
+      step: step.step,
+      attempt: step.attempt,
+      by: name,
+      from: step.state,
+      to: moved.to,
+      at: signal.receivedAt,
+      clock: signal.clock,
+    });
   }
   if (name === "step.complete") {
     const max = recipeStep(batch, step.step)?.duration?.max;
@@ -204,7 +248,12 @@ export function judgeBatch(
       waits: [waitsForBatch(batch.batch)],
       reason: reasonFor(moved.code, { batch: batch.batch, step: null, state: batch.execution, asked: name, checks: moved.checks }),
       context,
-      explanation: { state: batch.execution, permitted: inFull(moved.permitted), stateMachine: batch.batchMachine, guards: orState(moved.checks, moved.code, moved.permitted, batch.execution) },
+      explanation: {
+        state: batch.execution,
+        permitted: inFull(moved.permitted),
+        stateMachine: batch.batchMachine,
+        guards: orState(moved.checks, moved.code, moved.permitted, batch.execution),
+      },
     };
   }
   const fact: Fact = { kind: "batch.moved", batch: batch.batch, by: name, from, to: moved.to, at: signal.receivedAt };
@@ -238,7 +287,10 @@ function afterBatch(world: World, fact: Extract<Fact, { kind: "batch.moved" }>, 
   if (fact.by === "batch.start") {
     for (const { role, equipment } of allocations(batch)) {
       const token = (world.equipment(equipment)?.token ?? 0) + 1;
-      facts.push({ kind: "lock.taken", lock: { equipment, kind: "allocation", batch: batch.batch, step: null, attempt: null, role, locked: "batch", token, takenAt: at } });
+      facts.push({
+        kind: "lock.taken",
+        lock: { equipment, kind: "allocation", batch: batch.batch, step: null, attempt: null, role, locked: "batch", token, takenAt: at },
+      });
     }
   }
   if (ENDED_BATCH.has(fact.to.execution) && !ENDED_BATCH.has(fact.from.execution)) {
@@ -246,11 +298,13 @@ function afterBatch(world: World, fact: Extract<Fact, { kind: "batch.moved" }>, 
     if (fact.to.execution !== "complete") {
       const to = by === "batch.stopped" ? "stopped" : "aborted";
       for (const step of batch.steps) {
-        if (step.endedAt === null) facts.push({ kind: "step.moved", batch: batch.batch, step: step.step, attempt: step.attempt, by, from: step.state, to, at: fact.at, clock: null });
+        if (step.endedAt === null)
+          facts.push({ kind: "step.moved", batch: batch.batch, step: step.step, attempt: step.attempt, by, from: step.state, to, at: fact.at, clock: null });
       }
     }
     for (const { equipment } of allocations(batch)) {
-      for (const lock of world.equipment(equipment)?.locks ?? []) if (lock.batch === batch.batch && lock.kind === "allocation") facts.push({ kind: "lock.freed", lock });
+      for (const lock of world.equipment(equipment)?.locks ?? [])
+        if (lock.batch === batch.batch && lock.kind === "allocation") facts.push({ kind: "lock.freed", lock });
     }
   }
   return facts;
@@ -264,7 +318,8 @@ function afterStep(world: World, machines: Machines, fact: Extract<Fact, { kind:
   if (moved?.endedAt != null) {
     for (const { equipment } of equipmentOfStep(batch, fact.step)) {
       for (const lock of world.equipment(equipment)?.locks ?? []) {
-        if (lock.kind === "engagement" && lock.batch === batch.batch && lock.step === fact.step && lock.attempt === fact.attempt) facts.push({ kind: "lock.freed", lock });
+        if (lock.kind === "engagement" && lock.batch === batch.batch && lock.step === fact.step && lock.attempt === fact.attempt)
+          facts.push({ kind: "lock.freed", lock });
       }
     }
   }
@@ -272,11 +327,23 @@ function afterStep(world: World, machines: Machines, fact: Extract<Fact, { kind:
   const signal: GuardSignal = { equipment: null, revision: null, evidence: null, receivedAt: fact.at, clock: null };
   for (const step of batch.steps) {
     if (step.state !== "pending") continue;
-    const met = (recipeStep(batch, step.step)?.after ?? []).every((before) => batch.steps.some((s) => s.step === before && (s.state === "complete" || s.state === "skipped")));
+    const met = (recipeStep(batch, step.step)?.after ?? []).every((before) =>
+      batch.steps.some((s) => s.step === before && (s.state === "complete" || s.state === "skipped")),
+    );
     if (!met) continue;
     const to = machines.step(batch).next(step.state, "step.predecessors-complete", guardsFor(world, batch, step, signal));
     if (to.kind === "moved") {
-      facts.push({ kind: "step.moved", batch: batch.batch, step: step.step, attempt: step.attempt, by: "step.predecessors-complete", from: step.state, to: to.to, at: fact.at, clock: null });
+      facts.push({
+        kind: "step.moved",
+        batch: batch.batch,
+        step: step.step,
+        attempt: step.attempt,
+        by: "step.predecessors-complete",
+        from: step.state,
+        to: to.to,
+        at: fact.at,
+        clock: null,
+      });
     }
   }
   const from = { execution: batch.execution, disposition: batch.disposition };
@@ -308,11 +375,20 @@ function engage(world: World, batch: BatchState, step: StepState, at: Ref): Fact
   return equipmentOfStep(batch, step.step).map(({ role, equipment, locked }) => {
     const token = (given.get(equipment) ?? world.equipment(equipment)?.token ?? 0) + 1;
     given.set(equipment, token);
-    return { kind: "lock.taken", lock: { equipment, kind: "engagement", batch: batch.batch, step: step.step, attempt: step.attempt, role, locked, token, takenAt: at } };
+    return {
+      kind: "lock.taken",
+      lock: { equipment, kind: "engagement", batch: batch.batch, step: step.step, attempt: step.attempt, role, locked, token, takenAt: at },
+    };
   });
 }
 
-function recordEvidence(batch: BatchState, step: StepState, signal: GuardSignal, ask: StepAsk, corrects: boolean): { fact: Fact; exceptions: { code: string; reason: string }[] } {
+function recordEvidence(
+  batch: BatchState,
+  step: StepState,
+  signal: GuardSignal,
+  ask: StepAsk,
+  corrects: boolean,
+): { fact: Fact; exceptions: { code: string; reason: string }[] } {
   const slot = slotOf({ batch }, step, signal);
   const given = signal.evidence;
   if (slot === undefined || given === null) throw new Error("evidence without its slot passed the guards");
@@ -336,14 +412,24 @@ function recordEvidence(batch: BatchState, step: StepState, signal: GuardSignal,
   };
   const exceptions: { code: string; reason: string }[] = [];
   if (measured !== null && !measured.within) {
-    exceptions.push({ code: "PAR_OOS", reason: `${slot.evidence} is ${value} ${given.unit ?? ""}; the limits are ${limits?.low ?? "none"} to ${limits?.high ?? "none"}.`.replace(/ ;/, ";") });
+    exceptions.push({
+      code: "PAR_OOS",
+      reason: `${slot.evidence} is ${value} ${given.unit ?? ""}; the limits are ${limits?.low ?? "none"} to ${limits?.high ?? "none"}.`.replace(/ ;/, ";"),
+    });
   }
   if (doubtful) exceptions.push({ code: "EVD_BAD_QUALITY", reason: `The sender calls its ${slot.evidence} ${String(ask.data["quality"])}.` });
   return { fact: { kind: "evidence.recorded", batch: batch.batch, step: step.step, attempt: step.attempt, item }, exceptions };
 }
 
 function unresolved(resolved: Extract<Resolved, { kind: "refused" }>, event: DeviceEvent): Judgement {
-  const check: Check = { guard: "context.resolved@1", ok: false, code: resolved.code, notYet: resolved.notYet, expected: resolved.expected, actual: resolved.actual };
+  const check: Check = {
+    guard: "context.resolved@1",
+    ok: false,
+    code: resolved.code,
+    notYet: resolved.notYet,
+    expected: resolved.expected,
+    actual: resolved.actual,
+  };
   return {
     kind: "refused",
     by: "guard",
@@ -432,4 +518,3 @@ function orState(checks: readonly Check[], code: string, permitted: readonly str
 export function inFull(names: readonly string[]): string[] {
   return names.flatMap((name) => (name === "step.activity" ? [...STEP_ACTIVITIES].map(fullType) : name in EVENT_TYPES ? [fullType(name)] : []));
 }
-

@@ -138,10 +138,19 @@ export function outcomeOf(world: World, machines: Machines, fact: Fact, flags: r
       const type = REPORTED_PAST[fact.type] ?? fact.type;
       const batch = fact.batch === null ? undefined : world.batch(fact.batch);
       if (batch !== undefined && fact.step !== null) {
-        return ofStep(batch, fact.step, fact.attempt ?? 1, type, machines, flags, { ...(fact.equipment === null ? {} : { by: fact.equipment }), report: fact.data });
+        return ofStep(batch, fact.step, fact.attempt ?? 1, type, machines, flags, {
+          ...(fact.equipment === null ? {} : { by: fact.equipment }),
+          report: fact.data,
+        });
       }
       if (batch !== undefined) {
-        return { stream: batchStream(batch.batch), line: batch.line, openedOn: batch.openedOn, type, data: { batch: batch.batch, jobOrder: batch.jobOrder, recipe: recipeName(batch), report: fact.data, flags } };
+        return {
+          stream: batchStream(batch.batch),
+          line: batch.line,
+          openedOn: batch.openedOn,
+          type,
+          data: { batch: batch.batch, jobOrder: batch.jobOrder, recipe: recipeName(batch), report: fact.data, flags },
+        };
       }
       if (fact.equipment === null) return { stream: SITE_STREAM, line: null, openedOn: STANDING_DAY, type, data: { report: fact.data, flags } };
       return {
@@ -157,7 +166,15 @@ export function outcomeOf(world: World, machines: Machines, fact: Fact, flags: r
 
 type Placed = { readonly execution: string; readonly disposition: string };
 
-function ofBatch(batch: BatchState, type: string, machines: Machines, from: Placed | null, to: Placed, flags: readonly string[], more: Readonly<Record<string, unknown>>): Outcome {
+function ofBatch(
+  batch: BatchState,
+  type: string,
+  machines: Machines,
+  from: Placed | null,
+  to: Placed,
+  flags: readonly string[],
+  more: Readonly<Record<string, unknown>>,
+): Outcome {
   const names = machines.batch(batch);
   const inWords = (at: Placed) => ({ isa88: names.isa88(at.execution), batch: at.execution, disposition: at.disposition });
   return {
@@ -178,7 +195,15 @@ function ofBatch(batch: BatchState, type: string, machines: Machines, from: Plac
   };
 }
 
-function ofStep(batch: BatchState, step: string, attempt: number, type: string, machines: Machines, flags: readonly string[], more: Readonly<Record<string, unknown>>): Outcome {
+function ofStep(
+  batch: BatchState,
+  step: string,
+  attempt: number,
+  type: string,
+  machines: Machines,
+  flags: readonly string[],
+  more: Readonly<Record<string, unknown>>,
+): Outcome {
   return {
     stream: batchStream(batch.batch),
     line: batch.line,

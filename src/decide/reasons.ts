@@ -33,13 +33,17 @@ export function reasonFor(code: string, about: Asked): string {
     case "TIM_LATE_CLOSED":
       return `${capital(batch)} is closed.`;
     case "STA_INVALID_TRANSITION":
-      return about.step === null ? `${capital(batch)} is ${about.state}; that does not permit ${about.asked}.` : `${step} is ${about.state}; that does not permit ${about.asked}.`;
+      return about.step === null
+        ? `${capital(batch)} is ${about.state}; that does not permit ${about.asked}.`
+        : `${step} is ${about.state}; that does not permit ${about.asked}.`;
     case "STA_TERMINAL":
       return about.step === null ? `${capital(batch)} is ${about.state} and moves no more.` : `${step} is ${about.state} and moves no more.`;
     case "TIM_TOO_SHORT":
       return `${step} takes ${expected}; it has taken ${actual}.`;
     case "QLT_EXCEPTION_OPEN":
-      return failed?.guard === "exceptions.closed@1" ? `${capital(batch)} has ${actual} open exceptions.` : `${step} has evidence outside its limits that nobody has disposed of (${expected}; recorded ${actual}).`;
+      return failed?.guard === "exceptions.closed@1"
+        ? `${capital(batch)} has ${actual} open exceptions.`
+        : `${step} has evidence outside its limits that nobody has disposed of (${expected}; recorded ${actual}).`;
     case "LCK_CONFLICT":
       return `The equipment is not free (${actual}).`;
     case "LCK_NOT_HELD":

@@ -72,7 +72,14 @@ export interface Rows {
     readonly ref: Ref;
   }[];
   readonly waitingExpires: { readonly sourceKey: string; readonly incarnation: number; readonly epoch: bigint; readonly through: bigint }[];
-  readonly quarantined: { readonly event: Ref; readonly ref: Ref; readonly round: number; readonly code: string; readonly source: string | null; readonly batch: string | null }[];
+  readonly quarantined: {
+    readonly event: Ref;
+    readonly ref: Ref;
+    readonly round: number;
+    readonly code: string;
+    readonly source: string | null;
+    readonly batch: string | null;
+  }[];
   readonly quarantineResolved: { readonly event: Ref; readonly ref: Ref; readonly resolution: "reprocess" | "reject" }[];
   /** How long each newly deferred event is waited for, in milliseconds. */
   readonly patience: { readonly event: Ref; readonly ms: number }[];

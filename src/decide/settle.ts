@@ -1,6 +1,6 @@
+import { recipeStep } from "../authorise/execution-context.ts";
 import type { DeviceEvent } from "../decode/event.ts";
 import { EVENT_TYPES } from "../decode/event-types.ts";
-import { recipeStep } from "../authorise/execution-context.ts";
 import { durationMs } from "../registry/duration.ts";
 import { advance, endEpoch, type Given, giveUp, noteGap, takeNumber } from "../sequence/cursor.ts";
 import { idHash } from "../sequence/identity.ts";
@@ -106,7 +106,11 @@ class Group {
     const ref = this.#next();
     if (signal.delivery.retained) {
       this.#record(signal, ref, null);
-      this.#verdict(inHand, { ref, event: ref, round: 1 }, { status: "observed", code: "ENV_RETAINED", by: "form", reason: "A retained copy is never a fact; it was only looked at." });
+      this.#verdict(
+        inHand,
+        { ref, event: ref, round: 1 },
+        { status: "observed", code: "ENV_RETAINED", by: "form", reason: "A retained copy is never a fact; it was only looked at." },
+      );
       return;
     }
     const source = claimed.source === null ? undefined : this.#world.source(claimed.source);
@@ -119,7 +123,10 @@ class Group {
     const { epoch, sequence } = claimed;
     if (hash === null || (source.numbering && (epoch === null || sequence === null))) {
       this.#record(signal, ref, source.key);
-      const refusal = inHand.said.kind === "refused" ? inHand.said.refusal : { code: "ENV_MISSING_FIELD", reason: "The source numbers its events, and this one has no epoch and sequence." };
+      const refusal =
+        inHand.said.kind === "refused"
+          ? inHand.said.refusal
+          : { code: "ENV_MISSING_FIELD", reason: "The source numbers its events, and this one has no epoch and sequence." };
       this.#verdict(inHand, { ref, event: ref, round: 1 }, { status: "rejected", code: refusal.code, by: "form", reason: refusal.reason });
       return;
     }
@@ -135,7 +142,12 @@ class Group {
       const { code, reason } = inHand.said.refusal;
       this.#verdict(inHand, at, { status: "rejected", code, by: "form", reason });
     } else if (source === undefined) {
-      this.#verdict(inHand, at, { status: "rejected", code: "IDN_UNKNOWN_PUBLISHER", by: "speaker", reason: `No source ${identityOf(inHand).source} is registered.` });
+      this.#verdict(inHand, at, {
+        status: "rejected",
+        code: "IDN_UNKNOWN_PUBLISHER",
+        by: "speaker",
+        reason: `No source ${identityOf(inHand).source} is registered.`,
+      });
     } else {
       this.#verdict(inHand, at, { status: "rejected", code: "IDN_REVOKED", by: "speaker", reason: `The registration of ${source.source} is revoked.` });
     }
@@ -218,7 +230,15 @@ class Group {
     const before = this.#world.source(source.source) ?? source;
     const birth = inHand.said.kind === "event" && inHand.said.event.type === "source.birth";
     if (newer && birth && given.sequence > 1n) {
-      this.#rows.skipped.push({ sourceKey: source.key, incarnation: source.incarnation, epoch: given.epoch, first: 1n, last: given.sequence - 1n, reason: "baseline", ref: given.ref });
+      this.#rows.skipped.push({
+        sourceKey: source.key,
+        incarnation: source.incarnation,
+        epoch: given.epoch,
+        first: 1n,
+        last: given.sequence - 1n,
+        reason: "baseline",
+        ref: given.ref,
+      });
     }
     const next = takeNumber(before, given);
     this.#number(source, given);
@@ -236,13 +256,21 @@ class Group {
     const waiting = this.#world.allWaiting(source);
     const ended = endEpoch(source, waiting, given);
     for (const range of ended.givenUp) {
-      this.#rows.skipped.push({ sourceKey: source.key, incarnation: source.incarnation, epoch: source.epoch ?? 0n, ...range, reason: "epoch_ended", ref: given.ref });
+      this.#rows.skipped.push({
+        sourceKey: source.key,
+        incarnation: source.incarnation,
+        epoch: source.epoch ?? 0n,
+        ...range,
+        reason: "epoch_ended",
+        ref: given.ref,
+      });
     }
     if (ended.givenUp.length > 0) {
       const lost = ended.givenUp.map((r) => (r.first === r.last ? `${r.first}` : `${r.first} to ${r.last}`)).join(", ");
       this.#exception(given.ref, null, "SEQ_SKIPPED", `Epoch ${source.epoch} of ${source.source} ended with ${lost} missing.`, source.source, null, null, null);
     }
-    if (ended.expire) this.#rows.waitingExpires.push({ sourceKey: source.key, incarnation: source.incarnation, epoch: ended.expire.epoch, through: ended.expire.through });
+    if (ended.expire)
+      this.#rows.waitingExpires.push({ sourceKey: source.key, incarnation: source.incarnation, epoch: ended.expire.epoch, through: ended.expire.through });
     this.#world.putSource(ended.source);
   }
 
@@ -276,7 +304,12 @@ class Group {
   #wait(source: SourceState, inHand: EventInHand, given: Given, hash: string, digest: string): void {
     const at = { ref: given.ref, event: given.ref, round: 1 };
     if (!this.#roomToWait(source, inHand.bytes)) {
-      this.#verdict(inHand, at, { status: "rejected", code: "SEQ_WAITING_FULL", by: "order", reason: `${source.source} has too many early events waiting; this one was not kept.` });
+      this.#verdict(inHand, at, {
+        status: "rejected",
+        code: "SEQ_WAITING_FULL",
+        by: "order",
+        reason: `${source.source} has too many early events waiting; this one was not kept.`,
+      });
       if (source.parked === null) this.#putSource({ ...source, parked: { why: "waiting_full", position: given.ref } }, given.ref);
       return;
     }
@@ -285,13 +318,25 @@ class Group {
     const why = source.parked?.why;
     const still = why === "poison" || why === "counter_back";
     const code = still ? (why === "poison" ? "SYS_POISON" : "SEQ_REUSED") : "SEQ_GAP";
-    const reason = still ? `${source.source} is parked; a person decides how it goes on.` : `Number ${given.sequence} of ${source.source} is early; it waits for what is missing before it.`;
+    const reason = still
+      ? `${source.source} is parked; a person decides how it goes on.`
+      : `Number ${given.sequence} of ${source.source} is early; it waits for what is missing before it.`;
     this.#verdict(inHand, at, { status: "deferred", code, by: "order", reason });
   }
 
   #putWaiting(source: SourceState, inHand: EventInHand, given: Given, hash: string, digest: string, ahead: boolean): void {
     const now = this.#world.source(source.source) ?? source;
-    const waiting = { sourceKey: source.key, incarnation: source.incarnation, epoch: given.epoch, sequence: given.sequence, position: given.ref, idHash: hash, digest, bytes: inHand.bytes, ahead };
+    const waiting = {
+      sourceKey: source.key,
+      incarnation: source.incarnation,
+      epoch: given.epoch,
+      sequence: given.sequence,
+      position: given.ref,
+      idHash: hash,
+      digest,
+      bytes: inHand.bytes,
+      ahead,
+    };
     this.#world.putWaiting({ ...waiting, event: inHand });
     const highest = now.epoch === given.epoch && given.sequence > now.highest ? given.sequence : now.highest;
     this.#putSource({ ...now, highest, waitingCount: now.waitingCount + 1, waitingBytes: now.waitingBytes + inHand.bytes }, given.ref);
@@ -329,10 +374,18 @@ class Group {
   }
 
   #reusedNumber(source: SourceState, inHand: EventInHand, given: Given): void {
-    this.#quarantine(source, inHand, { ref: given.ref, event: given.ref, round: 1 }, "SEQ_REUSED", "order", `Number ${given.sequence} of epoch ${given.epoch} of ${source.source} is taken by another event.`);
+    this.#quarantine(
+      source,
+      inHand,
+      { ref: given.ref, event: given.ref, round: 1 },
+      "SEQ_REUSED",
+      "order",
+      `Number ${given.sequence} of epoch ${given.epoch} of ${source.source} is taken by another event.`,
+    );
     const reused = source.reused + 1;
     const parks = reused >= 2 && source.parked === null;
-    if (parks) this.#exception(given.ref, null, "SEQ_REUSED", `The counter of ${source.source} went back; the source is parked.`, source.source, null, null, null);
+    if (parks)
+      this.#exception(given.ref, null, "SEQ_REUSED", `The counter of ${source.source} went back; the source is parked.`, source.source, null, null, null);
     this.#putSource({ ...source, reused, parked: parks ? { why: "counter_back", position: given.ref } : source.parked }, given.ref);
   }
 
@@ -341,7 +394,13 @@ class Group {
     this.#endWaiting(copy);
     const round = this.#next();
     this.#verdict(inHand, { ref: round, event: copy.position, round: 2, cause: ref }, duplicateOf(ref, { status: "accepted", code: null }));
-    this.#world.putId(source, hash, { position: ref, digest, digestVersion: 1, latest: { position: ref, round: 1, status: "deferred", code: null }, waitsAt: null });
+    this.#world.putId(source, hash, {
+      position: ref,
+      digest,
+      digestVersion: 1,
+      latest: { position: ref, round: 1, status: "deferred", code: null },
+      waitsAt: null,
+    });
   }
 
   /** Judges what has come next, a slice at a time. */
@@ -407,7 +466,17 @@ class Group {
     }
     const behind = this.#behind(source, event, at.event);
     if (behind !== undefined) {
-      this.#defer(source, inHand, at, behind.code, `The event waits behind ${describe(behind)}, which moves the same step.`, [`batch:${event.batch}`], behind.position, null, hash);
+      this.#defer(
+        source,
+        inHand,
+        at,
+        behind.code,
+        `The event waits behind ${describe(behind)}, which moves the same step.`,
+        [`batch:${event.batch}`],
+        behind.position,
+        null,
+        hash,
+      );
       return;
     }
     const judgement = judgeEvent(this.#world, this.#machines, source, event, inHand.receivedAt, at.ref);
@@ -463,7 +532,12 @@ class Group {
   }
 
   #observed(inHand: EventInHand, at: Round): void {
-    this.#verdict(inHand, at, { status: "observed", code: "SEQ_SKIPPED", by: "order", reason: "A newer report of the same type was already accepted; this one was only looked at." });
+    this.#verdict(inHand, at, {
+      status: "observed",
+      code: "SEQ_SKIPPED",
+      by: "order",
+      reason: "A newer report of the same type was already accepted; this one was only looked at.",
+    });
   }
 
   #rememberMonotonic(sourceName: string, event: DeviceEvent, ref: Ref): void {
@@ -489,7 +563,19 @@ class Group {
     const step = judgement?.context.step ?? event.step;
     // a batch that is not known yet is waited for by its name; so is a known one, since whoever changes it must see who waits
     const keys = [...new Set(waits)];
-    this.#world.putDeferral({ position: at.event, version: 0, round: at.round, sourceKey: source.key, code, batch, step, moves: movesStep(event.type), behind, waits: keys, event: inHand });
+    this.#world.putDeferral({
+      position: at.event,
+      version: 0,
+      round: at.round,
+      sourceKey: source.key,
+      code,
+      batch,
+      step,
+      moves: movesStep(event.type),
+      behind,
+      waits: keys,
+      event: inHand,
+    });
     for (const key of keys) this.#world.raise(key);
     const known = batch === null ? undefined : this.#world.batch(batch);
     if (known !== undefined) this.#world.putBatch({ ...known, openDeferrals: known.openDeferrals + 1 });
@@ -516,7 +602,14 @@ class Group {
     if (inHand.said.kind !== "event") return;
     const { event } = inHand.said;
     if (EVENT_TYPES[event.type].mood === "request" && !event.occurred) {
-      this.#verdict(inHand, at, { status: "rejected", code: judgement.code, by: judgement.by, reason: judgement.reason, context: judgement.context, explanation: judgement.explanation });
+      this.#verdict(inHand, at, {
+        status: "rejected",
+        code: judgement.code,
+        by: judgement.by,
+        reason: judgement.reason,
+        context: judgement.context,
+        explanation: judgement.explanation,
+      });
       return;
     }
     this.#quarantine(source, inHand, at, judgement.code, judgement.by, judgement.reason, judgement);
@@ -535,12 +628,27 @@ class Group {
     const batchName = judgement?.context.batch ?? claimed.batch;
     const batch = batchName === null ? undefined : this.#world.batch(batchName);
     this.#rows.quarantined.push({ event: at.event, ref: at.ref, round: at.round, code, source: source.source, batch: batch?.batch ?? null });
-    this.#exception(at.ref, at.event, code, reason, source.source, batch?.batch ?? null, judgement?.context.step ?? claimed.step, judgement?.context.attempt ?? null);
+    this.#exception(
+      at.ref,
+      at.event,
+      code,
+      reason,
+      source.source,
+      batch?.batch ?? null,
+      judgement?.context.step ?? claimed.step,
+      judgement?.context.attempt ?? null,
+    );
     if (batch !== undefined) {
       const now = this.#world.batch(batch.batch) ?? batch;
       this.#world.putBatch({ ...now, openQuarantine: now.openQuarantine + 1 });
     }
-    this.#verdict(inHand, at, { status: "quarantined", code, by, reason, ...(judgement === undefined ? {} : { context: judgement.context, explanation: judgement.explanation }) });
+    this.#verdict(inHand, at, {
+      status: "quarantined",
+      code,
+      by,
+      reason,
+      ...(judgement === undefined ? {} : { context: judgement.context, explanation: judgement.explanation }),
+    });
   }
 
   #duplicate(inHand: EventInHand, ref: Ref, known: KnownId): void {
@@ -689,7 +797,12 @@ class Group {
     const key = signal.key;
     const prior = key === null ? undefined : this.#world.answer(key.key);
     if (key !== null && prior !== undefined) {
-      this.#answers.set(signal, { kind: "answered before", sameBody: prior.bodyDigest === key.bodyDigest && prior.request === key.request, answer: prior.answer, position: prior.position });
+      this.#answers.set(signal, {
+        kind: "answered before",
+        sameBody: prior.bodyDigest === key.bodyDigest && prior.request === key.request,
+        answer: prior.answer,
+        position: prior.position,
+      });
       return;
     }
     const ref = this.#next();
@@ -723,11 +836,25 @@ class Group {
   #succeed(source: SourceState, ref: Ref): void {
     if (source.epoch !== null) {
       const ended = endEpoch(source, this.#world.allWaiting(source), { epoch: source.epoch + 1n, sequence: 1n, ref });
-      for (const range of ended.givenUp) this.#rows.skipped.push({ sourceKey: source.key, incarnation: source.incarnation, epoch: source.epoch, ...range, reason: "succession", ref });
+      for (const range of ended.givenUp)
+        this.#rows.skipped.push({ sourceKey: source.key, incarnation: source.incarnation, epoch: source.epoch, ...range, reason: "succession", ref });
     }
     if (source.waitingCount > 0) this.#rows.waitingExpires.push({ sourceKey: source.key, incarnation: source.incarnation + 1, epoch: 0n, through: 0n });
     this.#putSource(
-      { ...source, incarnation: source.incarnation + 1, epoch: null, through: 0n, highest: 0n, gap: null, parked: null, reused: 0, waitingCount: 0, waitingBytes: 0, skippedAhead: [], monotonic: {} },
+      {
+        ...source,
+        incarnation: source.incarnation + 1,
+        epoch: null,
+        through: 0n,
+        highest: 0n,
+        gap: null,
+        parked: null,
+        reused: 0,
+        waitingCount: 0,
+        waitingBytes: 0,
+        skippedAhead: [],
+        monotonic: {},
+      },
       ref,
     );
   }
@@ -740,7 +867,8 @@ class Group {
     }
     this.#endEpoch(source, { epoch, sequence: sequence - 1n, ref });
     const begun = this.#world.source(source.source) ?? source;
-    if (sequence > 1n) this.#rows.skipped.push({ sourceKey: source.key, incarnation: source.incarnation, epoch, first: 1n, last: sequence - 1n, reason: "baseline", ref });
+    if (sequence > 1n)
+      this.#rows.skipped.push({ sourceKey: source.key, incarnation: source.incarnation, epoch, first: 1n, last: sequence - 1n, reason: "baseline", ref });
     const through = sequence - 1n;
     this.#putSource({ ...begun, through, highest: begun.highest > through ? begun.highest : through }, ref);
   }
@@ -765,7 +893,11 @@ class Group {
   #reject(entry: QuarantineEntry, reason: string, cause: Ref): void {
     const ref = this.#next();
     this.#resolve(entry, ref, "reject");
-    this.#verdict(entry.event, { ref, event: entry.position, round: entry.round + 1, cause }, { status: "rejected", code: entry.code, by: "service", reason: `Rejected by a person: ${reason}` });
+    this.#verdict(
+      entry.event,
+      { ref, event: entry.position, round: entry.round + 1, cause },
+      { status: "rejected", code: entry.code, by: "service", reason: `Rejected by a person: ${reason}` },
+    );
   }
 
   #resolve(entry: QuarantineEntry, ref: Ref, resolution: "reprocess" | "reject"): void {
@@ -805,7 +937,8 @@ class Group {
       }
       case "gap": {
         const source = this.#world.source(tick.source);
-        if (source?.gap == null || source.gapDueAt === null || source.parked !== null || Date.parse(source.gapDueAt) > Date.parse(signal.receivedAt)) return false;
+        if (source?.gap == null || source.gapDueAt === null || source.parked !== null || Date.parse(source.gapDueAt) > Date.parse(signal.receivedAt))
+          return false;
         this.#exception(ref, null, "SEQ_GAP_TIMEOUT", `Numbers of ${source.source} stayed missing; the source is parked.`, source.source, null, null, null);
         this.#putSource({ ...source, parked: { why: "gap", position: ref } }, ref);
         return true;
@@ -913,7 +1046,14 @@ class Group {
     const cause = this.#lastCause();
     const ref = this.#next();
     this.#endDeferral(open);
-    this.#quarantine(source, open.event, { ref, event: open.position, round: open.round + 1, cause }, "SYS_POISON", "service", `The service failed on this event alone: ${messageOf(error)}.`);
+    this.#quarantine(
+      source,
+      open.event,
+      { ref, event: open.position, round: open.round + 1, cause },
+      "SYS_POISON",
+      "service",
+      `The service failed on this event alone: ${messageOf(error)}.`,
+    );
   }
 
   #attempt<T>(judge: () => T): { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown } {
@@ -965,7 +1105,8 @@ class Group {
 
   #latest(source: SourceState, hash: string | null, at: Round, status: string, code: string | null): void {
     const known = hash === null ? undefined : this.#world.id(source, hash);
-    if (hash !== null && known !== undefined && known.position === at.event) this.#world.putId(source, hash, { ...known, latest: { position: at.ref, round: at.round, status, code } });
+    if (hash !== null && known !== undefined && known.position === at.event)
+      this.#world.putId(source, hash, { ...known, latest: { position: at.ref, round: at.round, status, code } });
   }
 
   #putSource(next: SourceState, ref: Ref): void {
@@ -976,7 +1117,16 @@ class Group {
     if (before.gap !== null && noted.gap === null) this.#changed.add(`source:${next.source}`);
   }
 
-  #exception(ref: Ref, event: Ref | null, code: string, reason: string, source: string | null, batch: string | null, step: string | null, attempt: number | null): void {
+  #exception(
+    ref: Ref,
+    event: Ref | null,
+    code: string,
+    reason: string,
+    source: string | null,
+    batch: string | null,
+    step: string | null,
+    attempt: number | null,
+  ): void {
     const ordinal = this.#rows.exceptions.filter((e) => e.ref === ref).length + 1;
     this.#rows.exceptions.push({ ref, ordinal, event, code, reason, source, batch, step, attempt });
     const known = batch === null ? undefined : this.#world.batch(batch);
@@ -1070,7 +1220,18 @@ const describe = (open: Deferral): string => identityOf(open.event).id ?? `the e
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error)).replace(/\.$/, "").slice(0, 200);
 
-const NO_EVENT = { sourceKey: null, source: null, eventId: null, type: null, epoch: null, sequence: null, digest: null, delivery: null, actor: null, body: null } as const;
+const NO_EVENT = {
+  sourceKey: null,
+  source: null,
+  eventId: null,
+  type: null,
+  epoch: null,
+  sequence: null,
+  digest: null,
+  delivery: null,
+  actor: null,
+  body: null,
+} as const;
 
 function commandBody(signal: CommandSignal): Readonly<Record<string, unknown>> {
   return JSON.parse(JSON.stringify({ ...signal.command, ifVersion: signal.ifVersion }, (_, value) => (typeof value === "bigint" ? value.toString() : value)));
@@ -1133,4 +1294,3 @@ export function identityOf(inHand: EventInHand): Identity {
 export function digestOf(inHand: EventInHand): string {
   return Buffer.from(inHand.said.kind === "event" ? inHand.said.event.digest : inHand.said.partial.digest).toString("hex");
 }
-

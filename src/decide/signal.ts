@@ -4,7 +4,9 @@ import type { Ref } from "../sequence/source-state.ts";
 
 /** An event as the judge holds it: what it says, on which branch its delivery arrived, when, and how many bytes it had. */
 export interface EventInHand {
-  readonly said: { readonly kind: "event"; readonly event: DeviceEvent } | { readonly kind: "refused"; readonly refusal: Refusal; readonly partial: PartialEvent };
+  readonly said:
+    | { readonly kind: "event"; readonly event: DeviceEvent }
+    | { readonly kind: "refused"; readonly refusal: Refusal; readonly partial: PartialEvent };
   readonly branch: Branch;
   /** RFC 3339, the database's clock. */
   readonly receivedAt: string;

@@ -31,10 +31,25 @@ export const noDefinitions = (): Definitions => ({ recipes: new Map(), machines:
  * What was asked for and is not there is on the map as null.
  */
 export async function readWorld(db: Db, at: WorldReader, request: WorldRequest, definitions: Definitions): Promise<WorldData> {
-  const sources = [...new Set([...request.sources, ...request.ids.keys(), ...request.numbers.keys(), ...[...request.waitingNext.values()].map((w) => w.source), ...request.waitingNumbers])];
+  const sources = [
+    ...new Set([
+      ...request.sources,
+      ...request.ids.keys(),
+      ...request.numbers.keys(),
+      ...[...request.waitingNext.values()].map((w) => w.source),
+      ...request.waitingNumbers,
+    ]),
+  ];
   const ids = [...request.ids].flatMap(([source, hashes]) => [...hashes].map((hash) => ({ source, hash })));
-  const numbers = [...request.numbers].flatMap(([source, keys]) => [...keys].map((key) => ({ source, epoch: key.slice(0, key.indexOf(".")), sequence: key.slice(key.indexOf(".") + 1) })));
-  const windows = [...request.waitingNext.values()].map((w) => ({ source: w.source, incarnation: w.incarnation, epoch: w.epoch.toString(), after: w.after.toString() }));
+  const numbers = [...request.numbers].flatMap(([source, keys]) =>
+    [...keys].map((key) => ({ source, epoch: key.slice(0, key.indexOf(".")), sequence: key.slice(key.indexOf(".") + 1) })),
+  );
+  const windows = [...request.waitingNext.values()].map((w) => ({
+    source: w.source,
+    incarnation: w.incarnation,
+    epoch: w.epoch.toString(),
+    after: w.after.toString(),
+  }));
   const asked = JSON.stringify({
     sources,
     ids,
@@ -159,7 +174,9 @@ const readSql = (site: string, shard: string, asked: string) => sql`(
   ))`;
 
 /** A stored delivery, enough to decode it again: the record holds each byte once. */
-const signalJson = (g: ReturnType<typeof sql>) => sql`jsonb_build_object('topic', ${g}.topic, 'raw', encode(${g}.raw, 'base64'), 'raw_length', ${g}.raw_length, 'qos', ${g}.qos,
+const signalJson = (
+  g: ReturnType<typeof sql>,
+) => sql`jsonb_build_object('topic', ${g}.topic, 'raw', encode(${g}.raw, 'base64'), 'raw_length', ${g}.raw_length, 'qos', ${g}.qos,
   'retained', ${g}.retained, 'protocol', ${g}.protocol, 'content_type', ${g}.content_type, 'response_topic', ${g}.response_topic, 'user_properties', ${g}.user_properties,
   'received_at', to_char(${g}.received_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))`;
 
@@ -168,12 +185,16 @@ async function readDefinitions(db: Db, recipes: readonly string[], machines: rea
   const newMachines = machines.filter((name) => !known.machines.has(name));
   if (newRecipes.length > 0) {
     const { rows } = await sql<{ name: string; hash: string; content: unknown }>`
-      select recipe || '@' || revision as name, encode(hash, 'hex') as hash, content from recipes where recipe || '@' || revision = any(${newRecipes}::text[])`.execute(db);
+      select recipe || '@' || revision as name, encode(hash, 'hex') as hash, content from recipes where recipe || '@' || revision = any(${newRecipes}::text[])`.execute(
+      db,
+    );
     for (const row of rows) known.recipes.set(row.name, { hash: row.hash, content: row.content, recipe: parseRecipe(row.content) });
   }
   if (newMachines.length > 0) {
     const { rows } = await sql<{ name: string; hash: string; content: unknown }>`
-      select name || '@' || revision as name, encode(hash, 'hex') as hash, content from state_machines where name || '@' || revision = any(${newMachines}::text[])`.execute(db);
+      select name || '@' || revision as name, encode(hash, 'hex') as hash, content from state_machines where name || '@' || revision = any(${newMachines}::text[])`.execute(
+      db,
+    );
     for (const row of rows) known.machines.set(row.name, { hash: row.hash, content: row.content });
   }
 }
@@ -295,8 +316,19 @@ interface RawWorld {
     readonly waits: { readonly epoch: string; readonly sequence: string } | null;
     readonly conflicts: { readonly digest: string; readonly position: number }[];
   }[];
-  readonly numbers: { readonly source: string; readonly epoch: string; readonly sequence: string; readonly position: number | null; readonly waiting: Omit<RawWaiting, "key" | "sequence"> | null }[];
-  readonly windows: { readonly source: string; readonly incarnation: number; readonly epoch: string; readonly events: (RawWaiting & { readonly signal: RawSignal })[] }[];
+  readonly numbers: {
+    readonly source: string;
+    readonly epoch: string;
+    readonly sequence: string;
+    readonly position: number | null;
+    readonly waiting: Omit<RawWaiting, "key" | "sequence"> | null;
+  }[];
+  readonly windows: {
+    readonly source: string;
+    readonly incarnation: number;
+    readonly epoch: string;
+    readonly events: (RawWaiting & { readonly signal: RawSignal })[];
+  }[];
   readonly all_waiting: (RawWaiting & { readonly source: string; readonly incarnation: number; readonly epoch: string })[];
   readonly batches: RawBatch[];
   readonly equipment: {
@@ -337,7 +369,14 @@ interface RawWorld {
     readonly signal: RawSignal;
     readonly waits: string[];
   }[];
-  readonly quarantine: { readonly position: number; readonly version: number; readonly round: number; readonly code: string; readonly batch: string | null; readonly signal: RawSignal }[];
+  readonly quarantine: {
+    readonly position: number;
+    readonly version: number;
+    readonly round: number;
+    readonly code: string;
+    readonly batch: string | null;
+    readonly signal: RawSignal;
+  }[];
   readonly orders: { readonly order: string; readonly batch: string }[];
   readonly keys: { readonly key: string; readonly request: string; readonly digest: string; readonly answer: unknown; readonly position: number }[];
 }
@@ -359,7 +398,10 @@ function assemble(at: WorldReader, request: WorldRequest, raw: RawWorld, definit
     jobOrders: asked(request.jobOrders),
     equipment: asked(raw.wanted_equipment),
     sourcesOfEquipment: new Map(raw.wanted_equipment.map((equipment) => [equipment, []])),
-    awaited: new Map([...[...request.awaited].map((key): [string, number] => [key, 0]), ...raw.wanted_batches.map((batch): [string, number] => [`batch:${batch}`, 0])]),
+    awaited: new Map([
+      ...[...request.awaited].map((key): [string, number] => [key, 0]),
+      ...raw.wanted_batches.map((batch): [string, number] => [`batch:${batch}`, 0]),
+    ]),
     streams: asked([...request.streams, ...raw.wanted_batches.map((b) => `batch/${b}`), ...raw.wanted_equipment.map((e) => `equipment/${e}`)]),
     deferrals: asked(request.deferrals),
     waitingFor: new Map(),
@@ -437,7 +479,10 @@ function assemble(at: WorldReader, request: WorldRequest, raw: RawWorld, definit
     if (source === undefined) continue;
     const key = numberKey(source.key, source.incarnation, BigInt(row.epoch), BigInt(row.sequence));
     data.numbers.set(key, row.position);
-    data.waitingAt.set(key, row.waiting === null ? null : waitingOf(source.key, source.incarnation, row.epoch, { ...row.waiting, key: source.key, sequence: row.sequence }));
+    data.waitingAt.set(
+      key,
+      row.waiting === null ? null : waitingOf(source.key, source.incarnation, row.epoch, { ...row.waiting, key: source.key, sequence: row.sequence }),
+    );
   }
   for (const [window, { source }] of request.waitingNext) if (bySource.has(source)) data.waitingNext.set(window, []);
   for (const row of raw.windows) {
@@ -446,7 +491,8 @@ function assemble(at: WorldReader, request: WorldRequest, raw: RawWorld, definit
       row.events.map((w) => ({ ...waitingOf(w.key, row.incarnation, row.epoch, w), event: eventOf(at, w.signal) })),
     );
   }
-  for (const row of raw.all_waiting) data.waitingNumbers.set(row.source, [...(data.waitingNumbers.get(row.source) ?? []), waitingOf(row.key, row.incarnation, row.epoch, row)]);
+  for (const row of raw.all_waiting)
+    data.waitingNumbers.set(row.source, [...(data.waitingNumbers.get(row.source) ?? []), waitingOf(row.key, row.incarnation, row.epoch, row)]);
   for (const row of raw.batches) data.batches.set(row.batch, batchOf(row, definitions));
   for (const row of raw.orders) data.jobOrders.set(row.order, row.batch);
   for (const row of raw.equipment) data.equipment.set(row.equipment, equipmentOf(row));
@@ -469,7 +515,14 @@ function assemble(at: WorldReader, request: WorldRequest, raw: RawWorld, definit
     for (const key of row.waits) data.waitingFor.set(key, new Set([...(data.waitingFor.get(key) ?? []), row.position]));
   }
   for (const row of raw.quarantine) {
-    data.quarantine.set(row.position, { position: row.position, version: row.version, round: row.round, code: row.code, batch: row.batch, event: eventOf(at, row.signal) });
+    data.quarantine.set(row.position, {
+      position: row.position,
+      version: row.version,
+      round: row.round,
+      code: row.code,
+      batch: row.batch,
+      event: eventOf(at, row.signal),
+    });
   }
   for (const name of request.recipes) data.recipes.set(name, definitions.recipes.get(name) ?? null);
   for (const name of request.machines) data.machines.set(name, definitions.machines.get(name) ?? null);
@@ -554,7 +607,9 @@ function batchOf(row: RawBatch, definitions: Definitions): BatchState {
         state: step.state,
         startedAt: step.started_at,
         startClock:
-          step.start_source === null || step.start_epoch === null || step.start_time === null ? null : { sourceKey: step.start_source, epoch: step.start_epoch, time: step.start_time },
+          step.start_source === null || step.start_epoch === null || step.start_time === null
+            ? null
+            : { sourceKey: step.start_source, epoch: step.start_epoch, time: step.start_time },
         endedAt: step.ended_at,
         evidence: step.evidence.map(
           (item): EvidenceItem => ({

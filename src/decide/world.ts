@@ -27,11 +27,6 @@ export interface QuarantineEntry {
   readonly event: EventInHand;
 }
 
-export interface OpenException {
-  readonly position: Ref;
-  readonly ordinal: number;
-}
-
 export interface StreamHead {
   readonly stream: string;
   readonly sequence: number;
@@ -118,7 +113,6 @@ export interface WorldData {
   /** what is waited for → the deferred events that wait for it */
   readonly waitingFor: Map<string, ReadonlySet<Ref>>;
   readonly quarantine: Map<Ref, QuarantineEntry | null>;
-  readonly openExceptions: Map<string, readonly OpenException[]>;
   readonly recipes: Map<string, Definition | null>;
   readonly machines: Map<string, Definition | null>;
   readonly keys: Map<string, PriorAnswer | null>;
@@ -253,7 +247,8 @@ export class World {
     const fresh = this.#numbers.get(key);
     if (fresh !== undefined) return fresh;
     const read = this.#data.numbers.get(key);
-    if (read === undefined) throw new NotRead(`number ${epoch}.${sequence} of ${source.source}`, (r) => addTo(r.numbers, source.source, `${epoch}.${sequence}`));
+    if (read === undefined)
+      throw new NotRead(`number ${epoch}.${sequence} of ${source.source}`, (r) => addTo(r.numbers, source.source, `${epoch}.${sequence}`));
     return read ?? undefined;
   }
 
@@ -263,7 +258,8 @@ export class World {
     const fresh = this.#waiting.get(key);
     if (fresh !== undefined) return fresh;
     const read = this.#data.waitingAt.get(key);
-    if (read === undefined) throw new NotRead(`number ${epoch}.${sequence} of ${source.source}`, (r) => addTo(r.numbers, source.source, `${epoch}.${sequence}`));
+    if (read === undefined)
+      throw new NotRead(`number ${epoch}.${sequence} of ${source.source}`, (r) => addTo(r.numbers, source.source, `${epoch}.${sequence}`));
     return read ?? undefined;
   }
 
@@ -275,7 +271,10 @@ export class World {
     if (fresh !== undefined) return fresh;
     const window = `${source.source} ${source.incarnation} ${epoch}`;
     const read = this.#data.waitingNext.get(window);
-    if (read === undefined) throw new NotRead(`what waits at ${source.source}`, (r) => r.waitingNext.set(window, { source: source.source, incarnation: source.incarnation, epoch, after: sequence - 1n }));
+    if (read === undefined)
+      throw new NotRead(`what waits at ${source.source}`, (r) =>
+        r.waitingNext.set(window, { source: source.source, incarnation: source.incarnation, epoch, after: sequence - 1n }),
+      );
     return read.find((w) => w.sequence === sequence);
   }
 
@@ -329,10 +328,6 @@ export class World {
     const read = this.#data.keys.get(key);
     if (read === undefined) throw new NotRead(`idempotency key ${key}`, (r) => r.keys.add(key));
     return read ?? undefined;
-  }
-
-  openExceptions(batch: string): readonly OpenException[] {
-    return this.#data.openExceptions.get(batch) ?? [];
   }
 
   /** The open deferred event at a position. */
@@ -500,7 +495,8 @@ export function byAge(a: Ref, b: Ref): number {
 }
 
 /** Numbers are unique within a source's incarnation and epoch. */
-export const numberKey = (sourceKey: string, incarnation: number, epoch: bigint, sequence: bigint): string => `${sourceKey} ${incarnation}.${epoch}.${sequence}`;
+export const numberKey = (sourceKey: string, incarnation: number, epoch: bigint, sequence: bigint): string =>
+  `${sourceKey} ${incarnation}.${epoch}.${sequence}`;
 
 function split(key: string): [kind: string, name: string] {
   const at = key.indexOf(":");

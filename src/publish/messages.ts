@@ -108,7 +108,10 @@ export function verdictData(row: VerdictRow): Record<string, unknown> {
     ...(row.flags.length === 0 ? {} : { flags: row.flags }),
     ...(row.first === null
       ? {}
-      : { first: { verdict: verdictId(row.site, row.first.generation, row.first.position), status: row.first.status, code: row.first.code }, ...(today === undefined ? {} : { today }) }),
+      : {
+          first: { verdict: verdictId(row.site, row.first.generation, row.first.position), status: row.first.status, code: row.first.code },
+          ...(today === undefined ? {} : { today }),
+        }),
     ...(Object.keys(explanation).length === 0 ? {} : { explanation }),
   };
 }
@@ -125,7 +128,12 @@ export function verdictMessage(row: VerdictRow, prefix: string): Message | null 
     ...given({ causationid: row.eventId, correlationid: row.correlation, traceparent: row.traceparent }),
     data: verdictData(row),
   };
-  return { topic: verdictTopic(prefix, { site: row.site, line: row.topicLine, equipment: row.topicEquipment }), payload: JSON.stringify(event), retain: false, correlationData: null };
+  return {
+    topic: verdictTopic(prefix, { site: row.site, line: row.topicLine, equipment: row.topicEquipment }),
+    payload: JSON.stringify(event),
+    retain: false,
+    correlationData: null,
+  };
 }
 
 /** An outcome as a CloudEvent; the same over MQTT, in the feed and in the stream of server-sent events. */
@@ -184,7 +192,18 @@ export function cursorMessage(row: CursorRow, prefix: string): Message {
 }
 
 /** The retained mirror of a batch: for screens, never authoritative. */
-export function batchStateMessage(row: { readonly site: string; readonly line: string; readonly batch: string; readonly state: Readonly<Record<string, unknown>>; readonly time: string; readonly version: number; readonly generation: number }, prefix: string): Message {
+export function batchStateMessage(
+  row: {
+    readonly site: string;
+    readonly line: string;
+    readonly batch: string;
+    readonly state: Readonly<Record<string, unknown>>;
+    readonly time: string;
+    readonly version: number;
+    readonly generation: number;
+  },
+  prefix: string,
+): Message {
   const event = {
     specversion: "1.0",
     id: `${row.batch}.${row.generation}.${row.version}`,

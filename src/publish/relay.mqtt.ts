@@ -1,8 +1,8 @@
 import type { Db } from "../db/database.ts";
+import { mayAnswerOn } from "../decode/topic.ts";
 import { batchStateMessage, clearedBatchState, cursorMessage, type Message, outcomeMessage, verdictMessage } from "./messages.ts";
 import type { Publisher } from "./publisher.mqtt.ts";
 import { moveRelayCursor, type Publishable, readBatchMirrors, readCursors, readExpiredMirrors, readPublishable, readRelayCursor } from "./relay.store.ts";
-import { mayAnswerOn } from "../decode/topic.ts";
 
 export interface RelayOptions {
   readonly db: Db;
@@ -110,7 +110,12 @@ export function createRelay(options: RelayOptions): Relay {
       if (message === null) continue;
       byPosition.push({ position: verdict.position, message });
       const { responseTopic, topicLine, topicEquipment } = verdict;
-      if (responseTopic !== null && topicLine !== null && topicEquipment !== null && mayAnswerOn(responseTopic, prefix, { site, line: topicLine, equipment: topicEquipment })) {
+      if (
+        responseTopic !== null &&
+        topicLine !== null &&
+        topicEquipment !== null &&
+        mayAnswerOn(responseTopic, prefix, { site, line: topicLine, equipment: topicEquipment })
+      ) {
         byPosition.push({ position: verdict.position, message: { ...message, topic: responseTopic, correlationData: verdict.correlationData } });
       }
     }
@@ -127,8 +132,10 @@ export function createRelay(options: RelayOptions): Relay {
     batches.clear();
     try {
       const messages: Message[] = [];
-      if (theseSources === null || theseSources.length > 0) messages.push(...(await readCursors(db, shard, theseSources)).map((row) => cursorMessage(row, prefix)));
-      if (theseBatches === null || theseBatches.length > 0) messages.push(...(await readBatchMirrors(db, shard, theseBatches)).map((row) => batchStateMessage(row, prefix)));
+      if (theseSources === null || theseSources.length > 0)
+        messages.push(...(await readCursors(db, shard, theseSources)).map((row) => cursorMessage(row, prefix)));
+      if (theseBatches === null || theseBatches.length > 0)
+        messages.push(...(await readBatchMirrors(db, shard, theseBatches)).map((row) => batchStateMessage(row, prefix)));
       if (Date.now() >= sweepAt) {
         sweepAt = Date.now() + MIRROR_SWEEP_MS;
         messages.push(...(await readExpiredMirrors(db, shard)).map((row) => clearedBatchState(row, prefix)));

@@ -24,10 +24,21 @@ export const VERDICT_JOINS = sql`
   left join verdicts f on f.site = v.site and f.position = v.first_position
   left join verdicts e on e.site = v.site and e.position = v.event_position and v.round > 1`;
 
-type RawVerdict = Omit<VerdictRow, "position" | "eventPosition" | "cause"> & { readonly position: string; readonly eventPosition: string; readonly cause: string | null };
+type RawVerdict = Omit<VerdictRow, "position" | "eventPosition" | "cause"> & {
+  readonly position: string;
+  readonly eventPosition: string;
+  readonly cause: string | null;
+};
 
-export function verdictRow<R extends RawVerdict>(row: R): Omit<R, "position" | "eventPosition" | "cause"> & { position: number; eventPosition: number; cause: number | null } {
-  return { ...row, position: safePosition(row.position), eventPosition: safePosition(row.eventPosition), cause: row.cause === null ? null : safePosition(row.cause) };
+export function verdictRow<R extends RawVerdict>(
+  row: R,
+): Omit<R, "position" | "eventPosition" | "cause"> & { position: number; eventPosition: number; cause: number | null } {
+  return {
+    ...row,
+    position: safePosition(row.position),
+    eventPosition: safePosition(row.eventPosition),
+    cause: row.cause === null ? null : safePosition(row.cause),
+  };
 }
 
 export const OUTCOME_COLUMNS = sql`
@@ -105,6 +116,8 @@ export async function readBatchMirrors(db: Db, shard: string, batches: readonly 
 /** Batches whose mirror is to go: closed more than seven days ago, and not so long that it must have gone already. */
 export async function readExpiredMirrors(db: Db, shard: string): Promise<readonly { readonly site: string; readonly line: string; readonly batch: string }[]> {
   const { rows } = await sql<{ site: string; line: string; batch: string }>`
-    select site, line, batch from batches where shard = ${shard} and closed_at <= clock_timestamp() - interval '7 days' and closed_at > clock_timestamp() - interval '37 days'`.execute(db);
+    select site, line, batch from batches where shard = ${shard} and closed_at <= clock_timestamp() - interval '7 days' and closed_at > clock_timestamp() - interval '37 days'`.execute(
+    db,
+  );
   return rows;
 }

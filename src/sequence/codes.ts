@@ -1,24 +1,26 @@
 import type { CodeTable } from "../decode/code.ts";
 
-export type SequenceCode =
-  | "DUP_EXACT"
-  | "DUP_ID_REUSED"
-  | "SEQ_GAP"
-  | "SEQ_GAP_TIMEOUT"
-  | "SEQ_REUSED"
-  | "SEQ_SKIPPED"
-  | "SEQ_EPOCH_OLD"
-  | "SEQ_WAITING_FULL";
+export type SequenceCode = "DUP_EXACT" | "DUP_ID_REUSED" | "SEQ_GAP" | "SEQ_GAP_TIMEOUT" | "SEQ_REUSED" | "SEQ_SKIPPED" | "SEQ_EPOCH_OLD" | "SEQ_WAITING_FULL";
 
 export const SEQUENCE_CODES: CodeTable<SequenceCode> = {
-  DUP_EXACT: { meaning: "The same event had arrived before; nothing was done again.", owner: "integrator", next: "none", remedy: "Nothing: the first verdict stands." },
+  DUP_EXACT: {
+    meaning: "The same event had arrived before; nothing was done again.",
+    owner: "integrator",
+    next: "none",
+    remedy: "Nothing: the first verdict stands.",
+  },
   DUP_ID_REUSED: {
     meaning: "An event id was used again with other content.",
     owner: "integrator",
     next: "ask",
     remedy: "Give every event an id of its own; a person decides about this one.",
   },
-  SEQ_GAP: { meaning: "The event arrived before its predecessors and waits for them.", owner: "integrator", next: "wait", remedy: "Send the missing numbers named on the cursor topic." },
+  SEQ_GAP: {
+    meaning: "The event arrived before its predecessors and waits for them.",
+    owner: "integrator",
+    next: "wait",
+    remedy: "Send the missing numbers named on the cursor topic.",
+  },
   SEQ_GAP_TIMEOUT: {
     meaning: "Numbers of a source stayed missing beyond the gap limit; the source is parked.",
     owner: "operations",

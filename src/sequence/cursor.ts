@@ -34,13 +34,24 @@ export function advance<W extends WaitingEvent>(source: SourceState, waitingAt: 
     return {
       kind: "waiting",
       waiting,
-      source: { ...source, through: next, highest, reused: 0, parked: movedOn(source, false), waitingCount: source.waitingCount - 1, waitingBytes: source.waitingBytes - waiting.bytes },
+      source: {
+        ...source,
+        through: next,
+        highest,
+        reused: 0,
+        parked: movedOn(source, false),
+        waitingCount: source.waitingCount - 1,
+        waitingBytes: source.waitingBytes - waiting.bytes,
+      },
     };
   }
   const skip = source.skippedAhead.find((range) => range.first <= next && next <= range.last);
   if (skip === undefined) return { kind: "still" };
   const skippedAhead = source.skippedAhead.filter((range) => range.last > next);
-  return { kind: "skipped", source: { ...source, through: next, highest: source.highest > next ? source.highest : next, parked: movedOn(source, false), skippedAhead } };
+  return {
+    kind: "skipped",
+    source: { ...source, through: next, highest: source.highest > next ? source.highest : next, parked: movedOn(source, false), skippedAhead },
+  };
 }
 
 /**
@@ -72,7 +83,13 @@ export function endEpoch(
 }
 
 /** Gives up what is missing from `first` to `last` in the current epoch; what has arrived is never given up. */
-export function giveUp(source: SourceState, waiting: readonly WaitingEvent[], epoch: bigint, first: bigint, last: bigint): { readonly source: SourceState; readonly ranges: readonly Range[] } {
+export function giveUp(
+  source: SourceState,
+  waiting: readonly WaitingEvent[],
+  epoch: bigint,
+  first: bigint,
+  last: bigint,
+): { readonly source: SourceState; readonly ranges: readonly Range[] } {
   if (epoch !== source.epoch || last <= source.through) return { source, ranges: [] };
   const present = waiting.filter((w) => w.epoch === epoch).map((w) => w.sequence);
   const from = first > source.through ? first - 1n : source.through;

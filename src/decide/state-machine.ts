@@ -1,0 +1,200 @@
+import { createActor, type StateValue, setup } from "xstate";
+import { z } from "zod";
+
+export type GuardOutcome = { readonly ok: true } | { readonly ok: false; readonly code: string; readonly notYet: boolean; readonly expected?: string; readonly actual?: string };
+
+/** An explaining predicate: the boolean that XState sees is derived from it, so the reason given is the code that decided. Deterministic and total. */
+export type Guard<C> = (context: C, params: unknown) => GuardOutcome;
+
+/** One guard as it was asked. */
+export interface Check {
+  readonly guard: string;
+  readonly ok: boolean;
+  readonly code?: string;
+  readonly notYet?: boolean;
+  readonly expected?: string;
+  readonly actual?: string;
+}
+
+export type Next<V> =
+  | { readonly kind: "moved"; readonly to: V; readonly self: boolean; readonly checks: readonly Check[] }
+  | { readonly kind: "refused"; readonly code: string; readonly notYet: boolean; readonly checks: readonly Check[]; readonly permitted: readonly string[] };
+
+export interface StateMachine<V extends StateValue, C> {
+  /** `step/governed@1` */
+  readonly name: string;
+  readonly events: readonly string[];
+  next(value: V, event: string, context: C): Next<V>;
+  /** Events that the state would take now, as far as their guards can be asked without a signal. */
+  permitted(value: V, context: C): readonly string[];
+  isa88(state: string): string;
+  isa95(state: string): string;
+}
+
+const guardRef = z.union([z.string(), z.strictObject({ type: z.string(), params: z.unknown().optional() })]);
+const transition = z.strictObject({ target: z.string().optional(), guard: guardRef.optional(), description: z.string().optional() });
+const transitions = z.union([z.string(), transition, z.array(z.union([z.string(), transition]))]);
+
+type StateNode = {
+  readonly type?: "atomic" | "final" | "parallel" | "compound" | undefined;
+  readonly initial?: string | undefined;
+  readonly description?: string | undefined;
+  readonly on?: Readonly<Record<string, z.infer<typeof transitions>>> | undefined;
+  readonly states?: Readonly<Record<string, StateNode>> | undefined;
+};
+
+const stateNode: z.ZodType<StateNode> = z.lazy(() =>
+  z.strictObject({
+    type: z.enum(["atomic", "final", "parallel", "compound"]).optional(),
+    initial: z.string().optional(),
+    description: z.string().optional(),
+    on: z.record(z.string(), transitions).optional(),
+    states: z.record(z.string(), stateNode).optional(),
+  }),
+);
+
+/** A state machine as it is published: data, never code. */
+export const stateMachineSchema = z.strictObject({
+  name: z.string().regex(/^[a-z][a-z0-9-]*(\/[a-z0-9][a-z0-9.-]*)+$/),
+  revision: z.int().min(1),
+  description: z.string(),
+  /** States that nothing leaves, or only by a signed decision: what asks them to move learns that they have ended. */
+  terminal: z.array(z.string()),
+  machine: z.strictObject({
+    id: z.string(),
+    type: z.literal("parallel").optional(),
+    initial: z.string().optional(),
+    states: z.record(z.string(), stateNode),
+  }),
+  isa88: z.record(z.string(), z.string()),
+  isa95: z.record(z.string(), z.string()),
+});
+
+export type StateMachineDefinition = z.infer<typeof stateMachineSchema>;
+
+export interface Candidate {
+  readonly target: string | null;
+  readonly guards: readonly GuardRef[];
+}
+export interface GuardRef {
+  readonly name: string;
+  readonly params: unknown;
+}
+
+/** The candidates of one state for one event, in the order in which they are tried. */
+export function candidatesOf(node: StateNode | undefined, event: string): readonly Candidate[] {
+  const on = node?.on !== undefined && Object.hasOwn(node.on, event) ? node.on[event] : undefined;
+  if (on === undefined) return [];
+  const list = Array.isArray(on) ? on : [on];
+  return list.map((entry) => (typeof entry === "string" ? { target: entry, guards: [] } : { target: entry.target ?? null, guards: entry.guard === undefined ? [] : flat(entry.guard) }));
+}
+
+/** The guards behind a reference: `all@1` stands for those it lists, in their order. */
+export function flat(ref: z.infer<typeof guardRef>): readonly GuardRef[] {
+  const name = typeof ref === "string" ? ref : ref.type;
+  const params = typeof ref === "string" ? undefined : ref.params;
+  if (name !== "all@1") return [{ name, params }];
+  return z.strictObject({ guards: z.array(guardRef) }).parse(params).guards.flatMap(flat);
+}
+
+/** Regions of a machine by name; a machine without parallel regions is one region, named by the empty text. */
+export function regionsOf(definition: StateMachineDefinition): ReadonlyMap<string, Readonly<Record<string, StateNode>>> {
+  const { machine } = definition;
+  if (machine.type !== "parallel") return new Map([["", machine.states]]);
+  return new Map(Object.entries(machine.states).map(([name, region]) => [name, region.states ?? {}]));
+}
+
+/**
+ * Compiles a published definition. Which transition is taken is XState's to say; why one is refused is told by the same guards. One inert scope serves all calls,
+ * since transitions are synchronous (a new one for each call would build an actor every time). Throws on a guard that is not registered.
+ */
+export function compile<V extends StateValue, C>(content: unknown, guards: ReadonlyMap<string, Guard<C>>): StateMachine<V, C> {
+  const definition = stateMachineSchema.parse(content);
+  const regions = regionsOf(definition);
+  const terminal = new Set(definition.terminal);
+  const events = new Set<string>();
+  const named = new Set<string>(["all@1"]);
+  for (const states of regions.values()) {
+    for (const state of Object.values(states)) {
+      for (const event of Object.keys(state.on ?? {})) {
+        events.add(event);
+        for (const { guards: refs } of candidatesOf(state, event)) for (const { name } of refs) named.add(name);
+      }
+    }
+  }
+  for (const name of named) if (name !== "all@1" && !guards.has(name)) throw new Error(`${definition.name}@${definition.revision} names the guard ${name}, which is not registered`);
+
+  const ask = ({ name, params }: GuardRef, context: C): Check => {
+    const outcome = guards.get(name)?.(context, params);
+    if (outcome === undefined) throw new Error(`the guard ${name} is not registered`);
+    if (outcome.ok) return { guard: name, ok: true };
+    const { code, notYet, expected, actual } = outcome;
+    return { guard: name, ok: false, code, notYet, ...(expected === undefined ? {} : { expected }), ...(actual === undefined ? {} : { actual }) };
+  };
+
+  let asked: C | null = null;
+  const machine = setup({
+    guards: Object.fromEntries(
+      [...named].map((name) => [
+        name,
+        (_: unknown, params: unknown) => {
+          const context = asked;
+          if (context === null) throw new Error("a guard was asked outside a transition");
+          return flat({ type: name, params }).every((ref) => ask(ref, context).ok);
+        },
+      ]),
+    ),
+  }).createMachine(definition.machine as never);
+  const self = createActor(machine);
+  const scope = { self, id: "", sessionId: "", system: self.system, logger() {}, defer() {}, emit() {}, stopChild() {}, actionExecutor() {} } as never;
+
+  const active = (value: V): readonly { readonly state: string; readonly node: StateNode | undefined }[] =>
+    [...regions].map(([region, states]) => {
+      const state = region === "" ? String(value) : String(typeof value === "object" ? value[region] : "");
+      return { state, node: states[state] };
+    });
+
+  /** The first region that knows the event decides whether it is taken; the others only follow. */
+  const judge = (value: V, event: string, context: C): { readonly checks: readonly Check[]; readonly taken: boolean; readonly known: boolean } => {
+    for (const { node } of active(value)) {
+      const candidates = candidatesOf(node, event);
+      if (candidates.length === 0) continue;
+      const tried = candidates.map((candidate) => candidate.guards.map((ref) => ask(ref, context)));
+      const taken = tried.find((checks) => checks.every(({ ok }) => ok));
+      if (taken !== undefined) return { checks: taken, taken: true, known: true };
+      const failures = (checks: readonly Check[]): number => checks.filter(({ ok }) => !ok).length;
+      const closest = tried.reduce((best, checks) => (failures(checks) < failures(best) ? checks : best));
+      return { checks: closest, taken: false, known: true };
+    }
+    return { checks: [], taken: false, known: false };
+  };
+
+  const permitted = (value: V, context: C): readonly string[] => [...events].filter((event) => judge(value, event, context).taken);
+
+  return {
+    name: `${definition.name}@${definition.revision}`,
+    events: [...events],
+    permitted,
+    next(value, event, context) {
+      const judged = judge(value, event, context);
+      if (!judged.known) {
+        const ended = active(value).some(({ state }, i) => i === 0 && terminal.has(state));
+        return { kind: "refused", code: ended ? "STA_TERMINAL" : "STA_INVALID_TRANSITION", notYet: false, checks: [], permitted: permitted(value, context) };
+      }
+      if (!judged.taken) {
+        const failed = judged.checks.filter(({ ok }) => !ok);
+        return { kind: "refused", code: failed[0]?.code ?? "STA_INVALID_TRANSITION", notYet: failed.every((check) => check.notYet === true), checks: judged.checks, permitted: permitted(value, context) };
+      }
+      asked = context;
+      try {
+        const snapshot = machine.resolveState({ value, context: {} });
+        const to = machine.transition(snapshot, { type: event }, scope).value as V;
+        return { kind: "moved", to, self: JSON.stringify(to) === JSON.stringify(value), checks: judged.checks };
+      } finally {
+        asked = null;
+      }
+    },
+    isa88: (state) => definition.isa88[state] ?? state,
+    isa95: (state) => definition.isa95[state] ?? state,
+  };
+}
