@@ -229,8 +229,9 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
       term,
       halted: null,
       stop: async () => {
-        await receiving.stop();
+        receiving.pause();
         await drive.stop();
+        await receiving.stop();
         await relay.stop();
         await publisher.stop();
       },

@@ -161,7 +161,7 @@ export function judgeStep(
 ): Judgement {
   const machine = machines.step(batch);
   const guardContext = guardsFor(world, batch, step, signal);
-  const moved = machine.next(step.state, name, guardContext);
+  const moved = machine.next(step.state, name, guardContext, { ...guardContext, signal: null });
   const stateMachine = batch.stepMachine;
   if (moved.kind === "refused") {
     const waits = [
@@ -238,7 +238,7 @@ export function judgeBatch(
 ): Judgement {
   const machine = machines.batch(batch);
   const from = { execution: batch.execution, disposition: batch.disposition };
-  const moved = machine.next(from, name, guardsFor(world, batch, null, signal));
+  const moved = machine.next(from, name, guardsFor(world, batch, null, signal), guardsFor(world, batch, null, null));
   if (moved.kind === "refused") {
     return {
       kind: "refused",

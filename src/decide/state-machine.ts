@@ -24,7 +24,8 @@ export interface StateMachine<V extends StateValue, C> {
   /** `step/governed@1` */
   readonly name: string;
   readonly events: readonly string[];
-  next(value: V, event: string, context: C): Next<V>;
+  /** `unasked` is the context without a signal: what would be permitted is told from it. */
+  next(value: V, event: string, context: C, unasked?: C): Next<V>;
   /** Events that the state would take now, as far as their guards can be asked without a signal. */
   permitted(value: V, context: C): readonly string[];
   isa88(state: string): string;
@@ -175,15 +176,15 @@ export function compile<V extends StateValue, C>(content: unknown, guards: Reado
     name: `${definition.name}@${definition.revision}`,
     events: [...events],
     permitted,
-    next(value, event, context) {
+    next(value, event, context, unasked = context) {
       const judged = judge(value, event, context);
       if (!judged.known) {
         const ended = active(value).some(({ state }, i) => i === 0 && terminal.has(state));
-        return { kind: "refused", code: ended ? "STA_TERMINAL" : "STA_INVALID_TRANSITION", notYet: false, checks: [], permitted: permitted(value, context) };
+        return { kind: "refused", code: ended ? "STA_TERMINAL" : "STA_INVALID_TRANSITION", notYet: false, checks: [], permitted: permitted(value, unasked) };
       }
       if (!judged.taken) {
         const failed = judged.checks.filter(({ ok }) => !ok);
-        return { kind: "refused", code: failed[0]?.code ?? "STA_INVALID_TRANSITION", notYet: failed.every((check) => check.notYet === true), checks: judged.checks, permitted: permitted(value, context) };
+        return { kind: "refused", code: failed[0]?.code ?? "STA_INVALID_TRANSITION", notYet: failed.every((check) => check.notYet === true), checks: judged.checks, permitted: permitted(value, unasked) };
       }
       asked = context;
       try {

@@ -342,7 +342,7 @@ function nothing(delivery: Delivery): PartialEvent {
 
 function looksBare(payload: Uint8Array): boolean {
   const text = Buffer.from(payload.buffer, payload.byteOffset, Math.min(payload.byteLength, 200)).toString("utf8").trim();
-  return payload.byteLength <= 128 && text !== "" && !/[{}[\]"]/.test(text) && /^[\w.:+\-/%°]+(\s*[=:]\s*[\w.+\-/%° ]+)?$/.test(text) && /\d/.test(text);
+  return payload.byteLength <= 128 && text !== "" && !/[{}[\]"]/.test(text) && /^[\w.:+\-/%°]+(\s*[=:]?\s*[\w.+\-/%°]+)?$/.test(text) && /\d/.test(text);
 }
 
 const refusal = (code: string, reason: string): Refusal => ({ code, reason, errors: [] });
