@@ -37,11 +37,11 @@ begin
 end $$;
 create trigger facts_agree after insert on verdicts referencing new table as fresh for each statement execute function verdicts_have_their_facts();
 
--- A deferred or quarantined event that has its final round is no longer open, and an open one has none: what is open stands in deferrals or quarantine.
+-- An event whose last round is open stands in deferrals, waiting or quarantine; one whose last round is final stands in none of them.
 create function open_events_are_on_record() returns trigger language plpgsql as $$
 begin
   if exists (
-    select from fresh v
+    select from (select distinct on (site, event_position) * from fresh order by site, event_position, round desc) v
     where (v.status = 'deferred' and not exists (select from deferrals d where d.site = v.site and d.position = v.event_position)
                                  and not exists (select from waiting w where w.site = v.site and w.position = v.event_position))
        or (v.status = 'quarantined' and not exists (select from quarantine q where q.site = v.site and q.position = v.event_position and q.resolved_at is null))

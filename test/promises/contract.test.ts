@@ -9,10 +9,10 @@ import { messageValidator } from "../support/validate.ts";
 const SCALE = "/site/rtm1/line/4/eq/scale-1";
 const MIXER = "/site/rtm1/line/4/eq/mixer-1";
 
-describe.each([
-  { name: "MQTT 3.1.1, embedded broker", broker: "embedded" as const, protocol: 4 as const },
-  ...(process.env["SIGNALBOX_MOSQUITTO"] === "absent" ? [] : [{ name: "MQTT 5, mosquitto", broker: "mosquitto" as const, protocol: 5 as const }]),
-])("section 6 of the contract, $name", ({ broker, protocol }) => {
+describe("section 6 of the contract over MQTT 3.1.1, the embedded broker", () => section6("embedded", 4));
+describeWithMosquitto("section 6 of the contract over MQTT 5, mosquitto", () => section6("mosquitto", 5));
+
+function section6(broker: "embedded" | "mosquitto", protocol: 4 | 5): void {
   let plant: Plant;
   let party: Party;
 
@@ -163,8 +163,9 @@ describe.each([
       expect(body).toMatchObject(said);
       expect(body.rounds).toContainEqual(said);
     }
+    measured(`contract.${broker}`, `MQTT ${protocol === 5 ? "5" : "3.1.1"}: completed, ${verdicts.length} verdicts equal to REST`);
   });
-});
+}
 
 const outcomes = (seen: Party["seen"]): any[] => seen.filter((s) => s.topic === "site/rtm1/line/4/batch/B-1042/outcome").map((s) => s.body);
 

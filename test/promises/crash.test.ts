@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { measured, SEED, seeded } from "../support/measure.ts";
-import { startMosquitto } from "../support/mosquitto.ts";
+import { describeWithMosquitto, type Mosquitto, startMosquitto } from "../support/mosquitto.ts";
 import { envelope, eventTopic, join as joinBroker, type Party, sourceOf } from "../support/mqtt.ts";
 import { freshDatabase } from "../support/postgres.ts";
 
@@ -18,134 +18,137 @@ const POINTS = ["C0", "C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8", "C9", "C10
 const KILLS = 20;
 
 let database: Awaited<ReturnType<typeof freshDatabase>>;
-let broker: Awaited<ReturnType<typeof startMosquitto>>;
+let broker: Mosquitto;
 let party: Party;
 
-beforeAll(async () => {
-  database = await freshDatabase();
-  broker = await startMosquitto();
-  party = await joinBroker(broker.url, { clean: false, clientId: "crash-party" });
-  await party.subscribe(`site/${SITE}/line/+/eq/+/verdict`, `site/${SITE}/line/+/eq/+/outcome`);
-});
-afterAll(async () => {
-  await party?.end();
-  await broker?.stop();
-  await database?.drop();
-});
-
-interface Victim {
-  readonly process: ChildProcess;
-  readonly url: string;
-  /** Arms a point: the process kills itself the n-th time it comes there. */
-  arm(point: string, nth: number): void;
-  /** Resolves when it is dead, with what it said of itself last. */
-  readonly dead: Promise<{ readonly point: string | null; readonly unacknowledged: number }>;
-}
-
-async function startVictim(): Promise<Victim> {
-  const report = join(mkdtempSync(join(tmpdir(), "signalbox-crash-")), "dying.json");
-  const child = fork(fileURLToPath(new URL("../support/failpoints-main.mjs", import.meta.url)), [], {
-    env: {
-      ...process.env,
-      DATABASE_URL: database.runtimeUrl,
-      DATABASE_OWNER_URL: database.ownerUrl,
-      MQTT_URL: broker.url,
-      HTTP_PORT: "0",
-      LOG_LEVEL: "silent",
-      FAILPOINT_REPORT: report,
-    },
-    stdio: ["ignore", "ignore", "inherit", "ipc"],
+describeWithMosquitto("a service that is killed", () => {
+  beforeAll(async () => {
+    database = await freshDatabase();
+    broker = await startMosquitto();
+    party = await joinBroker(broker.url, { clean: false, clientId: "crash-party" });
+    await party.subscribe(`site/${SITE}/line/+/eq/+/verdict`, `site/${SITE}/line/+/eq/+/outcome`);
   });
-  const dead = new Promise<{ point: string | null; unacknowledged: number }>((resolve) =>
-    child.once("exit", () => resolve(existsSync(report) ? JSON.parse(readFileSync(report, "utf8")) : { point: null, unacknowledged: 0 })),
-  );
-  const url = await new Promise<string>((resolve, reject) => {
-    child.once("exit", () => reject(new Error("the service died before it was ready")));
-    child.on("message", (message: { ready?: string }) => {
-      if (message.ready !== undefined) resolve(message.ready);
-    });
+  afterAll(async () => {
+    await party?.end();
+    await broker?.stop();
+    await database?.drop();
   });
-  return { process: child, url, dead, arm: (point, nth) => void child.send({ arm: point, nth }) };
-}
 
-test(`killed ${KILLS} times in ${EVENTS} events, at every point from C0 to C11: no fact lost, doubled or out of order`, async () => {
-  const random = seeded(SEED);
-  let victim = await startVictim();
-  for (const source of SOURCES) {
-    const equipment = source.split("/").pop();
-    const answer = await fetch(`${victim.url}/v1/sites/${SITE}/registry/equipment/${equipment}`, {
-      method: "PUT",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ equipment, line: "1", class: "unit" }),
-    });
-    expect(answer.status).toBeLessThan(300);
+  interface Victim {
+    readonly process: ChildProcess;
+    readonly url: string;
+    /** Arms a point: the process kills itself the n-th time it comes there. */
+    arm(point: string, nth: number): void;
+    /** Resolves when it is dead, with what it said of itself last. */
+    readonly dead: Promise<{ readonly point: string | null; readonly unacknowledged: number }>;
   }
-  const next = new Map(SOURCES.map((source) => [source, 1]));
-  let sent = 0;
-  let stop = false;
-  // devices that send once: each publish waits for the broker's acknowledgement, and is never repeated. A few swap neighbours, so that events wait (C11).
-  const load = (async () => {
-    while (sent < EVENTS && !stop) {
-      const source = SOURCES[Math.floor(random() * SOURCES.length)] ?? "";
-      const n = next.get(source) ?? 1;
-      const swap = random() < 0.1 && sent + 2 <= EVENTS;
-      const numbers = swap ? [n + 1, n] : [n];
-      next.set(source, n + numbers.length);
-      for (const sequence of numbers) {
-        await party.publish(eventTopic(source), envelope(source, 1, sequence, "call.raised", { call: "help" }));
-        sent += 1;
-      }
-      if (sent % 50 === 0) await new Promise((resolve) => setTimeout(resolve, 30));
+
+  async function startVictim(): Promise<Victim> {
+    const report = join(mkdtempSync(join(tmpdir(), "signalbox-crash-")), "dying.json");
+    const child = fork(fileURLToPath(new URL("../support/failpoints-main.mjs", import.meta.url)), [], {
+      env: {
+        ...process.env,
+        DATABASE_URL: database.runtimeUrl,
+        DATABASE_OWNER_URL: database.ownerUrl,
+        MQTT_URL: broker.url,
+        HTTP_PORT: "0",
+        LOG_LEVEL: "silent",
+        FAILPOINT_REPORT: report,
+      },
+      stdio: ["ignore", "ignore", "inherit", "ipc"],
+    });
+    const dead = new Promise<{ point: string | null; unacknowledged: number }>((resolve) =>
+      child.once("exit", () => resolve(existsSync(report) ? JSON.parse(readFileSync(report, "utf8")) : { point: null, unacknowledged: 0 })),
+    );
+    const url = await new Promise<string>((resolve, reject) => {
+      child.once("exit", () => reject(new Error("the service died before it was ready")));
+      child.on("message", (message: { ready?: string }) => {
+        if (message.ready !== undefined) resolve(message.ready);
+      });
+    });
+    return { process: child, url, dead, arm: (point, nth) => void child.send({ arm: point, nth }) };
+  }
+
+  test(`killed ${KILLS} times in ${EVENTS} events, at every point from C0 to C11: no fact lost, doubled or out of order`, async () => {
+    const random = seeded(SEED);
+    let victim = await startVictim();
+    for (const source of SOURCES) {
+      const equipment = source.split("/").pop();
+      const answer = await fetch(`${victim.url}/v1/sites/${SITE}/registry/equipment/${equipment}`, {
+        method: "PUT",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ equipment, line: "1", class: "unit" }),
+      });
+      expect(answer.status).toBeLessThan(300);
     }
-  })();
-  const hit = new Map<string, number>();
-  let inFlight = 0;
-  for (let kill = 0; kill < KILLS; kill += 1) {
-    const point = POINTS[kill % POINTS.length] ?? "C0";
-    victim.arm(point, 1 + Math.floor(random() * 3));
-    const end = await victim.dead;
-    expect(end.point, `kill ${kill + 1}, seed ${SEED}`).toBe(point);
-    hit.set(point, (hit.get(point) ?? 0) + 1);
-    if (end.unacknowledged > 0) inFlight += 1;
-    victim = await startVictim();
-  }
-  await load;
-  stop = true;
-  const total = sent;
-  const settled = (): Set<string> => new Set(party.seen.filter((s) => s.topic.endsWith("/outcome")).map((s) => `${s.topic} ${s.body.causationid}`));
-  await party.untilAll(`an outcome of each of ${total} events (seed ${SEED})`, () => settled().size >= total, 120_000);
+    const next = new Map(SOURCES.map((source) => [source, 1]));
+    let sent = 0;
+    let stop = false;
+    // devices that send once: each publish waits for the broker's acknowledgement, and is never repeated. A few swap neighbours, so that events wait (C11).
+    const load = (async () => {
+      while (sent < EVENTS && !stop) {
+        const source = SOURCES[Math.floor(random() * SOURCES.length)] ?? "";
+        const n = next.get(source) ?? 1;
+        const swap = random() < 0.1 && sent + 2 <= EVENTS;
+        const numbers = swap ? [n + 1, n] : [n];
+        next.set(source, n + numbers.length);
+        for (const sequence of numbers) {
+          await party.publish(eventTopic(source), envelope(source, 1, sequence, "call.raised", { call: "help" }));
+          sent += 1;
+        }
+        if (sent % 50 === 0) await new Promise((resolve) => setTimeout(resolve, 30));
+      }
+    })();
+    const hit = new Map<string, number>();
+    let inFlight = 0;
+    for (let kill = 0; kill < KILLS; kill += 1) {
+      const point = POINTS[kill % POINTS.length] ?? "C0";
+      victim.arm(point, 1 + Math.floor(random() * 3));
+      const end = await victim.dead;
+      expect(end.point, `kill ${kill + 1}, seed ${SEED}`).toBe(point);
+      hit.set(point, (hit.get(point) ?? 0) + 1);
+      if (end.unacknowledged > 0) inFlight += 1;
+      victim = await startVictim();
+    }
+    await load;
+    stop = true;
+    const total = sent;
+    const settled = (): Set<string> => new Set(party.seen.filter((s) => s.topic.endsWith("/outcome")).map((s) => `${s.topic} ${s.body.causationid}`));
+    await party.untilAll(`an outcome of each of ${total} events (seed ${SEED})`, () => settled().size >= total, 120_000);
 
-  expect([...hit.keys()].sort()).toEqual([...POINTS].sort());
-  for (const source of SOURCES) {
-    const topic = `${source.slice(1)}/outcome`;
-    const outcomes = party.seen.filter((s) => s.topic === topic).map((s) => s.body);
-    const first = new Map<string, any>();
-    for (const outcome of outcomes) if (!first.has(outcome.sequence)) first.set(outcome.sequence, outcome);
-    const inOrder = [...first.values()];
-    // first publications come in order without holes, and carry the source's events in their order, each once
-    expect(
-      inOrder.map((o) => Number(o.sequence)),
-      `${source}, seed ${SEED}`,
-    ).toEqual(inOrder.map((_, i) => i + 1));
-    expect(
-      inOrder.map((o) => Number(o.causationid.split("-").pop())),
-      `${source}, seed ${SEED}`,
-    ).toEqual(inOrder.map((_, i) => i + 1));
-    expect(inOrder.length).toBe((next.get(source) ?? 1) - 1);
-    for (const outcome of outcomes) expect(outcome).toEqual(first.get(outcome.sequence));
-  }
-  const holes =
-    await database.query(`select count(*)::int as n from (select position, lag(position) over (order by position) as before from signals where site = '${SITE}') s where before is not null and position <> before + 1
+    expect([...hit.keys()].sort()).toEqual([...POINTS].sort());
+    for (const source of SOURCES) {
+      const topic = `${source.slice(1)}/outcome`;
+      const outcomes = party.seen.filter((s) => s.topic === topic).map((s) => s.body);
+      const first = new Map<string, any>();
+      for (const outcome of outcomes) if (!first.has(outcome.sequence)) first.set(outcome.sequence, outcome);
+      const inOrder = [...first.values()];
+      // first publications come in order without holes, and carry the source's events in their order, each once
+      expect(
+        inOrder.map((o) => Number(o.sequence)),
+        `${source}, seed ${SEED}`,
+      ).toEqual(inOrder.map((_, i) => i + 1));
+      expect(
+        inOrder.map((o) => Number(o.causationid.split("-").pop())),
+        `${source}, seed ${SEED}`,
+      ).toEqual(inOrder.map((_, i) => i + 1));
+      expect(inOrder.length).toBe((next.get(source) ?? 1) - 1);
+      for (const outcome of outcomes) expect(outcome).toEqual(first.get(outcome.sequence));
+    }
+    const holes =
+      await database.query(`select count(*)::int as n from (select position, lag(position) over (order by position) as before from signals where site = '${SITE}') s where before is not null and position <> before + 1
     and not exists (select from verdicts v where v.site = '${SITE}' and v.position > s.before and v.position < s.position)`);
-  expect(holes[0]?.["n"]).toBe(0);
-  const positions = await database.query(`select (select position::int from sites where site = '${SITE}') as head, (select count(distinct position)::int from (
+    expect(holes[0]?.["n"]).toBe(0);
+    const positions =
+      await database.query(`select (select position::int from sites where site = '${SITE}') as head, (select count(distinct position)::int from (
     select position from signals where site = '${SITE}' union select position from verdicts where site = '${SITE}') p) as used`);
-  expect(positions[0]?.["used"]).toBe(positions[0]?.["head"]);
-  measured(
-    "crash",
-    `seed ${SEED}: ${KILLS} kills at ${[...hit].map(([p, n]) => `${p}:${n}`).join(" ")}, ${inFlight} with deliveries in flight, ${total} events sent, ${total} facts`,
-  );
-  measured("crash.inFlight", String(inFlight));
-  victim.process.kill("SIGTERM");
-  await victim.dead;
-}, 600_000);
+    expect(positions[0]?.["used"]).toBe(positions[0]?.["head"]);
+    measured(
+      "crash",
+      `seed ${SEED}: ${KILLS} kills at ${[...hit].map(([p, n]) => `${p}:${n}`).join(" ")}, ${inFlight} with deliveries in flight, ${total} events sent, ${total} facts`,
+    );
+    measured("crash.inFlight", String(inFlight));
+    victim.process.kill("SIGTERM");
+    await victim.dead;
+  }, 600_000);
+});

@@ -103,6 +103,7 @@ async function startBatch(site: string, batch: string, equipment: Record<string,
 }
 
 describe("what does not wait, behind a gap", () => {
+  const acted: string[] = [];
   const context = (batch: string) => ({ batchid: batch, stepid: "first" });
   test.each([
     ["batch.pause", {}, true],
@@ -140,6 +141,8 @@ describe("what does not wait, behind a gap", () => {
     const completion = rounds().filter((v) => v.event.sequence === "3");
     if (stops) expect(completion.map((v) => v.status)).not.toContain("accepted");
     else expect(completion.at(-1)?.status).toBe("accepted");
+    acted.push(type);
+    measured("order.ahead", `${acted.length} of 7 types acted at once, once: ${acted.join(", ")}`);
   });
 });
 

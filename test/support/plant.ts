@@ -84,7 +84,7 @@ export async function startPlant(options: PlantOptions = {}): Promise<Plant> {
     },
     async stop() {
       await service.stop();
-      await broker?.stop();
+      await broker?.remove();
       if (options.database === undefined) await database.drop();
       rmSync(dataDir, { recursive: true, force: true });
     },
