@@ -7,6 +7,8 @@ import type { Command, CommandSignal, Signal, Tick } from "./decide/signal.ts";
 import type { Verdict } from "./decide/verdict.ts";
 import type { Decoded } from "./decode/event.ts";
 import type { Log } from "./ops/log.ts";
+import type { SourceWatch } from "./ops/source-watch.ts";
+import type { WithSpan } from "./ops/telemetry.ts";
 import { judge, type Routed, route, type Stages } from "./pipeline.ts";
 import type { Delivery } from "./receive/delivery.ts";
 import type { Slot } from "./receive/window.ts";
@@ -34,6 +36,8 @@ export interface DriveOptions {
   readonly stages: DriveStages;
   readonly log: Log;
   readonly meter: Meter;
+  readonly watch: SourceWatch;
+  readonly withSpan: WithSpan;
   /** Told after each commit, once everything in it is durable and acknowledged. */
   onCommitted(settlement: Settlement, head: { readonly position: number; readonly generation: number }): void;
   /** The shard cannot go on: its term is over, or the deployment is at fault. */
@@ -68,6 +72,13 @@ const INTERRUPTION_MS = 2_500;
 const PULSE_MS = 250;
 const DUE_LIMIT = 200;
 const BACK_OFF = { first: 50, most: 5_000 } as const;
+
+const PROCESS = "process site/{site}/line/{line}/eq/{equipment}/event";
+
+function traceparentIn(signal: Signal | null): string | null {
+  if (signal?.kind !== "event") return null;
+  return signal.inHand.said.kind === "event" ? signal.inHand.said.event.traceparent : signal.inHand.said.partial.traceparent;
+}
 
 interface Work {
   readonly signal: Signal | null;
@@ -209,7 +220,12 @@ export class Drive {
     for (;;) {
       try {
         const began = performance.now();
-        await this.#routeAll(works);
+        await this.#options.withSpan(
+          PROCESS,
+          { "messaging.batch.message_count": works.length },
+          works.flatMap((work) => traceparentIn(work.signal) ?? []),
+          () => this.#routeAll(works),
+        );
         this.#recovered();
         this.#options.meter.committed(works.length, (performance.now() - began) / 1000);
         return true;
@@ -248,8 +264,18 @@ export class Drive {
       meter.ignored(decoded.why);
       return null;
     }
+    this.#watch(decoded, receivedAt);
     if (decoded.kind === "diag") return { kind: "diag", delivery, diagnosis: decoded.diagnosis, receivedAt };
     return { kind: "event", delivery, inHand: inHandOf(delivery, decoded, receivedAt, prefix) };
+  }
+
+  #watch(decoded: Decoded, receivedAt: string): void {
+    const { watch } = this.#options;
+    const now = Date.parse(receivedAt);
+    if (decoded.kind === "event") watch.heard(decoded.event.source, now, decoded.event.time === null ? null : Date.parse(decoded.event.time) - now);
+    if (decoded.kind !== "diag") return;
+    watch.heard(decoded.diagnosis.source, now, null);
+    if (decoded.diagnosis.state !== null) watch.connection(decoded.diagnosis.source, decoded.diagnosis.state, now);
   }
 
   /** Routes works as one group; what cannot be stored is found by halving, and stands alone then. */

@@ -8,6 +8,7 @@ import { openDatabase } from "./db/database.ts";
 import { failure } from "./db/failure.ts";
 import { assertDurable, assertRuntimeRole, migrate } from "./db/migrate.store.ts";
 import { createMachines } from "./decide/machines.ts";
+import { CODES } from "./decide/verdict.ts";
 import { noDefinitions, readWorld } from "./decide/world.store.ts";
 import { decode } from "./decode/decode.ts";
 import { Drive, type DriveStages } from "./drive.ts";
@@ -18,8 +19,10 @@ import { databaseClock } from "./ops/clock.ts";
 import type { Config } from "./ops/config.ts";
 import type { Log } from "./ops/log.ts";
 import { createMetrics, type Metrics } from "./ops/metrics.ts";
+import { type SourceWatch, sourceWatch } from "./ops/source-watch.ts";
 import { createPublisher, type Publisher } from "./publish/publisher.mqtt.ts";
 import { createRelay, type Relay } from "./publish/relay.mqtt.ts";
+import { watchBroker } from "./receive/broker-watch.mqtt.ts";
 import { createSubscriber, type Subscriber } from "./receive/session.mqtt.ts";
 import { seedStateMachines } from "./registry/registry.store.ts";
 import { shippedStateMachines } from "./registry/state-machines.file.ts";
@@ -47,6 +50,7 @@ interface Shard {
   readonly relay: Relay;
   readonly subscriber: Subscriber;
   readonly term: number;
+  readonly watch: SourceWatch;
   halted: string | null;
   stop(): Promise<void>;
 }
@@ -76,7 +80,7 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
     const claim = claimDataDir(config.dataDir);
     stops.push(async () => claim.release());
   }
-  const metrics = createMetrics({ version });
+  const metrics = createMetrics({ version, codes: Object.keys(CODES), exportSpans: config.otel.exportSpans });
   stops.push(() => metrics.stop());
 
   const { runtimeUrl, ownerUrl } = await postgres(config, log, stops);
@@ -94,6 +98,17 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
   await ensurePartitions(db, 0);
 
   const mqttUrl = await broker(config, stops);
+  const brokerWatch = watchBroker({
+    url: mqttUrl,
+    clientId: `signalbox-${process.pid}-watch`,
+    username: config.mqttUsername,
+    password: config.mqttPassword,
+    ca: config.mqttCa,
+    cert: config.mqttCert,
+    key: config.mqttKey,
+    onSays: (says) => metrics.broker(says),
+  });
+  stops.push(() => brokerWatch.stop());
   const shards = new Map<string, Shard>();
   const listeners = new Set<() => void>();
   let stopping: Promise<void> | null = null;
@@ -157,11 +172,11 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
       ...connection,
       clientId: `signalbox-${shard}-pub`,
       onConnected: () => {
-        metrics.brokerConnected("publisher", true);
+        metrics.brokerConnected(site, "publisher", true);
         relay.reconnected();
       },
       onDisconnected: ({ reason }) => {
-        metrics.brokerConnected("publisher", false);
+        metrics.brokerConnected(site, "publisher", false);
         log.warn({ site, reason }, "the publisher lost its broker");
       },
     });
@@ -173,10 +188,12 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
       shard,
       prefix: config.topicPrefix,
       verdicts: config.publishVerdicts,
-      onPublished: (count) => metrics.published(count.outcomes + count.verdicts + count.mirrors),
+      onPublished: ({ outcomes }) => metrics.published(outcomes),
+      withSpan: metrics.withSpan,
       onTrouble: (error) => log.debug({ err: error, site }, "publishing is tried again"),
     });
     let reached = 0;
+    const watch = sourceWatch();
     const drive = new Drive({
       site,
       shard,
@@ -184,6 +201,8 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
       stages,
       log,
       meter: metrics,
+      watch,
+      withSpan: metrics.withSpan,
       onCommitted: (settlement, head) => {
         relay.announce(settlement.touchedSources, settlement.touchedBatches);
         for (const listener of listeners) listener();
@@ -211,12 +230,12 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
         drive.receive(delivery, slot);
       },
       onConnected: ({ sessionPresent, protocol }) => {
-        metrics.brokerConnected("subscriber", true);
+        metrics.brokerConnected(site, "subscriber", true);
         if (!sessionPresent) metrics.sessionLost();
         log.info({ site, sessionPresent, protocol }, sessionPresent ? "subscribed; the broker kept the session" : "subscribed; the broker had no session");
       },
       onDisconnected: ({ reason }) => {
-        metrics.brokerConnected("subscriber", false);
+        metrics.brokerConnected(site, "subscriber", false);
         log.warn({ site, reason }, "the subscriber lost its broker; it connects again by itself");
       },
     });
@@ -227,6 +246,7 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
       relay,
       subscriber: receiving,
       term,
+      watch,
       halted: null,
       stop: async () => {
         receiving.pause();
@@ -248,14 +268,14 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
     (config.sites ?? (await listShards(db)).map(({ site }) => site)).filter((site) => config.shard === null || site === config.shard);
   for (const site of await wanted()) await open(site);
   // sites that another process registered are taken up too
-  const watch = setInterval(() => {
+  const lookForSites = setInterval(() => {
     void wanted()
       .then((sites) => Promise.all(sites.map(open)))
       .catch((error: unknown) => log.debug({ err: error }, "the list of sites could not be read"));
   }, SITES_MS);
   const gauge = setInterval(() => void gauges(db, shards, metrics), GAUGE_MS);
   stops.push(async () => {
-    clearInterval(watch);
+    clearInterval(lookForSites);
     clearInterval(gauge);
     await Promise.allSettled(opening.values());
     await Promise.all([...shards.values()].map((shard) => shard.stop()));
@@ -343,9 +363,10 @@ async function health(db: Db, shards: ReadonlyMap<string, Shard>): Promise<{ rea
 
 async function gauges(db: Db, shards: ReadonlyMap<string, Shard>, metrics: Metrics): Promise<void> {
   for (const shard of shards.values()) {
-    metrics.queue(shard.drive.condition.queued, shard.drive.condition.oldestQueuedMs / 1000);
+    metrics.queue(shard.site, shard.drive.condition.queued, shard.drive.condition.oldestQueuedMs / 1000);
+    metrics.sources(shard.site, shard.watch.count(Date.now()));
     await readBacklog(db, { site: shard.site, shard: shard.site }).then(
-      (backlog) => metrics.backlog(backlog),
+      (backlog) => metrics.backlog(shard.site, backlog),
       () => undefined,
     );
   }

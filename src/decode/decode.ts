@@ -18,7 +18,7 @@ export interface DecodeOptions {
  */
 export function decode(delivery: Delivery, options: DecodeOptions): Decoded {
   const topic = parseTopic(delivery.topic, options.prefix);
-  if (topic === null) return { kind: "ignored", why: "no topic of an equipment's branch" };
+  if (topic === null) return { kind: "ignored", why: "topic" };
   if (topic.domain === "diag") return decodeDiag(delivery, topic);
   const none = nothing(delivery);
   if (topic.domain !== "event") return refused(none, "TOP_WRONG_DOMAIN", `Nothing is read from ${topic.domain.slice(0, 40)} topics.`);
@@ -316,11 +316,11 @@ const repeatedIn = (faults: readonly Fault[], name: string): boolean => faults.s
 /** A heartbeat or connection state; what cannot be read is only counted. */
 function decodeDiag(delivery: Delivery, topic: BranchTopic): Decoded {
   const read = delivery.payload.byteLength > 65_536 ? null : readJson(delivery.payload);
-  if (read === null || !read.ok || !(read.value instanceof Map)) return { kind: "ignored", why: "unreadable diag" };
+  if (read === null || !read.ok || !(read.value instanceof Map)) return { kind: "ignored", why: "unreadable" };
   const { value } = read;
   const source = value.get("source") ?? `/site/${topic.site}/line/${topic.line}/eq/${topic.equipment}${typeof value.get("device") === "string" ? `/device/${String(value.get("device"))}` : ""}`;
   const address = typeof source === "string" ? parseSource(source) : null;
-  if (typeof source !== "string" || address === null || address.site !== topic.site || address.line !== topic.line || address.equipment !== topic.equipment) return { kind: "ignored", why: "diag of another source" };
+  if (typeof source !== "string" || address === null || address.site !== topic.site || address.line !== topic.line || address.equipment !== topic.equipment) return { kind: "ignored", why: "other" };
   const ignore = () => null;
   const state = value.get("state");
   const time = value.get("time");

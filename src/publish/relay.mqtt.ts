@@ -1,5 +1,6 @@
 import type { Db } from "../db/database.ts";
 import { mayAnswerOn } from "../decode/topic.ts";
+import type { WithSpan } from "../ops/telemetry.ts";
 import { batchStateMessage, clearedBatchState, cursorMessage, type Message, outcomeMessage, verdictMessage } from "./messages.ts";
 import type { Publisher } from "./publisher.mqtt.ts";
 import { moveRelayCursor, type Publishable, readBatchMirrors, readCursors, readExpiredMirrors, readPublishable, readRelayCursor } from "./relay.store.ts";
@@ -13,6 +14,7 @@ export interface RelayOptions {
   readonly verdicts: "all" | "refusals";
   /** Positions published per round. */
   readonly window?: number;
+  readonly withSpan: WithSpan;
   onPublished(count: { readonly outcomes: number; readonly verdicts: number; readonly mirrors: number }, through: number): void;
   onTrouble(error: unknown): void;
 }
@@ -34,6 +36,7 @@ export interface Relay {
 
 const MIRROR_SWEEP_MS = 3_600_000;
 const RETRY_MS = 500;
+const SEND = "send site/{site}/line/{line}/batch/{batch}/outcome";
 
 export function createRelay(options: RelayOptions): Relay {
   const { db, publisher, site, shard, prefix } = options;
@@ -93,7 +96,9 @@ export function createRelay(options: RelayOptions): Relay {
       const found = await readPublishable(db, { site, shard }, position, window);
       if (found.through === position) break;
       const messages = inOrder(found);
-      await Promise.all(messages.map(send));
+      await Promise.all(
+        messages.map((message) => (message.traceparent == null ? send(message) : options.withSpan(SEND, {}, message.traceparent, () => send(message)))),
+      );
       position = found.through;
       await moveRelayCursor(db, shard, position);
       options.onPublished({ outcomes: found.outcomes.length, verdicts: messages.length - found.outcomes.length, mirrors: 0 }, position);
@@ -102,8 +107,8 @@ export function createRelay(options: RelayOptions): Relay {
   }
 
   /** Verdicts before the outcomes of the same position: the sender learns first. */
-  function inOrder(found: Publishable): Message[] {
-    const byPosition: { position: number; message: Message }[] = [];
+  function inOrder(found: Publishable): (Message & { readonly traceparent?: string | null })[] {
+    const byPosition: { position: number; message: Message; traceparent?: string | null }[] = [];
     for (const verdict of found.verdicts) {
       if (options.verdicts === "refusals" && verdict.round === 1 && (verdict.status === "accepted" || verdict.status === "duplicate")) continue;
       const message = verdictMessage(verdict, prefix);
@@ -119,8 +124,9 @@ export function createRelay(options: RelayOptions): Relay {
         byPosition.push({ position: verdict.position, message: { ...message, topic: responseTopic, correlationData: verdict.correlationData } });
       }
     }
-    for (const outcome of found.outcomes) byPosition.push({ position: outcome.position, message: outcomeMessage(outcome, prefix) });
-    return byPosition.sort((a, b) => a.position - b.position).map(({ message }) => message);
+    for (const outcome of found.outcomes)
+      byPosition.push({ position: outcome.position, message: outcomeMessage(outcome, prefix), traceparent: outcome.traceparent });
+    return byPosition.sort((a, b) => a.position - b.position).map(({ message, traceparent }) => ({ ...message, traceparent: traceparent ?? null }));
   }
 
   async function publishMirrors(): Promise<void> {
