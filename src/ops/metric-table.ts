@@ -110,7 +110,7 @@ export const METRICS = {
   signalbox_sources_skewed: {
     kind: "gauge",
     unit: null,
-    meaning: "Sources whose last events bear times far from the database's clock.",
+    meaning: "Sources whose last event bears a time well ahead of the database's clock.",
     labels: { site: "site" },
   },
   signalbox_database_outage: { kind: "gauge", unit: null, meaning: "Shards that wait for the database and acknowledge nothing meanwhile.", labels: {} },
