@@ -31,7 +31,7 @@ export const METRICS = {
     kind: "counter",
     unit: null,
     meaning: "Deliveries that get no verdict: not on an event topic, or a diag message that cannot be read.",
-    labels: { why: ["topic", "site", "unreadable", "other"] },
+    labels: { why: ["topic", "unreadable", "other"] },
   },
   signalbox_commit_duration_seconds: {
     kind: "histogram",

@@ -9,14 +9,11 @@ export interface TelemetryOptions {
 
 /**
  * The spans of the route. Names follow the messaging conventions, `{operation} {destination}`, with the topic's template as destination: their number is fixed.
- * `process` covers a group from reading the world to its commit, `settle` its acknowledgement to the broker, `send` an outcome's way out.
+ * `process` covers a group from reading the world to its commit, `send` a message's way to the broker until that acknowledged it.
  */
 export const SPANS = {
   "process site/{site}/line/{line}/eq/{equipment}/event": SpanKind.CONSUMER,
-  "settle site/{site}/line/{line}/eq/{equipment}/event": SpanKind.CLIENT,
   "send site/{site}/line/{line}/batch/{batch}/outcome": SpanKind.PRODUCER,
-  "send site/{site}/line/{line}/eq/{equipment}/verdict": SpanKind.PRODUCER,
-  "receive command": SpanKind.SERVER,
 } as const satisfies Readonly<Record<string, SpanKind>>;
 
 export type SpanName = keyof typeof SPANS;

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { SPANS, spansOf, startTelemetry, type WithSpan } from "../../../src/ops/telemetry.ts";
 
 const PROCESS = "process site/{site}/line/{line}/eq/{equipment}/event";
-const SETTLE = "settle site/{site}/line/{line}/eq/{equipment}/event";
+const SEND = "send site/{site}/line/{line}/batch/{batch}/outcome";
 const DEVICE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const OTHER = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -28,7 +28,7 @@ describe("a span", () => {
 
   test("of a group begins a trace of its own, and is linked to every member's", async () => {
     const { withSpan, spans } = recording();
-    await withSpan(SETTLE, { "messaging.batch.message_count": 3 }, [DEVICE, "not a traceparent", OTHER], async ({ note }) =>
+    await withSpan(SEND, { "messaging.batch.message_count": 3 }, [DEVICE, "not a traceparent", OTHER], async ({ note }) =>
       note({ "messaging.message.body.size": 12 }),
     );
     const [span] = spans();
