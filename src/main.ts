@@ -6,7 +6,8 @@ import { beat, ensurePartitions, listShards, readBacklog, readDue, readHead, sil
 import type { Db } from "./db/database.ts";
 import { openDatabase } from "./db/database.ts";
 import { failure } from "./db/failure.ts";
-import { assertDurable, assertRuntimeRole, migrate } from "./db/migrate.store.ts";
+import { assertDurable, assertRuntimeRole } from "./db/fit.store.ts";
+import { assertMigrated, migrate } from "./db/migrate.store.ts";
 import { createMachines } from "./decide/machines.ts";
 import { CODES } from "./decide/verdict.ts";
 import { noDefinitions, readWorld } from "./decide/world.store.ts";
@@ -91,6 +92,7 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
     onLost: (error) => log.debug({ err: error }, "a database connection was lost"),
   });
   stops.push(close);
+  await assertMigrated(db);
   await assertRuntimeRole(db);
   await assertDurable(db);
   await seedStateMachines(db, await shippedStateMachines());
@@ -283,6 +285,8 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
 
   const api = await createApi({
     db,
+    log,
+    definitions,
     machines,
     prefix: config.topicPrefix,
     version,

@@ -1,0 +1,222 @@
+import type { FastifyInstance } from "fastify";
+import type { ZodTypeProvider } from "fastify-type-provider-zod";
+import { z } from "zod";
+import { decode } from "../decode/decode.ts";
+import { parseTopic } from "../decode/topic.ts";
+import { outcomeEvent, parseVerdictId, verdictData } from "../publish/messages.ts";
+import type { Delivery } from "../receive/delivery.ts";
+import { outcomeEventSchema, STATUSES, verdictSchema } from "./message-schemas.ts";
+import { invalid, notFound } from "./problem.ts";
+import { databaseNow, listVerdicts, readFacts, readOutcomesAt, readRounds, readSignal } from "./reads.store.ts";
+import { decodeCursor, encodeCursor, json, listLimit, PROBLEMS, plantId, whole } from "./schemas.ts";
+import type { ApiDeps } from "./server.http.ts";
+import type { Verdict } from "../decide/verdict.ts";
+
+const filter = z.strictObject({
+  status: z.enum(STATUSES).optional(),
+  code: z.string().max(64).optional(),
+  site: plantId.optional(),
+  line: plantId.optional(),
+  equipment: plantId.optional(),
+  batch: plantId.optional(),
+  step: plantId.optional(),
+  source: z.string().max(512).optional(),
+  id: z.string().max(256).optional(),
+  epoch: whole.optional(),
+  sequence: whole.optional(),
+  type: z.string().max(128).optional(),
+  correlation: z.string().max(256).optional(),
+  from: z.iso.datetime({ offset: true }).optional().describe("Recorded at or after."),
+  to: z.iso.datetime({ offset: true }).optional().describe("Recorded before."),
+  cursor: z.string().max(512).optional(),
+  limit: listLimit,
+});
+
+export const factSchema = z.object({
+  position: z.int(),
+  ordinal: z.int(),
+  kind: z.string(),
+  batch: z.string().nullable(),
+  number: z.int().nullable(),
+  step: z.string().nullable(),
+  attempt: z.int().nullable(),
+  equipment: z.string().nullable(),
+  from: z.string().nullable(),
+  to: z.string().nullable(),
+  data: z.record(z.string(), z.unknown()),
+  recordedAt: z.string(),
+});
+
+const eventResource = verdictSchema.extend({
+  topic: z.string().nullable(),
+  receivedAt: z.string(),
+  raw: z.string().nullable().describe("The payload as it came, base64; only its head when it was refused for its size."),
+  rawLength: z.int().nullable(),
+  envelope: z.record(z.string(), z.unknown()).nullable().describe("The event as it was read; null where it could not be."),
+  rounds: z.array(verdictSchema),
+  facts: z.array(factSchema),
+  outcomes: z.array(outcomeEventSchema),
+});
+
+const DAY_MS = 86_400_000;
+
+export function eventRoutes(scope: FastifyInstance, deps: ApiDeps): void {
+  const app = scope.withTypeProvider<ZodTypeProvider>();
+  const { db } = deps;
+
+  app.get(
+    "/v1/events",
+    {
+      schema: {
+        operationId: "listEvents",
+        summary: "What was accepted or refused: every round of every event, in position order",
+        description: "Without batch, source, code or equipment the last 24 hours are covered, and the answer says so.",
+        tags: ["events"],
+        querystring: filter,
+        response: {
+          200: json(
+            z.object({ items: z.array(verdictSchema), cursor: z.string().nullable(), window: z.object({ from: z.string().nullable(), to: z.string().nullable(), reason: z.string() }) }),
+            "A page of verdicts.",
+          ),
+          ...PROBLEMS,
+        },
+      },
+    },
+    async (request) => {
+      const { cursor, limit, ...asked } = request.query;
+      const after = cursor === undefined ? null : decodeCursor(cursor);
+      const [site, position, from] = after ?? [];
+      if (cursor !== undefined && (typeof site !== "string" || typeof position !== "number")) throw invalid("The cursor is none of ours.", [{ pointer: "/cursor", detail: "is no cursor" }]);
+      const narrow = asked.batch ?? asked.source ?? asked.code ?? asked.equipment;
+      const byDefault = narrow === undefined && asked.from === undefined;
+      const since = byDefault ? (typeof from === "string" ? from : new Date(Date.parse(await databaseNow(db)) - DAY_MS).toISOString()) : (asked.from ?? null);
+      const rows = await listVerdicts(
+        db,
+        { ...asked, ...(since === null ? {} : { from: since }) },
+        typeof site === "string" && typeof position === "number" ? { site, position } : null,
+        limit + 1,
+      );
+      const items = rows.slice(0, limit);
+      const last = items.at(-1);
+      return {
+        items: items.map((row) => verdictSchema.parse(verdictData(row))),
+        cursor: rows.length > limit && last !== undefined ? encodeCursor([last.site, last.position, ...(byDefault && since !== null ? [since] : [])]) : null,
+        window: { from: since, to: asked.to ?? null, reason: byDefault ? "the last 24 hours, since neither batch, source, code nor equipment was given" : "as asked" },
+      };
+    },
+  );
+
+  app.get(
+    "/v1/events/:verdict",
+    {
+      schema: {
+        operationId: "getEvent",
+        summary: "One event by any of its verdicts: what came, what was decided in each round and why, what it brought about",
+        tags: ["events"],
+        params: z.strictObject({ verdict: z.string().max(128) }),
+        response: { 200: json(eventResource, "The event."), ...PROBLEMS },
+      },
+    },
+    async (request) => {
+      const id = parseVerdictId(request.params.verdict);
+      const rounds = id === null ? [] : await readRounds(db, id.site, id.generation, id.position);
+      const asked = rounds.find((row) => row.position === id?.position);
+      if (id === null || asked === undefined) throw notFound(`verdict ${request.params.verdict}`);
+      const positions = rounds.map((row) => row.position);
+      const [signal, facts, outcomes] = await Promise.all([readSignal(db, id.site, asked.eventPosition), readFacts(db, id.site, positions), readOutcomesAt(db, id.site, positions)]);
+      return {
+        ...verdictSchema.parse(verdictData(asked)),
+        topic: signal?.topic ?? null,
+        receivedAt: signal?.receivedAt ?? asked.recordedAt,
+        raw: signal?.raw?.toString("base64") ?? null,
+        rawLength: signal?.rawLength ?? null,
+        envelope: signal === null || signal.topic === null ? null : envelopeOf(deps, signal),
+        rounds: rounds.map((row) => verdictSchema.parse(verdictData(row))),
+        facts: [...facts],
+        outcomes: outcomes.map((row) => outcomeEventSchema.parse(outcomeEvent(row))),
+      };
+    },
+  );
+
+  app.post(
+    "/v1/events/dry-run",
+    {
+      schema: {
+        operationId: "dryRunEvent",
+        summary: "The verdict that an event would get now; no effect",
+        tags: ["events"],
+        body: z.strictObject({
+          topic: z.string().min(1).max(512).describe("The topic on which it would be published."),
+          event: z.record(z.string(), z.unknown()).optional().describe("The structured event."),
+          payload: z.base64().optional().describe("Or the payload's bytes, base64."),
+          contentType: z.string().max(128).optional(),
+        }),
+        response: { 200: json(verdictSchema, "The verdict it would get."), ...PROBLEMS },
+      },
+    },
+    async (request) => {
+      const { topic, event, payload, contentType } = request.body;
+      if ((event === undefined) === (payload === undefined)) throw invalid("Give either event or payload.", [{ pointer: "/event", detail: "give either event or payload" }]);
+      const branch = parseTopic(topic, deps.prefix);
+      if (branch === null) throw invalid("The topic is no event topic.", [{ pointer: "/topic", detail: "is no topic of an equipment's branch" }]);
+      const drive = deps.drive(branch.site);
+      if (drive === undefined) throw notFound(`site ${branch.site}`);
+      const delivery: Delivery = {
+        topic,
+        payload: event === undefined ? Buffer.from(payload ?? "", "base64") : Buffer.from(JSON.stringify(event)),
+        qos: 1,
+        retained: false,
+        dup: false,
+        protocol: "5",
+        contentType: contentType ?? null,
+        responseTopic: null,
+        correlationData: null,
+        userProperties: [],
+      };
+      const verdict = await drive.dryRun(delivery);
+      if (verdict === null) throw invalid("The topic is no event topic.", [{ pointer: "/topic", detail: "no verdict is given on it" }]);
+      return verdictSchema.parse(dryVerdict(verdict));
+    },
+  );
+}
+
+function dryVerdict(verdict: Verdict): Record<string, unknown> {
+  const { position: _, verdict: __, first: ___, cause: ____, ...said } = verdictData({
+    ...verdict,
+    site: "-",
+    generation: 1,
+    position: 0,
+    eventPosition: 0,
+    eventGeneration: 1,
+    final: verdict.status !== "deferred" && verdict.status !== "quarantined",
+    topicLine: verdict.branch.line,
+    topicEquipment: verdict.branch.equipment,
+    epoch: verdict.epoch === null ? null : verdict.epoch.toString(),
+    sequence: verdict.sequence === null ? null : verdict.sequence.toString(),
+    first: null,
+    cause: null,
+    explanation: verdict.explanation === null ? null : { ...verdict.explanation },
+    recordedAt: "",
+  });
+  return said;
+}
+
+/** The event as it was read, decoded again by the code that decoded it first. */
+function envelopeOf(deps: ApiDeps, signal: NonNullable<Awaited<ReturnType<typeof readSignal>>>): Record<string, unknown> | null {
+  const decoded = decode(
+    {
+      topic: signal.topic ?? "",
+      payload: signal.raw ?? new Uint8Array(),
+      qos: 1,
+      retained: false,
+      dup: false,
+      protocol: signal.protocol === "5" ? "5" : "3.1.1",
+      contentType: signal.contentType,
+      responseTopic: null,
+      correlationData: null,
+      userProperties: signal.userProperties ?? [],
+    },
+    { prefix: deps.prefix, maxBytes: deps.maxBytes },
+  );
+  return decoded.kind === "event" ? z.record(z.string(), z.unknown()).parse(JSON.parse(decoded.event.text)) : null;
+}

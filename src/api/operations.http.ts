@@ -1,0 +1,210 @@
+import type { FastifyInstance } from "fastify";
+import type { ZodTypeProvider } from "fastify-type-provider-zod";
+import { z } from "zod";
+import { parseVerdictId, verdictData, verdictId } from "../publish/messages.ts";
+import { command } from "./command.http.ts";
+import { verdictSchema } from "./message-schemas.ts";
+import { invalid, notFound, Problem } from "./problem.ts";
+import { listExceptions, listLocks, listQuarantine, listWindows, readRounds } from "./reads.store.ts";
+import { COMMAND_PROBLEMS, decodeCursor, encodeCursor, idempotencyHeaders, json, listLimit, PROBLEMS, page, plantId, reason } from "./schemas.ts";
+import type { ApiDeps } from "./server.http.ts";
+
+const lockSchema = z.object({
+  id: z.string(),
+  site: z.string(),
+  equipment: z.string(),
+  kind: z.string().describe("allocation or engagement"),
+  batch: z.string(),
+  step: z.string().nullable(),
+  attempt: z.int().nullable(),
+  role: z.string(),
+  locked: z.string(),
+  token: z.int().describe("The fencing token."),
+  since: z.string(),
+  freedAt: z.string().nullable(),
+});
+
+export function operationRoutes(scope: FastifyInstance, deps: ApiDeps): void {
+  const app = scope.withTypeProvider<ZodTypeProvider>();
+  const { db } = deps;
+
+  app.get(
+    "/v1/context-locks",
+    {
+      schema: {
+        operationId: "listContextLocks",
+        summary: "Which equipment is held by which batch and step now",
+        tags: ["context"],
+        querystring: z.strictObject({ site: plantId.optional(), equipment: plantId.optional(), batch: plantId.optional() }),
+        response: { 200: json(z.object({ items: z.array(lockSchema) }), "The open locks."), ...PROBLEMS },
+      },
+    },
+    async (request) => ({ items: [...(await listLocks(db, request.query))] }),
+  );
+
+  app.post(
+    "/v1/context-locks/:id/takeover",
+    {
+      schema: {
+        operationId: "takeOverContextLock",
+        summary: "Takes over a lock; needs a signature",
+        tags: ["context"],
+        headers: idempotencyHeaders,
+        params: z.strictObject({ id: z.string().max(200) }),
+        body: z.strictObject({ reason }),
+        response: { 200: json(z.object({ position: z.int() }), "Done."), ...COMMAND_PROBLEMS },
+      },
+    },
+    async (request) => {
+      const lock = (await listLocks(db, {})).find(({ id }) => id === request.params.id);
+      if (lock === undefined) throw notFound(`open context lock ${request.params.id}`);
+      const { position } = await command(deps, lock.site, request, { kind: "lock.takeover", equipment: lock.equipment, token: lock.token, reason: request.body.reason });
+      return { position };
+    },
+  );
+
+  app.get(
+    "/v1/context-windows",
+    {
+      schema: {
+        operationId: "listContextWindows",
+        summary: "Which batch and step an equipment worked in, and when: what telemetry is joined with",
+        tags: ["context"],
+        querystring: z.strictObject({ equipment: plantId, site: plantId.optional(), from: z.iso.datetime({ offset: true }).optional(), to: z.iso.datetime({ offset: true }).optional() }),
+        response: { 200: json(z.object({ items: z.array(lockSchema) }), "Windows that touch the span; an open one has no end."), ...PROBLEMS },
+      },
+    },
+    async (request) => ({ items: [...(await listWindows(db, { ...request.query, from: request.query.from ?? null, to: request.query.to ?? null }))] }),
+  );
+
+  app.get(
+    "/v1/quarantine",
+    {
+      schema: {
+        operationId: "listQuarantine",
+        summary: "Events about which a person decides",
+        tags: ["quarantine"],
+        querystring: z.strictObject({ site: plantId.optional(), batch: plantId.optional(), cursor: z.string().max(512).optional(), limit: listLimit }),
+        response: {
+          200: json(
+            page(
+              z.object({
+                id: z.string().describe("The event's first verdict."),
+                site: z.string(),
+                round: z.int(),
+                code: z.string(),
+                source: z.string().nullable(),
+                eventId: z.string().nullable(),
+                type: z.string().nullable(),
+                batch: z.string().nullable(),
+                since: z.string(),
+              }),
+            ),
+            "A page, oldest first.",
+          ),
+          ...PROBLEMS,
+        },
+      },
+    },
+    async (request) => {
+      const { cursor, limit, ...filter } = request.query;
+      const [site, position] = cursor === undefined ? [] : (decodeCursor(cursor) ?? []);
+      if (cursor !== undefined && (typeof site !== "string" || typeof position !== "number")) throw invalid("The cursor is none of ours.", [{ pointer: "/cursor", detail: "is no cursor" }]);
+      const rows = await listQuarantine(db, filter, typeof site === "string" && typeof position === "number" ? { site, position } : null, limit + 1);
+      const items = rows.slice(0, limit);
+      const last = items.at(-1);
+      return {
+        items: items.map(({ position: at, generation, ...row }) => ({ id: verdictId(row.site, generation, at), ...row })),
+        cursor: rows.length > limit && last !== undefined ? encodeCursor([last.site, last.position]) : null,
+      };
+    },
+  );
+
+  app.post(
+    "/v1/quarantine/:id/resolution",
+    {
+      schema: {
+        operationId: "resolveQuarantine",
+        summary: "Has a quarantined event judged again now, or rejects it",
+        tags: ["quarantine"],
+        headers: idempotencyHeaders,
+        params: z.strictObject({ id: z.string().max(128).describe("Any verdict of the event.") }),
+        body: z.strictObject({ action: z.enum(["reprocess", "reject"]), reason }),
+        response: { 200: json(verdictSchema, "The event's last round."), ...COMMAND_PROBLEMS },
+      },
+    },
+    async (request) => {
+      const id = parseVerdictId(request.params.id);
+      const rounds = id === null ? [] : await readRounds(db, id.site, id.generation, id.position);
+      const [first] = rounds;
+      if (id === null || first === undefined) throw notFound(`verdict ${request.params.id}`);
+      await command(deps, id.site, request, { kind: "quarantine.resolve", event: first.eventPosition, action: request.body.action, reason: request.body.reason });
+      const last = (await readRounds(db, id.site, id.generation, id.position)).at(-1) ?? first;
+      return verdictSchema.parse(verdictData(last));
+    },
+  );
+
+  app.get(
+    "/v1/exceptions",
+    {
+      schema: {
+        operationId: "listExceptions",
+        summary: "What must be disposed of before a batch is closed",
+        tags: ["exceptions"],
+        querystring: z.strictObject({ site: plantId.optional(), batch: plantId.optional(), open: z.enum(["true", "false"]).optional(), cursor: z.string().max(512).optional(), limit: listLimit }),
+        response: {
+          200: json(
+            page(
+              z.object({
+                id: z.string(),
+                site: z.string(),
+                position: z.int(),
+                code: z.string(),
+                reason: z.string(),
+                source: z.string().nullable(),
+                batch: z.string().nullable(),
+                step: z.string().nullable(),
+                attempt: z.int().nullable(),
+                openedAt: z.string(),
+                resolvedAt: z.string().nullable(),
+              }),
+            ),
+            "A page, oldest first.",
+          ),
+          ...PROBLEMS,
+        },
+      },
+    },
+    async (request) => {
+      const { cursor, limit, open, ...filter } = request.query;
+      const [site, position, ordinal] = cursor === undefined ? [] : (decodeCursor(cursor) ?? []);
+      const after = typeof site === "string" && typeof position === "number" && typeof ordinal === "number" ? { site, position, ordinal } : null;
+      if (cursor !== undefined && after === null) throw invalid("The cursor is none of ours.", [{ pointer: "/cursor", detail: "is no cursor" }]);
+      const rows = await listExceptions(db, { ...filter, ...(open === undefined ? {} : { open: open === "true" }) }, after, limit + 1);
+      const items = rows.slice(0, limit);
+      const last = items.at(-1);
+      return {
+        items: items.map(({ ordinal: _, ...row }) => row),
+        cursor: rows.length > limit && last !== undefined ? encodeCursor([last.site, last.position, last.ordinal]) : null,
+      };
+    },
+  );
+
+  app.post(
+    "/v1/exceptions/:id/resolution",
+    {
+      schema: {
+        operationId: "resolveException",
+        summary: "Disposes of an exception; needs a signature",
+        tags: ["exceptions"],
+        headers: idempotencyHeaders,
+        params: z.strictObject({ id: z.string().max(128) }),
+        body: z.strictObject({ reason }),
+        response: { 200: json(z.object({ position: z.int() }), "Done."), ...COMMAND_PROBLEMS },
+      },
+    },
+    async () => {
+      throw new Problem(409, "SIG_MISSING", "To dispose of an exception needs an electronic signature.");
+    },
+  );
+}

@@ -1,0 +1,293 @@
+import { sql } from "kysely";
+import { safePosition } from "../commit/commit.store.ts";
+import type { Db } from "../db/database.ts";
+import type { OutcomeRow, VerdictRow } from "../publish/messages.ts";
+import { OUTCOME_COLUMNS, outcomeRow, VERDICT_COLUMNS, VERDICT_JOINS, verdictRow } from "../publish/relay.store.ts";
+
+const UTC = sql.raw(`'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`);
+
+export interface EventFilter {
+  readonly status?: string | undefined;
+  readonly code?: string | undefined;
+  readonly site?: string | undefined;
+  readonly line?: string | undefined;
+  readonly equipment?: string | undefined;
+  readonly batch?: string | undefined;
+  readonly step?: string | undefined;
+  readonly source?: string | undefined;
+  readonly id?: string | undefined;
+  readonly epoch?: string | undefined;
+  readonly sequence?: string | undefined;
+  readonly type?: string | undefined;
+  readonly correlation?: string | undefined;
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+}
+
+/** Verdicts in position order, by site and position. */
+export async function listVerdicts(db: Db, filter: EventFilter, after: { readonly site: string; readonly position: number } | null, limit: number): Promise<readonly VerdictRow[]> {
+  const where = [sql`true`];
+  const equal = (column: string, value: string | undefined): void => {
+    if (value !== undefined) where.push(sql`${sql.ref(`v.${column}`)} = ${value}`);
+  };
+  for (const [column, value] of [
+    ["status", filter.status],
+    ["code", filter.code],
+    ["site", filter.site],
+    ["line", filter.line],
+    ["equipment", filter.equipment],
+    ["batch", filter.batch],
+    ["step", filter.step],
+    ["source", filter.source],
+    ["event_id", filter.id],
+    ["type", filter.type],
+    ["correlation", filter.correlation],
+  ] as const) equal(column, value);
+  if (filter.epoch !== undefined) where.push(sql`v.epoch = ${filter.epoch}::bigint`);
+  if (filter.sequence !== undefined) where.push(sql`v.sequence = ${filter.sequence}::bigint`);
+  if (filter.from !== undefined) where.push(sql`v.recorded_at >= ${filter.from}::timestamptz`);
+  if (filter.to !== undefined) where.push(sql`v.recorded_at < ${filter.to}::timestamptz`);
+  if (after !== null) where.push(sql`(v.site, v.position) > (${after.site}, ${after.position})`);
+  const { rows } = await sql<Parameters<typeof verdictRow>[0]>`
+    select ${VERDICT_COLUMNS} from verdicts v ${VERDICT_JOINS} where ${sql.join(where, sql` and `)} order by v.site, v.position limit ${limit}`.execute(db);
+  return rows.map(verdictRow);
+}
+
+/** All rounds of the event that a position belongs to, in order; empty: there is none. */
+export async function readRounds(db: Db, site: string, generation: number, position: number): Promise<readonly VerdictRow[]> {
+  const { rows } = await sql<Parameters<typeof verdictRow>[0]>`
+    select ${VERDICT_COLUMNS} from verdicts x join verdicts v on v.site = x.site and v.event_position = x.event_position ${VERDICT_JOINS}
+    where x.site = ${site} and x.position = ${position} and x.generation = ${generation} order by v.round`.execute(db);
+  return rows.map(verdictRow);
+}
+
+export interface StoredSignal {
+  readonly topic: string | null;
+  readonly raw: Buffer | null;
+  readonly rawLength: number | null;
+  readonly receivedAt: string;
+  readonly protocol: string | null;
+  readonly contentType: string | null;
+  readonly userProperties: readonly (readonly [string, string])[] | null;
+}
+
+export async function readSignal(db: Db, site: string, position: number): Promise<StoredSignal | null> {
+  const { rows } = await sql<StoredSignal>`
+    select topic, raw, raw_length as "rawLength", to_char(received_at at time zone 'utc', ${UTC}) as "receivedAt", protocol, content_type as "contentType", user_properties as "userProperties"
+    from signals where site = ${site} and position = ${position}`.execute(db);
+  return rows[0] ?? null;
+}
+
+export interface FactView {
+  readonly position: number;
+  readonly ordinal: number;
+  readonly kind: string;
+  readonly batch: string | null;
+  readonly number: number | null;
+  readonly step: string | null;
+  readonly attempt: number | null;
+  readonly equipment: string | null;
+  readonly from: string | null;
+  readonly to: string | null;
+  readonly data: Readonly<Record<string, unknown>>;
+  readonly recordedAt: string;
+}
+
+const FACT_COLUMNS = sql`position::text as position, ordinal, kind, batch, number::text as number, step, attempt, equipment, from_state as "from", to_state as "to", data,
+  to_char(recorded_at at time zone 'utc', ${UTC}) as "recordedAt"`;
+
+type RawFact = Omit<FactView, "position" | "number"> & { readonly position: string; readonly number: string | null };
+const factView = (row: RawFact): FactView => ({ ...row, position: safePosition(row.position), number: row.number === null ? null : safePosition(row.number) });
+
+export async function readFacts(db: Db, site: string, positions: readonly number[]): Promise<readonly FactView[]> {
+  const { rows } = await sql<RawFact>`select ${FACT_COLUMNS} from facts where site = ${site} and position = any(${positions}::bigint[]) order by position, ordinal`.execute(db);
+  return rows.map(factView);
+}
+
+export async function readFactsOfBatch(db: Db, site: string, batch: string, after: number, limit: number): Promise<readonly FactView[]> {
+  const { rows } = await sql<RawFact>`
+    select ${FACT_COLUMNS} from facts where site = ${site} and batch = ${batch} and opened_on = (select opened_on from batches where site = ${site} and batch = ${batch}) and position > ${after}
+    order by position, ordinal limit ${limit}`.execute(db);
+  return rows.map(factView);
+}
+
+export async function readVerdictsOfBatch(db: Db, site: string, batch: string, after: number, limit: number): Promise<readonly VerdictRow[]> {
+  const { rows } = await sql<Parameters<typeof verdictRow>[0]>`
+    select ${VERDICT_COLUMNS} from verdicts v ${VERDICT_JOINS} where v.site = ${site} and v.batch = ${batch} and v.position > ${after} order by v.position limit ${limit}`.execute(db);
+  return rows.map(verdictRow);
+}
+
+export async function readOutcomesAt(db: Db, site: string, positions: readonly number[]): Promise<readonly OutcomeRow[]> {
+  const { rows } = await sql<Parameters<typeof outcomeRow>[0]>`
+    select ${OUTCOME_COLUMNS} from outcomes o join streams s on s.site = o.site and s.stream = o.stream where o.site = ${site} and o.position = any(${positions}::bigint[]) order by o.position, o.ordinal`.execute(db);
+  return rows.map(outcomeRow);
+}
+
+/** Outcomes after a position, whole positions only: the last position of a full page is finished. */
+export async function readOutcomesAfter(db: Db, site: string, stream: string | null, after: number, limit: number): Promise<readonly OutcomeRow[]> {
+  const { rows } = await sql<Parameters<typeof outcomeRow>[0]>`
+    with page as (select o.position from outcomes o where o.site = ${site} and o.position > ${after} and (${stream}::text is null or o.stream = ${stream}) order by o.position limit ${limit})
+    select ${OUTCOME_COLUMNS} from outcomes o join streams s on s.site = o.site and s.stream = o.stream
+    where o.site = ${site} and o.position > ${after} and o.position <= (select max(position) from page) and (${stream}::text is null or o.stream = ${stream}) order by o.position, o.ordinal`.execute(db);
+  return rows.map(outcomeRow);
+}
+
+export async function readOutcomesOfStream(db: Db, site: string, stream: string, afterSequence: number, limit: number): Promise<readonly OutcomeRow[]> {
+  const { rows } = await sql<Parameters<typeof outcomeRow>[0]>`
+    select ${OUTCOME_COLUMNS} from outcomes o join streams s on s.site = o.site and s.stream = o.stream
+    where o.site = ${site} and o.stream = ${stream} and o.opened_on = s.opened_on and o.sequence > ${afterSequence} order by o.sequence limit ${limit}`.execute(db);
+  return rows.map(outcomeRow);
+}
+
+export async function listSites(db: Db): Promise<readonly string[]> {
+  const { rows } = await sql<{ site: string }>`select site from sites order by site`.execute(db);
+  return rows.map(({ site }) => site);
+}
+
+export async function listBatches(db: Db, site: string, execution: string | null, after: string | null, limit: number): Promise<readonly { readonly batch: string; readonly jobOrder: string; readonly line: string; readonly recipe: string; readonly execution: string; readonly disposition: string; readonly createdAt: string }[]> {
+  const { rows } = await sql<{ batch: string; jobOrder: string; line: string; recipe: string; execution: string; disposition: string; createdAt: string }>`
+    select batch, job_order as "jobOrder", line, recipe || '@' || revision as recipe, execution, disposition, to_char(created_at at time zone 'utc', ${UTC}) as "createdAt"
+    from batches where site = ${site} and (${execution}::text is null or execution = ${execution}) and (${after}::text is null or batch > ${after}) order by batch limit ${limit}`.execute(db);
+  return rows;
+}
+
+export interface LockView {
+  readonly id: string;
+  readonly site: string;
+  readonly equipment: string;
+  readonly kind: string;
+  readonly batch: string;
+  readonly step: string | null;
+  readonly attempt: number | null;
+  readonly role: string;
+  readonly locked: string;
+  readonly token: number;
+  readonly since: string;
+  readonly freedAt: string | null;
+}
+
+const LOCK_COLUMNS = sql`site || '.' || equipment || '.' || token as id, site, equipment, kind, batch, step, attempt, role, locked, token::int as token,
+  to_char(taken_at at time zone 'utc', ${UTC}) as since, to_char(freed_at at time zone 'utc', ${UTC}) as "freedAt"`;
+
+export async function listLocks(db: Db, filter: { readonly site?: string | undefined; readonly equipment?: string | undefined; readonly batch?: string | undefined }): Promise<readonly LockView[]> {
+  const { rows } = await sql<LockView>`
+    select ${LOCK_COLUMNS} from context_locks where freed_at is null and (${filter.site ?? null}::text is null or site = ${filter.site ?? null})
+      and (${filter.equipment ?? null}::text is null or equipment = ${filter.equipment ?? null}) and (${filter.batch ?? null}::text is null or batch = ${filter.batch ?? null})
+    order by site, equipment, token limit 1000`.execute(db);
+  return rows;
+}
+
+/** Which context an equipment worked in, and when: closed and open windows that touch the span. */
+export async function listWindows(db: Db, filter: { readonly site?: string | undefined; readonly equipment: string; readonly from: string | null; readonly to: string | null }): Promise<readonly LockView[]> {
+  const { rows } = await sql<LockView>`
+    select ${LOCK_COLUMNS} from context_locks where equipment = ${filter.equipment} and (${filter.site ?? null}::text is null or site = ${filter.site ?? null})
+      and (${filter.to}::timestamptz is null or taken_at < ${filter.to}::timestamptz) and (${filter.from}::timestamptz is null or freed_at is null or freed_at > ${filter.from}::timestamptz)
+    order by taken_at, token limit 1000`.execute(db);
+  return rows;
+}
+
+export interface SourceView {
+  readonly source: string;
+  readonly site: string;
+  readonly line: string;
+  readonly equipment: string;
+  readonly device: string | null;
+  readonly numbering: boolean;
+  readonly revoked: boolean;
+  readonly connection: string | null;
+  readonly incarnation: number;
+  readonly epoch: string | null;
+  readonly through: string;
+  readonly highest: string;
+  readonly missing: readonly { readonly epoch: string; readonly from: string; readonly to: string }[];
+  readonly waiting: number;
+  readonly deferred: number;
+  readonly parked: string | null;
+  readonly parkedAt: string | null;
+  readonly gapSince: string | null;
+  readonly gap: string | null;
+  readonly version: number;
+}
+
+const SOURCE_COLUMNS = sql`s.source, s.site, s.line, s.equipment, s.device, s.numbering, s.revoked, s.connection, s.incarnation, s.epoch::text as epoch, s.through::text as through, s.highest::text as highest,
+  coalesce((select jsonb_agg(jsonb_build_object('epoch', m.epoch::text, 'from', m.first::text, 'to', m.last::text)) from missing_numbers(s.source_key, 16) m), '[]') as missing,
+  s.waiting_count as waiting, (select count(*)::int from deferrals d where d.source_key = s.source_key) as deferred, s.parked,
+  to_char(s.parked_at at time zone 'utc', ${UTC}) as "parkedAt", to_char(s.gap_since at time zone 'utc', ${UTC}) as "gapSince",
+  case when s.gap_position is not null then s.site || '.' || s.gap_position when s.parked_position is not null then s.site || '.' || s.parked_position end as gap, s.version::int as version`;
+
+export async function readSource(db: Db, source: string): Promise<SourceView | null> {
+  const { rows } = await sql<SourceView>`select ${SOURCE_COLUMNS} from sources s where s.source = ${source}`.execute(db);
+  return rows[0] ?? null;
+}
+
+/** Every open gap and every parking, with or without missing numbers. */
+export async function listGaps(db: Db, site: string | null): Promise<readonly SourceView[]> {
+  const { rows } = await sql<SourceView>`
+    select ${SOURCE_COLUMNS} from sources s where (s.gap_since is not null or s.parked is not null) and (${site}::text is null or s.site = ${site}) order by s.site, s.source limit 1000`.execute(db);
+  return rows;
+}
+
+/** The source whose gap or parking a position is. */
+export async function readGap(db: Db, site: string, position: number): Promise<string | null> {
+  const { rows } = await sql<{ source: string }>`
+    select source from sources where site = ${site} and (gap_position = ${position} or parked_position = ${position}) and (gap_since is not null or parked is not null)`.execute(db);
+  return rows[0]?.source ?? null;
+}
+
+export interface QuarantineView {
+  readonly site: string;
+  readonly position: number;
+  readonly generation: number;
+  readonly round: number;
+  readonly code: string;
+  readonly source: string | null;
+  readonly eventId: string | null;
+  readonly type: string | null;
+  readonly batch: string | null;
+  readonly since: string;
+}
+
+export async function listQuarantine(db: Db, filter: { readonly site?: string | undefined; readonly batch?: string | undefined }, after: { readonly site: string; readonly position: number } | null, limit: number): Promise<readonly QuarantineView[]> {
+  const { rows } = await sql<Omit<QuarantineView, "position"> & { position: string }>`
+    select q.site, q.position::text as position, g.generation, q.round, q.code, q.source, g.event_id as "eventId", g.type, q.batch, to_char(q.since at time zone 'utc', ${UTC}) as since
+    from quarantine q join signals g on g.site = q.site and g.position = q.position
+    where q.resolved_at is null and (${filter.site ?? null}::text is null or q.site = ${filter.site ?? null}) and (${filter.batch ?? null}::text is null or q.batch = ${filter.batch ?? null})
+      and (${after?.site ?? null}::text is null or (q.site, q.position) > (${after?.site ?? ""}, ${after?.position ?? 0})) order by q.site, q.position limit ${limit}`.execute(db);
+  return rows.map((row) => ({ ...row, position: safePosition(row.position) }));
+}
+
+export interface ExceptionView {
+  readonly id: string;
+  readonly site: string;
+  readonly position: number;
+  readonly ordinal: number;
+  readonly code: string;
+  readonly reason: string;
+  readonly source: string | null;
+  readonly batch: string | null;
+  readonly step: string | null;
+  readonly attempt: number | null;
+  readonly openedAt: string;
+  readonly resolvedAt: string | null;
+}
+
+export async function listExceptions(
+  db: Db,
+  filter: { readonly site?: string | undefined; readonly batch?: string | undefined; readonly open?: boolean | undefined },
+  after: { readonly site: string; readonly position: number; readonly ordinal: number } | null,
+  limit: number,
+): Promise<readonly ExceptionView[]> {
+  const { rows } = await sql<Omit<ExceptionView, "position"> & { position: string }>`
+    select site || '.' || position || '.' || ordinal as id, site, position::text as position, ordinal, code, reason, source, batch, step, attempt,
+      to_char(opened_at at time zone 'utc', ${UTC}) as "openedAt", to_char(resolved_at at time zone 'utc', ${UTC}) as "resolvedAt"
+    from exceptions where (${filter.site ?? null}::text is null or site = ${filter.site ?? null}) and (${filter.batch ?? null}::text is null or batch = ${filter.batch ?? null})
+      and (${filter.open ?? null}::boolean is null or (resolved_at is null) = ${filter.open ?? true})
+      and (${after?.site ?? null}::text is null or (site, position, ordinal) > (${after?.site ?? ""}, ${after?.position ?? 0}, ${after?.ordinal ?? 0}))
+    order by site, position, ordinal limit ${limit}`.execute(db);
+  return rows.map((row) => ({ ...row, position: safePosition(row.position) }));
+}
+
+export async function databaseNow(db: Db): Promise<string> {
+  const { rows } = await sql<{ now: string }>`select to_char(clock_timestamp() at time zone 'utc', ${UTC}) as now`.execute(db);
+  return rows[0]?.now ?? "";
+}

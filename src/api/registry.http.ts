@@ -1,0 +1,248 @@
+import type { FastifyInstance } from "fastify";
+import type { ZodTypeProvider } from "fastify-type-provider-zod";
+import { z } from "zod";
+import { checkStateMachine } from "../decide/state-machine-check.ts";
+import { stateMachineSchema } from "../decide/state-machine.ts";
+import { GUARDS } from "../decide/guards.ts";
+import { dataSchema, EVENT_TYPES, type EventTypeName, isEventTypeName } from "../decode/event-types.ts";
+import { parseSource } from "../decode/topic.ts";
+import { recipeSchema } from "../registry/recipe.ts";
+import { checkRecipe } from "../registry/recipe-check.ts";
+import {
+  listEquipment,
+  listSourceRecords,
+  putEquipment,
+  putRecipe,
+  putSource,
+  putStateMachine,
+  type Registered,
+  readEquipment,
+  readRecipe,
+  readRecipeRevisions,
+  readSourceRecord,
+  readStateMachine,
+  readStateMachineRevisions,
+} from "../registry/registry.store.ts";
+import { invalid, notFound, Problem } from "./problem.ts";
+import { COMMAND_PROBLEMS, json, PROBLEMS, plantId } from "./schemas.ts";
+import type { ApiDeps } from "./server.http.ts";
+
+const registered = z.object({ result: z.enum(["registered", "unchanged"]), hash: z.string() });
+const content = z.record(z.string(), z.unknown());
+const definition = z.object({ hash: z.string(), content });
+const revisions = z.object({ items: z.array(z.object({ revision: z.int(), hash: z.string() })) });
+const equipmentSchema = z.object({ equipment: z.string(), line: z.string(), class: z.string(), title: z.string().nullable() });
+const sourceSchema = z.object({ source: z.string(), line: z.string(), equipment: z.string(), device: z.string().nullable(), numbering: z.boolean(), revoked: z.boolean() });
+const revision = z.coerce.number().int().min(1).max(999_999_999);
+
+/** State machine names have a slash; in a path it stands as a dot: `step.governed`. */
+const machineName = (id: string): string => id.replace(".", "/");
+
+export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
+  const app = scope.withTypeProvider<ZodTypeProvider>();
+  const { db } = deps;
+
+  const answer = (put: Registered) => {
+    if (put.kind === "refused") throw new Problem(409, put.code, put.reason);
+    return { result: put.kind, hash: put.hash };
+  };
+  const refuse = (problems: readonly { pointer: string; problem: string }[]): void => {
+    if (problems.length > 0) throw invalid(`It cannot be registered: ${problems[0]?.problem}`, problems.map(({ pointer, problem }) => ({ pointer, detail: problem })));
+  };
+
+  app.put(
+    "/v1/registry/recipes/:id/revisions/:revision",
+    {
+      schema: {
+        operationId: "putRecipe",
+        summary: "Publishes a recipe revision, for good; a recipe that cannot complete is refused",
+        tags: ["registry"],
+        params: z.strictObject({ id: plantId, revision }),
+        body: recipeSchema,
+        response: { 200: json(registered, "Published, or unchanged."), ...COMMAND_PROBLEMS },
+      },
+    },
+    async (request) => {
+      const { id, revision: number } = request.params;
+      if (request.body.recipe !== id || request.body.revision !== number) throw invalid("Path and content name different recipes.", [{ pointer: "/recipe", detail: `is not ${id}@${number}` }]);
+      const names = new Set<string>();
+      for (const name of Object.values(request.body.stateMachines)) {
+        const [machine = "", rev = "0"] = name.split("@");
+        if ((await readStateMachine(db, machine, Number(rev))) !== null) names.add(name);
+      }
+      refuse(checkRecipe(request.body, names).filter((p) => p.severity !== "warning"));
+      return answer(await putRecipe(db, request.body));
+    },
+  );
+  app.get(
+    "/v1/registry/recipes/:id/revisions/:revision",
+    { schema: { operationId: "getRecipe", summary: "A recipe revision", tags: ["registry"], params: z.strictObject({ id: plantId, revision }), response: { 200: json(definition, "The recipe."), ...PROBLEMS } } },
+    async (request) => {
+      const found = await readRecipe(db, request.params.id, request.params.revision);
+      if (found === null) throw notFound(`recipe ${request.params.id}@${request.params.revision}`);
+      return definition.parse(found);
+    },
+  );
+  app.get(
+    "/v1/registry/recipes/:id",
+    { schema: { operationId: "listRecipeRevisions", summary: "The revisions of a recipe", tags: ["registry"], params: z.strictObject({ id: plantId }), response: { 200: json(revisions, "The revisions."), ...PROBLEMS } } },
+    async (request) => {
+      const items = await readRecipeRevisions(db, request.params.id);
+      if (items.length === 0) throw notFound(`recipe ${request.params.id}`);
+      return { items: [...items] };
+    },
+  );
+
+  app.put(
+    "/v1/registry/state-machines/:id/revisions/:revision",
+    {
+      schema: {
+        operationId: "putStateMachine",
+        summary: "Publishes a state machine revision, for good, once the checker has nothing against it",
+        description: "The id is the machine's name with a dot for its slash: step.governed.",
+        tags: ["registry"],
+        params: z.strictObject({ id: plantId, revision }),
+        body: content,
+        response: { 200: json(registered, "Published, or unchanged."), ...COMMAND_PROBLEMS },
+      },
+    },
+    async (request) => {
+      const parsed = stateMachineSchema.safeParse(request.body);
+      if (!parsed.success) throw invalid("It is no state machine.", parsed.error.issues.map((issue) => ({ pointer: `/${issue.path.join("/")}`, detail: issue.message })));
+      if (parsed.data.name !== machineName(request.params.id) || parsed.data.revision !== request.params.revision) throw invalid("Path and content name different state machines.", [{ pointer: "/name", detail: `is not ${machineName(request.params.id)}` }]);
+      refuse(checkStateMachine(request.body, new Set(GUARDS.keys())));
+      return answer(await putStateMachine(db, parsed.data));
+    },
+  );
+  app.get(
+    "/v1/registry/state-machines/:id/revisions/:revision",
+    { schema: { operationId: "getStateMachine", summary: "A state machine revision", tags: ["registry"], params: z.strictObject({ id: plantId, revision }), response: { 200: json(definition, "The state machine."), ...PROBLEMS } } },
+    async (request) => {
+      const found = await readStateMachine(db, machineName(request.params.id), request.params.revision);
+      if (found === null) throw notFound(`state machine ${machineName(request.params.id)}@${request.params.revision}`);
+      return definition.parse(found);
+    },
+  );
+  app.get(
+    "/v1/registry/state-machines/:id",
+    { schema: { operationId: "listStateMachineRevisions", summary: "The revisions of a state machine", tags: ["registry"], params: z.strictObject({ id: plantId }), response: { 200: json(revisions, "The revisions."), ...PROBLEMS } } },
+    async (request) => {
+      const items = await readStateMachineRevisions(db, machineName(request.params.id));
+      if (items.length === 0) throw notFound(`state machine ${machineName(request.params.id)}`);
+      return { items: [...items] };
+    },
+  );
+
+  app.get(
+    "/v1/registry/event-types/:id",
+    {
+      schema: {
+        operationId: "getEventType",
+        summary: "How an event type is handled, and the schema of its data",
+        tags: ["registry"],
+        params: z.strictObject({ id: z.string().max(128) }),
+        response: { 200: json(z.object({ type: z.string(), title: z.string(), mood: z.string(), waits: z.boolean(), ordering: z.string(), context: z.string(), patience: z.string(), schema: content }), "The event type."), ...PROBLEMS },
+      },
+    },
+    async (request) => {
+      const name = typeIn(request.params.id);
+      const { schema: _, ...handling } = EVENT_TYPES[name];
+      return { type: `signalbox.${name}.v1`, ...handling, schema: dataSchema(name) };
+    },
+  );
+  app.put(
+    "/v1/registry/event-types/:id",
+    { schema: { operationId: "putEventType", summary: "Event types are shipped with the service", tags: ["registry"], params: z.strictObject({ id: z.string().max(128) }), body: content, response: { 200: json(registered, "Not used."), ...COMMAND_PROBLEMS } } },
+    async () => {
+      throw new Problem(409, "REV_PUBLISHED", "Event types are shipped with the service and do not change within a version.");
+    },
+  );
+
+  app.put(
+    "/v1/sites/:site/registry/equipment/:id",
+    {
+      schema: {
+        operationId: "putEquipment",
+        summary: "Registers equipment; it is at once a numbering source, and its site is known from then on",
+        tags: ["registry"],
+        params: z.strictObject({ site: plantId, id: plantId }),
+        body: z.strictObject({ equipment: plantId, line: plantId, class: plantId, title: z.string().min(1).max(256).optional() }),
+        response: { 200: json(registered, "Registered, or unchanged."), ...COMMAND_PROBLEMS },
+      },
+    },
+    async (request) => {
+      const { site, id } = request.params;
+      const { equipment, line, class: className, title } = request.body;
+      if (equipment !== id) throw invalid("Path and content name different equipment.", [{ pointer: "/equipment", detail: `is not ${id}` }]);
+      const put = await putEquipment(db, site, { equipment, line, class: className, title: title ?? null });
+      await deps.siteRegistered(site);
+      return answer(put);
+    },
+  );
+  app.get(
+    "/v1/sites/:site/registry/equipment/:id",
+    { schema: { operationId: "getEquipment", summary: "A piece of equipment", tags: ["registry"], params: z.strictObject({ site: plantId, id: plantId }), response: { 200: json(equipmentSchema, "The equipment."), ...PROBLEMS } } },
+    async (request) => {
+      const found = await readEquipment(db, request.params.site, request.params.id);
+      if (found === null) throw notFound(`equipment ${request.params.id} at site ${request.params.site}`);
+      return found;
+    },
+  );
+  app.get(
+    "/v1/sites/:site/registry/equipment",
+    { schema: { operationId: "listEquipment", summary: "The equipment of a site", tags: ["registry"], params: z.strictObject({ site: plantId }), response: { 200: json(z.object({ items: z.array(equipmentSchema) }), "The equipment."), ...PROBLEMS } } },
+    async (request) => ({ items: [...(await listEquipment(db, request.params.site))] }),
+  );
+
+  app.put(
+    "/v1/sites/:site/registry/sources/:id",
+    {
+      schema: {
+        operationId: "putSource",
+        summary: "Registers a source below an equipment, or revokes it",
+        description: "The id is any plant id; the source names itself in the body.",
+        tags: ["registry"],
+        params: z.strictObject({ site: plantId, id: plantId }),
+        body: z.strictObject({ source: z.string().max(512), numbering: z.boolean().default(true), revoked: z.boolean().default(false) }),
+        response: { 200: json(registered, "Registered, or unchanged."), ...COMMAND_PROBLEMS },
+      },
+    },
+    async (request) => {
+      const { source, numbering, revoked } = request.body;
+      const address = parseSource(source);
+      if (address === null || address.site !== request.params.site) throw invalid("The source is none of this site's.", [{ pointer: "/source", detail: `looks like /site/${request.params.site}/line/{l}/eq/{e}[/device/{d}]` }]);
+      return answer(await putSource(db, address.site, { source, line: address.line, equipment: address.equipment, device: address.device, numbering, revoked }));
+    },
+  );
+  app.get(
+    "/v1/sites/:site/registry/sources",
+    { schema: { operationId: "listSources", summary: "The sources of a site", tags: ["registry"], params: z.strictObject({ site: plantId }), response: { 200: json(z.object({ items: z.array(sourceSchema) }), "The sources."), ...PROBLEMS } } },
+    async (request) => ({ items: [...(await listSourceRecords(db, request.params.site))] }),
+  );
+  app.get(
+    "/v1/sites/:site/registry/sources/:id",
+    {
+      schema: {
+        operationId: "getSourceRecord",
+        summary: "The source of an equipment",
+        description: "The id is the equipment's, or equipment:device for a device.",
+        tags: ["registry"],
+        params: z.strictObject({ site: plantId, id: plantId }),
+        response: { 200: json(sourceSchema, "The source."), ...PROBLEMS },
+      },
+    },
+    async (request) => {
+      const { site, id } = request.params;
+      const found = (await listSourceRecords(db, site)).find((row) => id === row.equipment && row.device === null) ?? (await listSourceRecords(db, site)).find((row) => id === `${row.equipment}:${row.device}`);
+      if (found === undefined || (await readSourceRecord(db, found.source)) === null) throw notFound(`source ${id} at site ${site}`);
+      return found;
+    },
+  );
+}
+
+/** A type by its short or its full name. */
+export function typeIn(text: string): EventTypeName {
+  const name = /^signalbox\.(.+)\.v1$/.exec(text)?.[1] ?? text;
+  if (!isEventTypeName(name)) throw notFound(`event type ${text}`);
+  return name;
+}
