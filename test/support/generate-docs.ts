@@ -1,5 +1,6 @@
 // The tables in docs/ that are made from the source. `npm run docs` writes them; test/rooms/docs/generated.test.ts fails while they are stale.
 import { CODES } from "../../src/decide/verdict.ts";
+import { SETTINGS } from "../../src/ops/config.ts";
 import { METRIC_ROWS } from "../../src/ops/metric-table.ts";
 
 /** Replaces what stands between `<!-- name … -->` and `<!-- /name -->`. */
@@ -7,6 +8,17 @@ export function withTable(page: string, name: string, table: string): string {
   const between = new RegExp(`(<!-- ${name}: [^\n]*-->\n)[\\s\\S]*?(<!-- /${name} -->)`);
   if (!between.test(page)) throw new Error(`the page has no place for the table of ${name}`);
   return page.replace(between, (_all, open: string, close: string) => `${open}${table}\n${close}`);
+}
+
+export function settingsTable(): string {
+  return table(
+    ["name", "default", "meaning"],
+    SETTINGS.map(({ name, default: byDefault, meaning, secret }) => [
+      `\`${name}\``,
+      byDefault,
+      secret ? `${meaning} Secret: also as \`${name}_FILE\`.` : meaning,
+    ]),
+  );
 }
 
 export function metricsTable(): string {

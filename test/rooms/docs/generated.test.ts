@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { expect, test } from "vitest";
-import { codesPage, metricsTable, withTable } from "../../support/generate-docs.ts";
+import { codesPage, metricsTable, settingsTable, withTable } from "../../support/generate-docs.ts";
 
 const docs = resolve(import.meta.dirname, "../../../docs");
 
@@ -12,7 +12,8 @@ test("the page of codes is that of the source", async () => {
 
 test("the tables of the operations page are those of the source", async () => {
   const page = join(docs, "operations.md");
-  await expect(withTable(readFileSync(page, "utf8"), "metrics", metricsTable())).toMatchFileSnapshot(page);
+  const settings = withTable(readFileSync(page, "utf8"), "settings", settingsTable());
+  await expect(withTable(settings, "metrics", metricsTable())).toMatchFileSnapshot(page);
 });
 
 test("a page without a place for a table is refused", () => {
