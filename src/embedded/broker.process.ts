@@ -1,0 +1,43 @@
+import { fork } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+export interface EmbeddedBroker {
+  readonly url: string;
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+/** The port of the embedded broker is taken. */
+export class PortTaken extends Error {}
+
+/**
+ * Starts the embedded broker as a child process: MQTT 3.1.1, queue in memory, for trying out. It ends with its parent, however that ends. Port 0 picks a free one.
+ * Throws PortTaken when the port is in use.
+ */
+export async function startBroker(options: { readonly host: string; readonly port: number }): Promise<EmbeddedBroker> {
+  // the child runs what was built: under a test runner this file is TypeScript, and a plain node could not load that
+  const entry = fileURLToPath(new URL("../../dist/embedded/broker-main.js", import.meta.url));
+  const child = fork(entry, [options.host, String(options.port)], { stdio: ["ignore", "ignore", "inherit", "ipc"], execArgv: [] });
+  const port = await new Promise<number>((ready, failed) => {
+    child.once("error", failed);
+    child.once("exit", (code) => failed(new Error(`The embedded broker ended with ${code} before it was ready.`)));
+    child.once("message", (message: unknown) => {
+      const { port: listening, taken } = Object(message);
+      if (typeof listening === "number") ready(listening);
+      else if (taken === true) failed(new PortTaken(`Port ${options.port} is taken, so the embedded broker cannot listen there. Set MQTT_PORT to another one (0 picks a free one), or MQTT_URL to a broker that runs.`));
+      else failed(new Error(`The embedded broker could not start: ${String(Object(message).error)}`));
+    });
+  });
+  return {
+    url: `mqtt://${options.host}:${port}`,
+    port,
+    stop: async () => {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      const ended = new Promise((done) => child.once("exit", done));
+      child.kill("SIGTERM");
+      const timer = setTimeout(() => child.kill("SIGKILL"), 3_000);
+      await ended;
+      clearTimeout(timer);
+    },
+  };
+}

@@ -1,0 +1,174 @@
+import { readFileSync } from "node:fs";
+import { z } from "zod";
+
+/** One setting as people read about it; the table in docs/operations.md is generated from these. */
+export interface Setting {
+  readonly name: string;
+  readonly default: string;
+  readonly meaning: string;
+  readonly secret: boolean;
+}
+
+const setting = (name: string, byDefault: string, meaning: string, secret = false): Setting => ({ name, default: byDefault, meaning, secret });
+
+export const SETTINGS: readonly Setting[] = [
+  setting("DATABASE_URL", "embedded", "Postgres, as the runtime role, which is neither owner nor superuser. Unset: an embedded Postgres below DATA_DIR.", true),
+  setting("DATABASE_OWNER_URL", "none", "Postgres, as the owner of the tables: migrations run with it at the start. Unset: the database must be at this version already.", true),
+  setting("MQTT_URL", "embedded", "The broker, mqtt:// or mqtts://. Unset: an embedded broker, for trying out."),
+  setting("MQTT_USERNAME", "none", "User at the broker."),
+  setting("MQTT_PASSWORD", "none", "Password at the broker.", true),
+  setting("MQTT_CA_FILE", "system", "File with the certificate authorities that the broker's certificate is checked against."),
+  setting("MQTT_CERT_FILE", "none", "File with our client certificate; goes with MQTT_KEY_FILE."),
+  setting("MQTT_KEY_FILE", "none", "File with our client key; goes with MQTT_CERT_FILE."),
+  setting("MQTT_PROTOCOL", "auto", "auto, 5 or 3.1.1. auto falls back to 3.1.1 only when the broker does not speak 5."),
+  setting("MQTT_PORT", "1883", "Port of the embedded broker; 0 picks a free one."),
+  setting("TOPIC_PREFIX", "none", "Stands before every topic, such as plant/."),
+  setting("SITES", "all registered", "The sites that this process serves, separated by commas."),
+  setting("SHARD", "all", "Serves only this shard."),
+  setting("HTTP_HOST", "127.0.0.1", "Address on which REST listens. Any but loopback needs ALLOW_UNAUTHENTICATED_NETWORK."),
+  setting("HTTP_PORT", "8080", "Port on which REST listens; 0 picks a free one."),
+  setting("HTTP_TLS_CERT_FILE", "none", "File with the certificate for HTTPS; goes with HTTP_TLS_KEY_FILE."),
+  setting("HTTP_TLS_KEY_FILE", "none", "File with the key for HTTPS; goes with HTTP_TLS_CERT_FILE."),
+  setting("DATA_DIR", ".signalbox", "Where the embedded servers keep their data. One living owner at a time."),
+  setting("PUBLISH_VERDICTS", "all", "all, or refusals: leaves out accepted and duplicate, but never a round that follows a published one."),
+  setting("ALLOW_UNAUTHENTICATED_NETWORK", "no", "yes: REST may listen on the network although nobody is asked who they are."),
+  setting("LOG_LEVEL", "info", "fatal, error, warn, info, debug, trace or silent."),
+  setting("OTEL_EXPORTER_OTLP_ENDPOINT", "none", "Where traces go (OTLP over HTTP). All OTEL_* variables are OpenTelemetry's own."),
+];
+
+export interface Config {
+  readonly databaseUrl: string | null;
+  readonly databaseOwnerUrl: string | null;
+  readonly mqttUrl: string | null;
+  readonly mqttUsername: string | null;
+  readonly mqttPassword: string | null;
+  readonly mqttCa: string | null;
+  readonly mqttCert: string | null;
+  readonly mqttKey: string | null;
+  readonly mqttProtocol: "auto" | "5" | "3.1.1";
+  readonly mqttPort: number;
+  readonly topicPrefix: string;
+  readonly sites: readonly string[] | null;
+  readonly shard: string | null;
+  readonly httpHost: string;
+  readonly httpPort: number;
+  readonly httpTls: { readonly cert: string; readonly key: string } | null;
+  readonly dataDir: string;
+  readonly publishVerdicts: "all" | "refusals";
+  readonly logLevel: "fatal" | "error" | "warn" | "info" | "debug" | "trace" | "silent";
+  readonly otel: { readonly exportSpans: boolean };
+}
+
+/** Everything that is wrong with the settings, at once, by variable name; values of secrets are never shown. */
+export class ConfigInvalid extends Error {
+  readonly problems: readonly string[];
+  constructor(problems: readonly string[]) {
+    super(`The settings are not valid:\n${problems.map((problem) => `  ${problem}`).join("\n")}`);
+    this.problems = problems;
+  }
+}
+
+const PLANT_ID = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$/;
+const port = z.string().regex(/^\d{1,5}$/, "is a port from 0 to 65535").transform(Number).refine((n) => n <= 65535, "is a port from 0 to 65535");
+const url = (...schemes: readonly string[]) =>
+  z.string().refine((text) => URL.canParse(text) && schemes.includes(new URL(text).protocol.slice(0, -1)), `is a URL that begins with ${schemes.map((scheme) => `${scheme}://`).join(" or ")}`);
+
+const environment = z.object({
+  DATABASE_URL: url("postgres", "postgresql").optional(),
+  DATABASE_OWNER_URL: url("postgres", "postgresql").optional(),
+  MQTT_URL: url("mqtt", "mqtts", "tcp", "ssl").optional(),
+  MQTT_USERNAME: z.string().optional(),
+  MQTT_PASSWORD: z.string().optional(),
+  MQTT_CA_FILE: z.string().optional(),
+  MQTT_CERT_FILE: z.string().optional(),
+  MQTT_KEY_FILE: z.string().optional(),
+  MQTT_PROTOCOL: z.enum(["auto", "5", "3.1.1"], "is auto, 5 or 3.1.1").default("auto"),
+  MQTT_PORT: port.default(1883),
+  TOPIC_PREFIX: z.string().regex(/^(?:[A-Za-z0-9_.:-]+\/)*$/, "is empty or ends with a slash, such as plant/").default(""),
+  SITES: z
+    .string()
+    .transform((text) => text.split(",").map((site) => site.trim()))
+    .refine((sites) => sites.every((site) => PLANT_ID.test(site)), "is a list of plant ids, separated by commas")
+    .optional(),
+  SHARD: z.string().regex(PLANT_ID, "is a plant id").optional(),
+  HTTP_HOST: z.string().default("127.0.0.1"),
+  HTTP_PORT: port.default(8080),
+  HTTP_TLS_CERT_FILE: z.string().optional(),
+  HTTP_TLS_KEY_FILE: z.string().optional(),
+  DATA_DIR: z.string().default(".signalbox"),
+  PUBLISH_VERDICTS: z.enum(["all", "refusals"], "is all or refusals").default("all"),
+  ALLOW_UNAUTHENTICATED_NETWORK: z.enum(["yes", "no"], "is yes or no").default("no"),
+  LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"], "is fatal, error, warn, info, debug, trace or silent").default("info"),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z.string().optional(),
+});
+
+const LOOPBACK: ReadonlySet<string> = new Set(["127.0.0.1", "::1", "localhost"]);
+
+/** Reads the settings out of an environment, completely, before anything connects. `NAME_FILE` gives a secret's value from a file. Throws ConfigInvalid. */
+export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const problems: string[] = [];
+  const given: Record<string, string> = {};
+  for (const { name, secret } of SETTINGS) {
+    const value = env[name];
+    if (value !== undefined && value !== "") given[name] = value;
+    const file = secret ? env[`${name}_FILE`] : undefined;
+    if (file === undefined || file === "") continue;
+    if (given[name] !== undefined) problems.push(`${name} and ${name}_FILE are both set; set one.`);
+    const read = readText(file);
+    if (read === null) problems.push(`${name}_FILE names ${file}, which cannot be read.`);
+    else given[name] = read.trim();
+  }
+  const parsed = environment.safeParse(given);
+  if (!parsed.success) problems.push(...parsed.error.issues.map((issue) => `${String(issue.path[0] ?? "")} ${issue.message}.`));
+  const e = parsed.success ? parsed.data : null;
+  const files: Record<string, string> = {};
+  for (const name of ["MQTT_CA_FILE", "MQTT_CERT_FILE", "MQTT_KEY_FILE", "HTTP_TLS_CERT_FILE", "HTTP_TLS_KEY_FILE"]) {
+    const file = given[name];
+    if (file === undefined) continue;
+    const read = readText(file);
+    if (read === null) problems.push(`${name} names ${file}, which cannot be read.`);
+    else files[name] = read;
+  }
+  for (const [one, other] of [["MQTT_CERT_FILE", "MQTT_KEY_FILE"], ["HTTP_TLS_CERT_FILE", "HTTP_TLS_KEY_FILE"]] as const) {
+    if ((given[one] === undefined) !== (given[other] === undefined)) problems.push(`${one} and ${other} go together.`);
+  }
+  if (e !== null) {
+    if (!LOOPBACK.has(e.HTTP_HOST) && e.ALLOW_UNAUTHENTICATED_NETWORK !== "yes") {
+      problems.push("HTTP_HOST is reachable from the network, and nobody is asked who they are. Listen on 127.0.0.1, or set ALLOW_UNAUTHENTICATED_NETWORK=yes where the network itself is closed.");
+    }
+    if (e.DATABASE_URL === undefined && e.DATABASE_OWNER_URL !== undefined) problems.push("DATABASE_OWNER_URL is set and DATABASE_URL is not; the embedded Postgres has its own owner.");
+  }
+  if (problems.length > 0 || e === null) throw new ConfigInvalid(problems);
+  const cert = files["HTTP_TLS_CERT_FILE"];
+  const key = files["HTTP_TLS_KEY_FILE"];
+  return {
+    databaseUrl: e.DATABASE_URL ?? null,
+    databaseOwnerUrl: e.DATABASE_OWNER_URL ?? null,
+    mqttUrl: e.MQTT_URL ?? null,
+    mqttUsername: e.MQTT_USERNAME ?? null,
+    mqttPassword: e.MQTT_PASSWORD ?? null,
+    mqttCa: files["MQTT_CA_FILE"] ?? null,
+    mqttCert: files["MQTT_CERT_FILE"] ?? null,
+    mqttKey: files["MQTT_KEY_FILE"] ?? null,
+    mqttProtocol: e.MQTT_PROTOCOL,
+    mqttPort: e.MQTT_PORT,
+    topicPrefix: e.TOPIC_PREFIX,
+    sites: e.SITES ?? null,
+    shard: e.SHARD ?? null,
+    httpHost: e.HTTP_HOST,
+    httpPort: e.HTTP_PORT,
+    httpTls: cert === undefined || key === undefined ? null : { cert, key },
+    dataDir: e.DATA_DIR,
+    publishVerdicts: e.PUBLISH_VERDICTS,
+    logLevel: e.LOG_LEVEL,
+    otel: { exportSpans: e.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined },
+  };
+}
+
+function readText(file: string): string | null {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return null;
+  }
+}
