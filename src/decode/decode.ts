@@ -1,8 +1,12 @@
 import type { Delivery } from "../receive/delivery.ts";
+import { decodeDiag } from "./diagnosis.ts";
 import { digestOf, digestOfBytes } from "./digest.ts";
-import type { Decoded, DeviceEvent, Diagnosis, PartialEvent, PlantId, Refusal, SourceAddress, TimeSource } from "./event.ts";
+import { binaryEnvelope, type Envelope, type Fault, isBinary, JSON_TYPE, structuredEnvelope } from "./envelope.ts";
+import type { Decoded, DeviceEvent, PartialEvent, PlantId, Refusal, SourceAddress, TimeSource } from "./event.ts";
 import { EVENT_TYPES, type EventData, type EventTypeName, isEventTypeName } from "./event-types.ts";
-import { type Json, JsonNumber, type JsonObject, pointerOf, readJson, unsafeNumber } from "./json.ts";
+import { isInstant } from "./instant.ts";
+import { cut, type Json, JsonNumber, type JsonObject, pointerOf, unsafeNumber } from "./json.ts";
+import { numberIn, type Report } from "./numbering.ts";
 import { type BranchTopic, isPlantId, parseSource, parseTopic } from "./topic.ts";
 
 export interface DecodeOptions {
@@ -21,7 +25,7 @@ export function decode(delivery: Delivery, options: DecodeOptions): Decoded {
   if (topic === null) return { kind: "ignored", why: "topic" };
   if (topic.domain === "diag") return decodeDiag(delivery, topic);
   const none = nothing(delivery);
-  if (topic.domain !== "event") return refused(none, "TOP_WRONG_DOMAIN", `Nothing is read from ${topic.domain.slice(0, 40)} topics.`);
+  if (topic.domain !== "event") return refused(none, "TOP_WRONG_DOMAIN", `Nothing is read from ${cut(topic.domain, 40)} topics.`);
   if (delivery.payload.byteLength > options.maxBytes && !isBinary(delivery)) {
     return refused(none, "ENV_TOO_LARGE", `The payload has ${delivery.payload.byteLength} bytes; at most ${options.maxBytes} are taken.`);
   }
@@ -30,97 +34,50 @@ export function decode(delivery: Delivery, options: DecodeOptions): Decoded {
   return decodeEnvelope(envelope, topic, none);
 }
 
-/** Attributes and data of an event, however they travelled, with what was found wrong on the way. */
-interface Envelope {
-  readonly attributes: JsonObject;
-  /** undefined: there is none, or it could not be read. */
-  readonly data: Json | undefined;
-  readonly faults: readonly Fault[];
-}
-
-interface Fault {
-  readonly code: string;
-  readonly reason: string;
-  readonly pointer: string;
-}
-
-const STRUCTURED = /^application\/(cloudevents\+json|json)\s*(;.*)?$/i;
-const JSON_TYPE = /^(application\/json|application\/[a-z0-9.-]+\+json|text\/json)\s*(;.*)?$/i;
-
-const isBinary = (delivery: Delivery): boolean =>
-  delivery.userProperties.some(([name]) => name === "specversion") && !/^application\/cloudevents/i.test(delivery.contentType ?? "");
-
-function structuredEnvelope(delivery: Delivery): Envelope | { refusal: Refusal } {
-  const { contentType } = delivery;
-  if (contentType !== null && contentType !== "" && !STRUCTURED.test(contentType)) {
-    return { refusal: refusal("ENV_UNKNOWN_CONTENT_TYPE", `Content type ${contentType.slice(0, 80)} is not read; send application/cloudevents+json.`) };
-  }
-  const read = readJson(delivery.payload);
-  if (!read.ok) {
-    if (read.fault === "ENV_NOT_JSON" && looksBare(delivery.payload)) return { refusal: refusal("ENV_BARE_VALUE", "A bare value is no event; send an envelope.") };
-    return { refusal: refusal(read.fault, `${capital(read.detail)}.`) };
-  }
-  const { value } = read;
-  if (!(value instanceof Map)) {
-    const bare = !Array.isArray(value);
-    return bare ? { refusal: refusal("ENV_BARE_VALUE", "A bare value is no event; send an envelope.") } : { refusal: refusal("ENV_MISSING_FIELD", "An event is a JSON object, not a list.") };
-  }
-  const attributes = new Map<string, Json>();
-  let data: Json | undefined;
-  for (const [name, content] of value) {
-    if (name === "data") data = content;
-    else attributes.set(name, content);
-  }
-  const faults = read.faults.map(({ fault, pointer, detail }): Fault => ({ code: fault, reason: `${capital(detail)}.`, pointer }));
-  return { attributes, data, faults };
-}
-
-function binaryEnvelope(delivery: Delivery, maxBytes: number): Envelope {
-  const attributes = new Map<string, Json>();
-  const faults: Fault[] = [];
-  const repeated = new Set<string>();
-  for (const [name, value] of delivery.userProperties) {
-    if (attributes.has(name)) {
-      repeated.add(name);
-      faults.push({ code: "ENV_DUPLICATE_KEY", reason: `The attribute ${name.slice(0, 40)} occurs more than once.`, pointer: pointerOf([name]) });
-    }
-    attributes.set(name, value === "true" ? true : value === "false" ? false : value);
-  }
-  for (const name of repeated) attributes.delete(name);
-  let data: Json | undefined;
-  if (delivery.payload.byteLength > maxBytes) {
-    faults.push({ code: "ENV_TOO_LARGE", reason: `The payload has ${delivery.payload.byteLength} bytes; at most ${maxBytes} are taken.`, pointer: "/data" });
-  } else if (delivery.contentType !== null && delivery.contentType !== "" && !JSON_TYPE.test(delivery.contentType)) {
-    faults.push({ code: "ENV_UNKNOWN_CONTENT_TYPE", reason: `Content type ${delivery.contentType.slice(0, 80)} is not read; send application/json.`, pointer: "" });
-  } else if (delivery.payload.byteLength > 0) {
-    const read = readJson(delivery.payload);
-    if (!read.ok) faults.push({ code: read.fault, reason: `${capital(read.detail)}.`, pointer: "/data" });
-    else {
-      data = read.value;
-      faults.push(...read.faults.map(({ fault, pointer, detail }): Fault => ({ code: fault, reason: `${capital(detail)}.`, pointer: `/data${pointer}` })));
-    }
-  }
-  return { attributes, data, faults };
-}
-
-const CONTEXT_ATTRIBUTES = ["specversion", "id", "source", "type", "time", "epoch", "sequence", "batchid", "stepid", "attempt", "occurred", "reciperevision", "evidenceref", "timesource"] as const;
-const KNOWN: ReadonlySet<string> = new Set<string>([...CONTEXT_ATTRIBUTES, "correlationid", "causationid", "traceparent", "tracestate", "datacontenttype", "dataschema", "subject", "recordedtime"]);
+const CONTEXT_ATTRIBUTES = [
+  "specversion",
+  "id",
+  "source",
+  "type",
+  "time",
+  "epoch",
+  "sequence",
+  "batchid",
+  "stepid",
+  "attempt",
+  "occurred",
+  "reciperevision",
+  "evidenceref",
+  "timesource",
+] as const;
+const KNOWN: ReadonlySet<string> = new Set<string>([
+  ...CONTEXT_ATTRIBUTES,
+  "correlationid",
+  "causationid",
+  "traceparent",
+  "tracestate",
+  "datacontenttype",
+  "dataschema",
+  "subject",
+]);
 const TIME_SOURCES: ReadonlySet<string> = new Set(["ntp", "ptp", "gps", "rtc", "none"]);
-const RFC3339 = /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d{1,9})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
-const CLAIMS = /(^|[.\-_])(approv\w*|verif(y|ied|ication)|sign(ed|ature|off|-off)?|releas(e|ed)|disposition(ed)?)($|[.\-_])/i;
+const CLAIMS = /(^|[.\-_])(approv\w*|verif(y|ied|ies|ier|ication)|e?sign(ed|er|atures?|off|-off)?|releas(e|ed|er)|disposition(ed)?)(by|at|on)?($|[.\-_])/i;
 const MIXED: ReadonlySet<string> = new Set(["telemetry", "metrics", "values", "tags", "samples"]);
 
 function decodeEnvelope(envelope: Envelope, topic: BranchTopic, none: PartialEvent): Decoded {
   const { attributes } = envelope;
   const faults: Fault[] = [...envelope.faults];
   const fault = (code: string, name: string, reason: string): null => {
-    faults.push({ code, reason, pointer: pointerOf([name]) });
+    const pointer = pointerOf([name]);
+    // what is there but cannot be read is not missing
+    if (code !== "ENV_MISSING_FIELD" || !faults.some((known) => known.pointer === pointer)) faults.push({ code, reason, pointer });
     return null;
   };
   const text = (name: string, max = 256): string | null => {
     const value = attributes.get(name);
-    if (value === undefined || value === null) return null;
-    if (typeof value !== "string" || value === "" || value.length > max || /[\u0000-\u001f\u007f]/.test(value)) return fault("ENV_INVALID_FIELD", name, `${name} is a text of 1 to ${max} characters.`);
+    if (value === undefined) return null;
+    if (typeof value !== "string" || !isText(value, max))
+      return fault("ENV_INVALID_FIELD", name, `${name} is a text of 1 to ${max} characters, none of them a control character.`);
     return value;
   };
 
@@ -134,39 +91,53 @@ function decodeEnvelope(envelope: Envelope, topic: BranchTopic, none: PartialEve
     address,
     id,
     type: typeText,
-    time: stringOrNull(attributes.get("time")),
+    time: instantOrNull(attributes.get("time")),
     epoch: numbered?.epoch ?? null,
     sequence: numbered?.sequence ?? null,
     batch: plantIdOrNull(attributes.get("batchid")),
     step: plantIdOrNull(attributes.get("stepid")),
-    correlationId: stringOrNull(attributes.get("correlationid")),
-    traceparent: stringOrNull(attributes.get("traceparent")),
+    correlationId: textOrNull(attributes.get("correlationid")),
+    traceparent: textOrNull(attributes.get("traceparent")),
   };
 
   for (const [name, value] of attributes) {
     if (KNOWN.has(name)) continue;
-    if (CLAIMS.test(name)) fault("APR_OVER_MQTT", name, `A message cannot approve, verify, sign or release: ${name.slice(0, 40)}.`);
-    else if (MIXED.has(name) && (Array.isArray(value) || value instanceof Map)) fault("ENV_MIXED_CLASS", name, "Telemetry and an execution event do not travel in one payload.");
-    else if (!/^[a-z0-9]{1,20}$/.test(name)) fault("ENV_INVALID_FIELD", name, `${JSON.stringify(name).slice(0, 60)} is no attribute name: lower-case letters and digits, at most 20.`);
-    else if (Array.isArray(value) || value instanceof Map || (typeof value === "string" && value.length > 1024)) fault("ENV_INVALID_FIELD", name, `Attribute ${name} is a text, a number or a boolean.`);
+    if (CLAIMS.test(name)) fault("APR_OVER_MQTT", name, `A message cannot approve, verify, sign or release: ${cut(name, 40)}.`);
+    else if (MIXED.has(name) && (Array.isArray(value) || value instanceof Map))
+      fault("ENV_MIXED_CLASS", name, "Telemetry and an execution event do not travel in one payload.");
+    else if (!/^[a-z0-9]{1,20}$/.test(name))
+      fault("ENV_INVALID_FIELD", name, `${cut(JSON.stringify(name), 60)} is no attribute name: lower-case letters and digits, at most 20.`);
+    else if (Array.isArray(value) || value instanceof Map || (typeof value === "string" && value.length > 1024))
+      fault("ENV_INVALID_FIELD", name, `Attribute ${name} is a text of at most 1024 characters, a number or a boolean.`);
+    else if (unsafeNumber(value) !== null) fault("ENV_UNSAFE_NUMBER", name, `The number in ${name} is not exact in every reader.`);
   }
-  for (const name of ["specversion", "id", "source", "type"]) if (!attributes.has(name) && !repeatedIn(faults, name)) fault("ENV_MISSING_FIELD", name, `The attribute ${name} is missing.`);
+  for (const name of ["specversion", "id", "source", "type"]) if (!attributes.has(name)) fault("ENV_MISSING_FIELD", name, `The attribute ${name} is missing.`);
   if (attributes.has("specversion") && attributes.get("specversion") !== "1.0") fault("ENV_INVALID_FIELD", "specversion", 'specversion is "1.0".');
-  if (attributes.has("datacontenttype") && !JSON_TYPE.test(String(attributes.get("datacontenttype")))) fault("ENV_UNKNOWN_CONTENT_TYPE", "datacontenttype", "data is JSON.");
+  if (attributes.has("datacontenttype") && !isJsonType(attributes.get("datacontenttype")))
+    fault("ENV_UNKNOWN_CONTENT_TYPE", "datacontenttype", "data is JSON.");
 
   const type = typeText === null ? null : typeIn(typeText, fault);
   const timesource = text("timesource", 8);
   if (timesource !== null && !TIME_SOURCES.has(timesource)) fault("ENV_INVALID_FIELD", "timesource", "timesource is one of ntp, ptp, gps, rtc, none.");
   const time = text("time", 40);
   if (time === null && !attributes.has("time") && timesource !== "none") fault("ENV_MISSING_FIELD", "time", "time may be missing only with timesource none.");
-  if (time !== null && (!RFC3339.test(time) || Number.isNaN(Date.parse(time)))) fault("ENV_INVALID_FIELD", "time", "time is an RFC 3339 timestamp.");
+  if (time !== null && !isInstant(time)) fault("ENV_INVALID_FIELD", "time", "time is an RFC 3339 timestamp with its offset, of a day that exists.");
   const batch = plantIdIn(attributes, "batchid", fault);
   const step = plantIdIn(attributes, "stepid", fault);
   const attempt = attemptIn(attributes, fault);
   const occurred = booleanIn(attributes, "occurred", fault);
   const reciperevision = text("reciperevision", 80);
-  if (reciperevision !== null && !/^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}@[1-9]\d{0,8}$/.test(reciperevision)) fault("ENV_INVALID_FIELD", "reciperevision", "reciperevision looks like blend@3.");
-  const rest = { evidenceRef: text("evidenceref"), correlationId: text("correlationid"), causationId: text("causationid"), traceparent: text("traceparent"), tracestate: text("tracestate", 512) };
+  if (reciperevision !== null && !/^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}@[1-9]\d{0,8}$/.test(reciperevision))
+    fault("ENV_INVALID_FIELD", "reciperevision", "reciperevision looks like blend@3.");
+  text("dataschema", 512);
+  text("subject");
+  const rest = {
+    evidenceRef: text("evidenceref"),
+    correlationId: text("correlationid"),
+    causationId: text("causationid"),
+    traceparent: text("traceparent"),
+    tracestate: text("tracestate", 512),
+  };
   const data = type === null ? null : dataIn(type, envelope.data, faults);
 
   const [first] = faults.sort(byWeight);
@@ -212,8 +183,6 @@ function write(json: Json): string {
   return JSON.stringify(json);
 }
 
-type Report = (code: string, name: string, reason: string) => null;
-
 function addressIn(attributes: JsonObject, topic: BranchTopic, fault: Report): SourceAddress | null {
   const source = attributes.get("source");
   if (source === undefined) return null;
@@ -225,31 +194,9 @@ function addressIn(attributes: JsonObject, topic: BranchTopic, fault: Report): S
   return address;
 }
 
-const WHOLE = /^(?:0|[1-9]\d{0,18})$/;
-const MOST = 2n ** 63n - 1n;
-
-function numberIn(attributes: JsonObject, fault: Report): { readonly epoch: bigint; readonly sequence: bigint } | null {
-  const epoch = wholeIn(attributes, "epoch", 0n, fault);
-  const sequence = wholeIn(attributes, "sequence", 1n, fault);
-  if (epoch === "absent" && sequence === "absent") return null;
-  if (epoch === "absent") return fault("ENV_MISSING_FIELD", "epoch", "sequence comes with an epoch.");
-  if (sequence === "absent") return fault("ENV_MISSING_FIELD", "sequence", "epoch comes with a sequence.");
-  return epoch === null || sequence === null ? null : { epoch, sequence };
-}
-
-function wholeIn(attributes: JsonObject, name: string, least: bigint, fault: Report): bigint | null | "absent" {
-  const value = attributes.get(name);
-  if (value === undefined || value === null) return "absent";
-  const digits = value instanceof JsonNumber ? value.text : value;
-  if (typeof digits !== "string" || !WHOLE.test(digits) || BigInt(digits) > MOST || BigInt(digits) < least) {
-    return fault("ENV_INVALID_FIELD", name, `${name} is a whole number from ${least} to 2^63-1, without leading zeros.`);
-  }
-  return BigInt(digits);
-}
-
 function attemptIn(attributes: JsonObject, fault: Report): number | null {
   const value = attributes.get("attempt");
-  if (value === undefined || value === null) return null;
+  if (value === undefined) return null;
   const digits = value instanceof JsonNumber ? value.text : value;
   if (typeof digits !== "string" || !/^[1-9]\d{0,8}$/.test(digits)) return fault("ENV_INVALID_FIELD", "attempt", "attempt is a whole number from 1.");
   return Number(digits);
@@ -257,45 +204,69 @@ function attemptIn(attributes: JsonObject, fault: Report): number | null {
 
 function booleanIn(attributes: JsonObject, name: string, fault: Report): boolean {
   const value = attributes.get(name);
-  if (value === undefined || value === null) return false;
+  if (value === undefined) return false;
   if (typeof value === "boolean") return value;
+  // a user property has no other form
+  if (value === "true" || value === "false") return value === "true";
   fault("ENV_INVALID_FIELD", name, `${name} is true or false.`);
   return false;
 }
 
 function plantIdIn(attributes: JsonObject, name: string, fault: Report): PlantId | null {
   const value = attributes.get(name);
-  if (value === undefined || value === null) return null;
-  return typeof value === "string" && isPlantId(value) ? value : fault("ENV_INVALID_FIELD", name, `${name} is a plant id: letters, digits and _ . : -, at most 64.`);
+  if (value === undefined) return null;
+  return typeof value === "string" && isPlantId(value)
+    ? value
+    : fault("ENV_INVALID_FIELD", name, `${name} is a plant id: letters, digits and _ . : -, at most 64.`);
 }
 
 function typeIn(text: string, fault: Report): EventTypeName | null {
   const [, name = "", version = ""] = /^signalbox\.(.+)\.v(\d{1,9})$/.exec(text) ?? [];
   if (isEventTypeName(name)) return version === "1" ? name : fault("SCH_UNKNOWN_VERSION", "type", `Version ${version} of ${name} is not known; version 1 is.`);
-  if (CLAIMS.test(text)) return fault("APR_OVER_MQTT", "type", `A message cannot approve, verify, sign or release: ${text.slice(0, 80)}.`);
-  return fault("SCH_UNKNOWN_TYPE", "type", `No type ${text.slice(0, 80)} is known.`);
+  if (CLAIMS.test(text)) return fault("APR_OVER_MQTT", "type", `A message cannot approve, verify, sign or release: ${cut(text, 80)}.`);
+  return fault("SCH_UNKNOWN_TYPE", "type", `No type ${cut(text, 80)} is known.`);
 }
 
 function dataIn(type: EventTypeName, data: Json | undefined, faults: Fault[]): EventData | null {
   const given = data ?? new Map<string, Json>();
-  const unsafe = unsafeNumber(given);
-  if (unsafe !== null && !isDecimalPlace(unsafe.text)) {
-    faults.push({ code: "ENV_UNSAFE_NUMBER", reason: `The number ${unsafe.text} is not exact in every reader.`, pointer: `/data${unsafe.pointer}` });
+  if (data === null || !(given instanceof Map)) {
+    faults.push({ code: "SCH_INVALID", reason: "data is a JSON object.", pointer: "/data" });
     return null;
   }
   const parsed = EVENT_TYPES[type].schema.safeParse(forSchema(given));
+  // A number that the schema takes is exact: it is kept as the text that was sent.
   if (parsed.success) return parsed.data;
   for (const issue of parsed.error.issues.slice(0, 16)) {
-    const pointer = `/data${pointerOf(issue.path)}`;
-    if (issue.code === "unrecognized_keys") {
-      for (const key of issue.keys) faults.push({ code: CLAIMS.test(key) && issue.path.length === 0 ? "APR_OVER_MQTT" : "SCH_INVALID", reason: `data has no field ${JSON.stringify(key).slice(0, 60)}.`, pointer: `${pointer}${pointerOf([key])}` });
-    } else faults.push({ code: "SCH_INVALID", reason: `${pointer}: ${issue.message.slice(0, 160)}.`, pointer });
+    const keys = issue.code === "unrecognized_keys" ? issue.keys.map((key) => [...issue.path, key]) : [issue.path];
+    for (const path of keys) faults.push(dataFault(given, path, issue));
   }
   return null;
 }
 
-/** Long decimals are exact here, since they are kept as text; what overflows or is written with an exponent is not. */
-const isDecimalPlace = (text: string): boolean => /^-?\d{1,34}\.\d{1,34}$/.test(text);
+function dataFault(data: Json, path: readonly PropertyKey[], issue: { readonly code?: string; readonly message: string }): Fault {
+  const found = path.reduce<Json | undefined>(
+    (at, part) => (at instanceof Map ? at.get(String(part)) : Array.isArray(at) ? at[Number(part)] : undefined),
+    data,
+  );
+  const unsafe = found === undefined ? null : unsafeNumber(found);
+  const pointer = cut(`/data${pointerOf(path)}`, 256);
+  if (unsafe !== null)
+    return { code: "ENV_UNSAFE_NUMBER", reason: `The number ${unsafe.text} is not exact in every reader.`, pointer: cut(`${pointer}${unsafe.pointer}`, 256) };
+  const name = String(path.at(-1) ?? "data");
+  if (issue.code === "unrecognized_keys") {
+    const code = CLAIMS.test(name) && path.length === 1 ? "APR_OVER_MQTT" : "SCH_INVALID";
+    return {
+      code,
+      reason: `${path.length === 1 ? "data" : cut(`/data${pointerOf(path.slice(0, -1))}`, 120)} has no field ${cut(JSON.stringify(name), 60)}.`,
+      pointer,
+    };
+  }
+  return {
+    code: "SCH_INVALID",
+    reason: found === undefined && path.length > 0 ? `${cut(pointer, 120)} is missing.` : `${cut(pointer, 120)}: ${cut(issue.message, 160)}.`,
+    pointer,
+  };
+}
 
 function forSchema(json: Json): unknown {
   if (Array.isArray(json)) return json.map(forSchema);
@@ -308,46 +279,50 @@ function forSchema(json: Json): unknown {
 }
 
 // the gravest fault names the refusal: what cannot be read, who speaks, what it claims, then the fields
-const WEIGHT = ["ENV_NOT_UTF8", "ENV_NOT_JSON", "ENV_TOO_LARGE", "ENV_DUPLICATE_KEY", "ENV_TOO_DEEP", "TOP_PAYLOAD_MISMATCH", "APR_OVER_MQTT", "ENV_UNKNOWN_CONTENT_TYPE", "ENV_MIXED_CLASS", "ENV_MISSING_FIELD", "ENV_INVALID_FIELD", "SCH_UNKNOWN_TYPE", "SCH_UNKNOWN_VERSION", "ENV_UNSAFE_NUMBER", "SCH_INVALID"];
+const WEIGHT = [
+  "ENV_NOT_UTF8",
+  "ENV_NOT_JSON",
+  "ENV_TOO_LARGE",
+  "ENV_DUPLICATE_KEY",
+  "ENV_TOO_DEEP",
+  "TOP_PAYLOAD_MISMATCH",
+  "APR_OVER_MQTT",
+  "ENV_UNKNOWN_CONTENT_TYPE",
+  "ENV_MIXED_CLASS",
+  "ENV_MISSING_FIELD",
+  "ENV_INVALID_FIELD",
+  "SCH_UNKNOWN_TYPE",
+  "SCH_UNKNOWN_VERSION",
+  "ENV_UNSAFE_NUMBER",
+  "SCH_INVALID",
+];
 const byWeight = (a: Fault, b: Fault): number => WEIGHT.indexOf(a.code) - WEIGHT.indexOf(b.code);
 
-const repeatedIn = (faults: readonly Fault[], name: string): boolean => faults.some((f) => f.code === "ENV_DUPLICATE_KEY" && f.pointer === pointerOf([name]));
-
-/** A heartbeat or connection state; what cannot be read is only counted. */
-function decodeDiag(delivery: Delivery, topic: BranchTopic): Decoded {
-  const read = delivery.payload.byteLength > 65_536 ? null : readJson(delivery.payload);
-  if (read === null || !read.ok || !(read.value instanceof Map)) return { kind: "ignored", why: "unreadable" };
-  const { value } = read;
-  const source = value.get("source") ?? `/site/${topic.site}/line/${topic.line}/eq/${topic.equipment}${typeof value.get("device") === "string" ? `/device/${String(value.get("device"))}` : ""}`;
-  const address = typeof source === "string" ? parseSource(source) : null;
-  if (typeof source !== "string" || address === null || address.site !== topic.site || address.line !== topic.line || address.equipment !== topic.equipment) return { kind: "ignored", why: "other" };
-  const ignore = () => null;
-  const state = value.get("state");
-  const time = value.get("time");
-  const numbered = numberIn(value, ignore);
-  const diagnosis: Diagnosis = {
-    source,
-    address,
-    state: state === "online" || state === "offline" ? state : null,
-    epoch: numbered?.epoch ?? null,
-    sequence: numbered?.sequence ?? null,
-    time: typeof time === "string" && RFC3339.test(time) ? time : null,
-  };
-  return { kind: "diag", diagnosis };
-}
-
 function nothing(delivery: Delivery): PartialEvent {
-  return { source: null, address: null, id: null, type: null, time: null, epoch: null, sequence: null, batch: null, step: null, correlationId: null, traceparent: null, digest: digestOfBytes(delivery.payload) };
-}
-
-function looksBare(payload: Uint8Array): boolean {
-  const text = Buffer.from(payload.buffer, payload.byteOffset, Math.min(payload.byteLength, 200)).toString("utf8").trim();
-  return payload.byteLength <= 128 && text !== "" && !/[{}[\]"]/.test(text) && /^[\w.:+\-/%°]+(\s*[=:]?\s*[\w.+\-/%°]+)?$/.test(text) && /\d/.test(text);
+  return {
+    source: null,
+    address: null,
+    id: null,
+    type: null,
+    time: null,
+    epoch: null,
+    sequence: null,
+    batch: null,
+    step: null,
+    correlationId: null,
+    traceparent: null,
+    digest: digestOfBytes(delivery.payload),
+  };
 }
 
 const refusal = (code: string, reason: string): Refusal => ({ code, reason, errors: [] });
 const refused = (partial: PartialEvent, code: string, reason: string): Decoded => ({ kind: "refused", refusal: refusal(code, reason), partial });
-const stringOrNull = (value: Json | undefined): string | null => (typeof value === "string" && value.length <= 512 ? value : null);
+/** Characters, not code units; no control characters, which neither logs nor the database need to meet. */
+const isText = (value: string, max: number): boolean =>
+  value !== "" && (value.length <= max || (value.length <= 2 * max && [...value].length <= max)) && !/[\p{Cc}\p{Surrogate}]/u.test(value);
+const isJsonType = (value: Json | undefined): boolean => typeof value === "string" && JSON_TYPE.test(value);
+const textOrNull = (value: Json | undefined): string | null => (typeof value === "string" && isText(value, 256) ? value : null);
+const instantOrNull = (value: Json | undefined): string | null => (typeof value === "string" && isInstant(value) ? value : null);
 const plantIdOrNull = (value: Json | undefined): string | null => (typeof value === "string" && isPlantId(value) ? value : null);
-const timesourceOf = (text: string | null): TimeSource | null => (text === "ntp" || text === "ptp" || text === "gps" || text === "rtc" || text === "none" ? text : null);
-const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+const timesourceOf = (text: string | null): TimeSource | null =>
+  text === "ntp" || text === "ptp" || text === "gps" || text === "rtc" || text === "none" ? text : null;

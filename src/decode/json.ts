@@ -11,23 +11,29 @@ export type Json = null | boolean | string | JsonNumber | readonly Json[] | Json
 /** A JSON object; a map, so that no key is special. */
 export type JsonObject = ReadonlyMap<string, Json>;
 
-export type JsonFault = "ENV_NOT_UTF8" | "ENV_NOT_JSON" | "ENV_DUPLICATE_KEY" | "ENV_TOO_DEEP";
+export type JsonFault = "ENV_NOT_UTF8" | "ENV_NOT_JSON" | "ENV_DUPLICATE_KEY" | "ENV_TOO_DEEP" | "ENV_INVALID_FIELD";
 
-/** What was read. `faults` lists what is wrong and yet left the rest readable: the first occurrence of a repeated key is dropped with the others. */
+/**
+ * What was read. `faults` lists what is wrong and yet left the rest readable: the first occurrence of a repeated key is dropped with the others, and so is a member whose
+ * name or text holds what is no text (an escaped NUL, half of a surrogate pair): a device that cuts a text in the middle of a character still gets its number.
+ */
 export type JsonRead =
   | { readonly ok: true; readonly value: Json; readonly faults: readonly { readonly fault: JsonFault; readonly pointer: string; readonly detail: string }[] }
   | { readonly ok: false; readonly fault: JsonFault; readonly detail: string };
 
 export const MAX_DEPTH = 32;
 
-/** Bytes to JSON, strictly as RFC 8259 has it: UTF-8 only, no NUL, no lone surrogates, no repeated keys, no more than 32 levels. Never throws. */
+const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Bytes to JSON, strictly as RFC 8259 has it: UTF-8 only and without a byte order mark, no NUL, no lone surrogates, no repeated keys, no more than 32 levels. Never throws. */
 export function readJson(bytes: Uint8Array): JsonRead {
   let text: string;
   try {
-    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    text = UTF8.decode(bytes);
   } catch {
     return { ok: false, fault: "ENV_NOT_UTF8", detail: "the payload is not valid UTF-8" };
   }
+  if (text.startsWith("\ufeff")) return { ok: false, fault: "ENV_NOT_JSON", detail: "the payload begins with a byte order mark, which JSON does not have" };
   const reader = new Reader(text);
   try {
     return { ok: true, value: reader.document(), faults: reader.faults };
@@ -40,8 +46,10 @@ export function readJson(bytes: Uint8Array): JsonRead {
 class Unreadable extends Error {}
 
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
-const PLAIN = /[^"\\\u0000-\u001f]*/y;
-const LONE = /[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/;
+// all but the control characters below the space, the quote and the backslash
+const PLAIN = /[ !#-[\]-\uffff]*/y;
+// with the u flag, only a surrogate without its other half matches
+const HALVES = /\p{Surrogate}/gu;
 const ESCAPES: Readonly<Record<string, string>> = { '"': '"', "\\": "\\", "/": "/", b: "\b", f: "\f", n: "\n", r: "\r", t: "\t" };
 
 class Reader {
@@ -49,6 +57,8 @@ class Reader {
   #at = 0;
   readonly #path: (string | number)[] = [];
   readonly faults: { fault: JsonFault; pointer: string; detail: string }[] = [];
+  /** What makes the string read last no text; whoever reads a string reports it and forgets it. */
+  #flaw: string | null = null;
 
   constructor(text: string) {
     this.#text = text;
@@ -59,17 +69,21 @@ class Reader {
     const value = this.#value(1);
     this.#space();
     if (this.#at < this.#text.length) throw new Unreadable(`unexpected text after the document, at character ${this.#at}`);
-    return value;
+    return value ?? null;
   }
 
-  #value(depth: number): Json {
+  /** undefined: there is a value, of which nothing can be used. */
+  #value(depth: number): Json | undefined {
     this.#space();
     const c = this.#text[this.#at];
     if (c === "{" || c === "[") {
       if (depth > MAX_DEPTH) return this.#tooDeep();
       return c === "{" ? this.#object(depth) : this.#array(depth);
     }
-    if (c === '"') return this.#string();
+    if (c === '"') {
+      const string = this.#string();
+      return this.#flawed() ? undefined : string;
+    }
     if (c === "t") return this.#word("true", true);
     if (c === "f") return this.#word("false", false);
     if (c === "n") return this.#word("null", null);
@@ -83,22 +97,21 @@ class Reader {
   #object(depth: number): Json {
     const object = new Map<string, Json>();
     const repeated = new Set<string>();
+    const unusable = new Set<string>();
     this.#at += 1;
     this.#space();
     if (this.#take("}")) return object;
     for (;;) {
-      this.#space();
-      if (this.#text[this.#at] !== '"') throw new Unreadable(`a name was expected at character ${this.#at}`);
-      const key = this.#string();
-      this.#space();
-      if (!this.#take(":")) throw new Unreadable(`":" was expected at character ${this.#at}`);
+      const key = this.#name();
       this.#path.push(key);
+      const nameless = this.#flawed();
       const value = this.#value(depth + 1);
+      if (nameless || value === undefined) unusable.add(key);
       if (object.has(key)) {
-        if (!repeated.has(key)) this.#fault("ENV_DUPLICATE_KEY", `the name ${JSON.stringify(key).slice(0, 80)} occurs more than once`);
+        if (!repeated.has(key)) this.#fault("ENV_DUPLICATE_KEY", `the name ${cut(JSON.stringify(key), 80)} occurs more than once`);
         repeated.add(key);
       }
-      object.set(key, value);
+      object.set(key, value ?? null);
       this.#path.pop();
       this.#space();
       if (this.#take(",")) continue;
@@ -107,7 +120,22 @@ class Reader {
     }
     // which of the two is meant, nobody can say: neither is read
     for (const key of repeated) object.delete(key);
+    for (const key of unusable) object.delete(key);
     return object;
+  }
+
+  #name(): string {
+    this.#space();
+    if (this.#text[this.#at] !== '"') throw new Unreadable(`a name was expected at character ${this.#at}`);
+    const name = this.#string();
+    this.#space();
+    if (!this.#take(":")) throw new Unreadable(`":" was expected at character ${this.#at}`);
+    return name;
+  }
+
+  #skipName(): void {
+    this.#name();
+    this.#flawed();
   }
 
   #array(depth: number): Json {
@@ -117,7 +145,7 @@ class Reader {
     if (this.#take("]")) return array;
     for (;;) {
       this.#path.push(array.length);
-      array.push(this.#value(depth + 1));
+      array.push(this.#value(depth + 1) ?? null);
       this.#path.pop();
       this.#space();
       if (this.#take(",")) continue;
@@ -126,28 +154,40 @@ class Reader {
     }
   }
 
-  /** What lies too deep is passed over bracket by bracket, without recursion, and read as null. */
+  /** What lies too deep is checked like the rest, but without recursion, and read as null. */
   #tooDeep(): null {
     this.#fault("ENV_TOO_DEEP", `more than ${MAX_DEPTH} levels`);
-    let open = 0;
-    for (; this.#at < this.#text.length; this.#at += 1) {
-      const c = this.#text[this.#at];
-      if (c === '"') {
-        this.#string();
-        this.#at -= 1;
-      } else if (c === "{" || c === "[") open += 1;
-      else if ((c === "}" || c === "]") && --open === 0) {
-        this.#at += 1;
-        return null;
+    const closers: string[] = [];
+    do {
+      this.#space();
+      const closer = this.#take("{") ? "}" : this.#take("[") ? "]" : null;
+      if (closer === null) this.#value(MAX_DEPTH + 1);
+      else {
+        closers.push(closer);
+        this.#space();
+        if (this.#text[this.#at] !== closer) {
+          if (closer === "}") this.#skipName();
+          continue;
+        }
       }
-    }
-    throw new Unreadable("the document ends early");
+      // behind a value, or at the end of an empty list or object
+      while (closers.length > 0) {
+        this.#space();
+        const last = closers.at(-1) ?? "";
+        if (this.#take(",")) {
+          if (last === "}") this.#skipName();
+          break;
+        }
+        if (!this.#take(last)) throw new Unreadable(`"," or ${JSON.stringify(last)} was expected at character ${this.#at}`);
+        closers.pop();
+      }
+    } while (closers.length > 0);
+    return null;
   }
-
   #string(): string {
-    const start = this.#at;
     this.#at += 1;
     let out = "";
+    let doubtful = false;
     for (;;) {
       PLAIN.lastIndex = this.#at;
       const plain = PLAIN.exec(this.#text)?.[0] ?? "";
@@ -166,13 +206,22 @@ class Reader {
       const hex = this.#text.slice(this.#at + 2, this.#at + 6);
       if (escaped !== "u" || !/^[0-9a-fA-F]{4}$/.test(hex)) throw new Unreadable(`an unknown escape at character ${this.#at}`);
       const code = Number.parseInt(hex, 16);
-      if (code === 0) throw new Unreadable(`NUL in a string, at character ${this.#at}`);
+      doubtful ||= code === 0 || (code >= 0xd800 && code <= 0xdfff);
       out += String.fromCharCode(code);
       this.#at += 6;
     }
     this.#at += 1;
-    if (LONE.test(out)) throw new Unreadable(`a lone surrogate in the string at character ${start}`);
-    return out;
+    if (!doubtful) return out;
+    const text = out.replaceAll("\u0000", "\ufffd").replace(HALVES, "\ufffd");
+    if (text !== out) this.#flaw = out.includes("\u0000") ? "the text holds an escaped NUL" : "the text holds half of a surrogate pair";
+    return text;
+  }
+
+  #flawed(): boolean {
+    if (this.#flaw === null) return false;
+    this.#fault("ENV_INVALID_FIELD", this.#flaw);
+    this.#flaw = null;
+    return true;
   }
 
   #word<T extends Json>(word: string, value: T): T {
@@ -200,19 +249,11 @@ class Reader {
 }
 
 /** A JSON pointer (RFC 6901). */
-export const pointerOf = (path: readonly (string | number | symbol)[]): string => path.map((part) => `/${String(part).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("").slice(0, 256);
+export const pointerOf = (path: readonly (string | number | symbol)[]): string =>
+  cut(path.map((part) => `/${String(part).replaceAll("~", "~0").replaceAll("/", "~1")}`).join(""), 256);
 
-/** JSON as plain values for schemas: numbers as their literal text. An own `__proto__` stays a plain key. */
-export function plainOf(json: Json): unknown {
-  if (json instanceof JsonNumber) return json.text;
-  if (Array.isArray(json)) return json.map(plainOf);
-  if (json instanceof Map) {
-    const out: Record<string, unknown> = Object.create(null);
-    for (const [key, value] of json) out[key] = plainOf(value);
-    return out;
-  }
-  return json;
-}
+/** A text cut to a length, never through a character: half of one could not be stored. */
+export const cut = (text: string, max: number): string => (text.length <= max ? text : text.slice(0, max).replace(/\p{Surrogate}$/u, ""));
 
 /** Canonical text: keys sorted by code unit, no white space, numbers as written. */
 export function canonical(json: Json): string {

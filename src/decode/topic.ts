@@ -42,7 +42,8 @@ const branch = (prefix: string, at: Branch): string => `${prefix}site/${at.site}
 export const sourceText = (at: Branch & { readonly device?: string | null }): string =>
   `/site/${at.site}/line/${at.line}/eq/${at.equipment}${at.device == null ? "" : `/device/${at.device}`}`;
 export const verdictTopic = (prefix: string, at: Branch): string => `${branch(prefix, at)}/verdict`;
-export const cursorTopic = (prefix: string, at: Branch & { readonly device: string | null }): string => `${branch(prefix, at)}${at.device === null ? "" : `/device/${at.device}`}/cursor`;
+export const cursorTopic = (prefix: string, at: Branch & { readonly device: string | null }): string =>
+  `${branch(prefix, at)}${at.device === null ? "" : `/device/${at.device}`}/cursor`;
 export const equipmentOutcomeTopic = (prefix: string, at: Branch): string => `${branch(prefix, at)}/outcome`;
 export const batchOutcomeTopic = (prefix: string, at: { readonly site: string; readonly line: string; readonly batch: string }): string =>
   `${prefix}site/${at.site}/line/${at.line}/batch/${at.batch}/outcome`;
@@ -53,5 +54,10 @@ export const siteOutcomeTopic = (prefix: string, at: { readonly site: string }):
 /** A Response Topic is answered only below the reply branch of the sender's own equipment, and never where a wildcard or an empty level stands. */
 export function mayAnswerOn(responseTopic: string, prefix: string, at: Branch): boolean {
   const own = `${branch(prefix, at)}/reply/`;
-  return responseTopic.startsWith(own) && responseTopic.length > own.length && responseTopic.length <= 512 && !/[+#\u0000-\u001f]|\/\/|\/$/.test(responseTopic);
+  return (
+    responseTopic.startsWith(own) &&
+    responseTopic.length > own.length &&
+    responseTopic.length <= 512 &&
+    !/[+#\p{Cc}\p{Surrogate}]|\/\/|\/$/u.test(responseTopic)
+  );
 }

@@ -90,25 +90,48 @@ const unreadable: Hostile[] = [
     "ENV_NOT_JSON",
     raw((text) => text.replace("help", "he\u0000lp")),
   ),
-  nothing(
+  numbered(
     "an escaped NUL",
-    "ENV_NOT_JSON",
+    "ENV_INVALID_FIELD",
     raw((text) => text.replace("help", "he\\u0000lp")),
   ),
-  nothing(
+  numbered(
     "a lone high surrogate",
-    "ENV_NOT_JSON",
+    "ENV_INVALID_FIELD",
     raw((text) => text.replace("help", "\\ud800")),
   ),
-  nothing(
+  numbered(
     "a lone low surrogate",
-    "ENV_NOT_JSON",
+    "ENV_INVALID_FIELD",
     raw((text) => text.replace("help", "\\udc00x")),
   ),
-  nothing(
+  numbered(
     "surrogates in the wrong order",
-    "ENV_NOT_JSON",
+    "ENV_INVALID_FIELD",
     raw((text) => text.replace("help", "\\udc00\\ud800")),
+  ),
+  numbered(
+    "a name that is no text",
+    "ENV_INVALID_FIELD",
+    raw((text) => text.replace('"call":', '"\\ud83d":1,"call":')),
+  ),
+  numbered(
+    "an id with an escaped NUL",
+    "ENV_INVALID_FIELD",
+    raw((text, at) => text.replace(`"${at.id}"`, `"${at.id}\\u0000"`)),
+  ),
+  nothing(
+    "a byte order mark",
+    "ENV_NOT_JSON",
+    raw((text) => `\ufeff${text}`),
+  ),
+  ...["[", "]", "}", ",", ":", "1 2", "nul", '"', '{"a"}', "{1:2}", "[1,]", '{"a":1,}', "[}", "{]"].map(
+    (broken): Hostile =>
+      nothing(
+        `broken JSON ${broken} below too many levels`,
+        "ENV_NOT_JSON",
+        raw((text) => text.replace('"help"', `${"[".repeat(40)}${broken}${"]".repeat(40)}`)),
+      ),
   ),
   nothing("a payload beyond the limit", "ENV_TOO_LARGE", set({ data: { call: "help", text: "x".repeat(300_000) } })),
   nothing("a hundred thousand brackets", "ENV_NOT_JSON", () => "[".repeat(100_000)),
@@ -178,6 +201,12 @@ const fields: Hostile[] = [
     "2026-11-22T08:00:00",
     "1763798400",
     "2026-11-22T08:00:00+99:00",
+    "2026-11-22T08:00:00+16:00",
+    "2026-02-30T08:00:00Z",
+    "2027-02-29T08:00:00Z",
+    "0000-01-01T00:00:00Z",
+    "2026-12-31T23:59:60Z",
+    "2026-11-22T08:00:00.Z",
   ].map((time): Hostile => numbered(`the time ${time}`, "ENV_INVALID_FIELD", set({ time }))),
   ...["sundial", "NTP", ""].map((timesource): Hostile => numbered(`timesource ${JSON.stringify(timesource)}`, "ENV_INVALID_FIELD", set({ timesource }))),
   ...["a b", "../x", "", "x".repeat(65), "-x", "ä"].map(
@@ -192,6 +221,14 @@ const fields: Hostile[] = [
   ...["Upper", "under_score", "with-dash", "x".repeat(21), "ünicode"].map(
     (name): Hostile => numbered(`an extension named ${name}`, "ENV_INVALID_FIELD", set({ [name]: "x" })),
   ),
+  ...["1e999", "-1e400", "9007199254740993"].map(
+    (n): Hostile =>
+      numbered(
+        `an extension of ${n}`,
+        "ENV_UNSAFE_NUMBER",
+        raw((text) => text.replace("{", `{"extension":${n},`)),
+      ),
+  ),
   numbered("an extension that is an object", "ENV_INVALID_FIELD", set({ extension: { a: 1 } })),
   ...["application/xml", "text/plain", "application/octet-stream"].map(
     (datacontenttype): Hostile => numbered(`data of type ${datacontenttype}`, "ENV_UNKNOWN_CONTENT_TYPE", set({ datacontenttype })),
@@ -199,9 +236,23 @@ const fields: Hostile[] = [
   ...["telemetry", "metrics", "values", "tags", "samples"].map(
     (name): Hostile => numbered(`${name} beside the event`, "ENV_MIXED_CLASS", set({ [name]: [1, 2, 3] })),
   ),
-  ...["approved", "approvedby", "signature", "signed", "release", "released", "verified", "disposition"].map(
-    (name): Hostile => numbered(`a claim of ${name}`, "APR_OVER_MQTT", set({ [name]: "QA" })),
-  ),
+  ...[
+    "approved",
+    "approvedby",
+    "approvedat",
+    "signature",
+    "signatures",
+    "esignature",
+    "signed",
+    "signedby",
+    "release",
+    "released",
+    "releasedby",
+    "verified",
+    "verifiedby",
+    "verifier",
+    "disposition",
+  ].map((name): Hostile => numbered(`a claim of ${name}`, "APR_OVER_MQTT", set({ [name]: "QA" }))),
   ...["approved", "signature", "released", "verified"].map(
     (name): Hostile => numbered(`a claim of ${name} in data`, "APR_OVER_MQTT", data({ call: "help", [name]: true })),
   ),
@@ -269,6 +320,9 @@ const shapes: Hostile[] = [
     { value: "1" },
     { evidence: "w", value: "1", unit: "k g" },
     { evidence: "w", value: "1", quality: "superb" },
+    { evidence: "w", value: "heavy", unit: "kg" },
+    { evidence: "w", value: true, unit: "kg" },
+    { evidence: "w", unit: "kg" },
   ].map(
     (value): Hostile =>
       numbered(
@@ -290,10 +344,10 @@ const shapes: Hostile[] = [
   ...[{ alarm: "a", severity: "apocalyptic" }, { severity: "low" }, { alarm: "a", text: "x".repeat(1025) }].map(
     (value): Hostile => numbered(`an alarm of ${JSON.stringify(value).slice(0, 40)}`, "SCH_INVALID", data(value, "signalbox.alarm.raised.v1")),
   ),
-  ...[{ next: "x" }, {}, { next: "-1" }, { next: "1.5" }, { next: "9223372036854775808" }].map(
+  ...[{ next: "x" }, {}, { next: "-1" }, { next: "1.5" }, { next: "0" }, { next: "9223372036854775808" }].map(
     (value): Hostile => numbered(`a birth of ${JSON.stringify(value)}`, "SCH_INVALID", data(value, "signalbox.source.birth.v1")),
   ),
-  ...[{ from: "1" }, { to: "1" }, { from: "a", to: "b" }].map(
+  ...[{ from: "1" }, { to: "1" }, { from: "a", to: "b" }, { from: "5", to: "4" }, { from: "0", to: "4" }].map(
     (value): Hostile => numbered(`a loss of ${JSON.stringify(value)}`, "SCH_INVALID", data(value, "signalbox.source.lost.v1")),
   ),
   ...[{}, { reason: "" }, { reason: "x", from: "noon" }].map(
