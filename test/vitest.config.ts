@@ -5,7 +5,15 @@ export default defineConfig({
   test: {
     projects: [
       { test: { name: "pure", include: ["test/rooms/**/*.test.ts", "test/machines/**/*.test.ts"], testTimeout: 20_000 } },
-      { test: { name: "services", include: ["test/promises/**/*.test.ts", "test/faults/**/*.test.ts"], testTimeout: 120_000, hookTimeout: 120_000, fileParallelism: false } },
+      {
+        test: {
+          name: "services",
+          include: ["test/promises/**/*.test.ts", "test/faults/**/*.test.ts"],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
     ],
   },
 });

@@ -190,7 +190,7 @@ function assumptions(world: World): Record<string, readonly Json[]> {
     expected: world.read.streams.get(now.stream)?.sequence ?? 0,
     sequence: now.sequence,
     opened_on: now.openedOn,
-    line: null,
+    line: now.line,
   }));
   const deferrals = positionsIn(assumed.looked("deferrals")).flatMap((position) => {
     const before = world.read.deferrals.get(position);

@@ -769,7 +769,7 @@ class Group {
         for (const key of changedBy(fact)) this.#changed.add(key);
         const outcome = outcomeOf(this.#world, this.#machines, fact, by.flags);
         if (outcome === null) continue;
-        const stream = this.#world.stream(outcome.stream) ?? { stream: outcome.stream, sequence: 0, openedOn: outcome.openedOn };
+        const stream = this.#world.stream(outcome.stream) ?? { stream: outcome.stream, line: outcome.line, sequence: 0, openedOn: outcome.openedOn };
         const sequence = stream.sequence + 1;
         this.#world.putStream({ ...stream, sequence });
         outcomes += 1;

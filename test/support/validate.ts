@@ -1,0 +1,68 @@
+import Ajv2020, { type ValidateFunction } from "ajv/dist/2020.js";
+import addFormats from "ajv-formats";
+
+// Everything the service says in a test is held against the documents that it serves; what is not documented fails.
+
+type Fetch = (path: string, init?: RequestInit) => Promise<Response>;
+
+const checker = (): Ajv2020.default => {
+  const ajv = new Ajv2020.default({ strict: false, allErrors: true });
+  addFormats.default(ajv);
+  return ajv;
+};
+
+/** A fetch that fails on an answer that the served OpenAPI document does not describe. */
+export async function validatedFetch(baseUrl: string): Promise<Fetch> {
+  const document: any = await (await fetch(`${baseUrl}/openapi.json`)).json();
+  const ajv = checker();
+  ajv.addSchema(document, "openapi");
+  const paths = Object.keys(document.paths).map((path) => ({ path, pattern: new RegExp(`^${path.replace(/[.*+?^$()|[\]\\]/g, "\\$&").replace(/\{[^}]+\}/g, "[^/]+")}$`) }));
+  const literalFirst = paths.sort((a, b) => (a.path.match(/\{/g) ?? []).length - (b.path.match(/\{/g) ?? []).length);
+  const compiled = new Map<string, ValidateFunction>();
+
+  return async (path, init = {}) => {
+    const response = await fetch(`${baseUrl}${path}`, init);
+    const method = (init.method ?? "GET").toLowerCase();
+    const bare = decodeURI(path.split("?")[0] ?? "");
+    const route = literalFirst.find(({ pattern, path: known }) => pattern.test(bare) && document.paths[known][method] !== undefined);
+    if (route === undefined) {
+      if (response.status === 404) return response;
+      throw new Error(`${method} ${bare} answered ${response.status} and is in no document`);
+    }
+    const described = document.paths[route.path][method].responses[String(response.status)];
+    if (described === undefined) throw new Error(`${method} ${route.path} answered ${response.status}, which its document does not list: ${await response.clone().text()}`);
+    const type = (response.headers.get("content-type") ?? "").split(";")[0]?.trim() ?? "";
+    if (described.content?.[type] === undefined) throw new Error(`${method} ${route.path} ${response.status} came as ${type}, and the document says ${Object.keys(described.content ?? {}).join(", ")}`);
+    if (!/json/.test(type)) return response;
+    const pointer = `openapi#/paths/${escape(route.path)}/${method}/responses/${response.status}/content/${escape(type)}/schema`;
+    const validate = compiled.get(pointer) ?? ajv.compile({ $ref: pointer });
+    compiled.set(pointer, validate);
+    const body: unknown = JSON.parse(await response.clone().text());
+    if (!validate(body)) throw new Error(`${method} ${bare} ${response.status} does not fit its document: ${ajv.errorsText(validate.errors)}\n${JSON.stringify(body).slice(0, 2000)}`);
+    return response;
+  };
+}
+
+/** Holds MQTT messages against the served AsyncAPI document; fails on a topic that is no channel and on a payload that fits none of the channel's messages. */
+export async function messageValidator(baseUrl: string): Promise<(topic: string, body: unknown) => void> {
+  const document: any = await (await fetch(`${baseUrl}/asyncapi.json`)).json();
+  const ajv = checker();
+  // an AsyncAPI document's own id is no schema's
+  delete document.id;
+  ajv.addSchema(document, "asyncapi");
+  const channels = Object.values<any>(document.channels).map((channel) => ({
+    pattern: new RegExp(`^${channel.address.replace(/[.*+?^$()|[\]\\]/g, "\\$&").replace(/\{[^}]+\}/g, "[^/]+")}$`),
+    address: channel.address,
+    messages: Object.values<any>(channel.messages).map(({ $ref }) => ajv.compile({ $ref: `asyncapi${$ref}/payload` })),
+  }));
+  return (topic, body) => {
+    const channel = channels.find(({ pattern }) => pattern.test(topic));
+    if (channel === undefined) throw new Error(`${topic} is no channel of the document`);
+    // an empty retained message clears a mirror
+    if (body === null && channel.address.endsWith("/state")) return;
+    const errors = channel.messages.map((validate) => (validate(body) ? null : ajv.errorsText(validate.errors)));
+    if (!errors.includes(null)) throw new Error(`a message on ${topic} does not fit its document: ${errors.join("; ")}\n${JSON.stringify(body).slice(0, 2000)}`);
+  };
+}
+
+const escape = (text: string): string => encodeURIComponent(text.replaceAll("~", "~0").replaceAll("/", "~1"));
