@@ -17,6 +17,7 @@ export type DecideCode =
   | "TIM_TOO_LONG"
   | "TIM_FUTURE"
   | "TIM_LATE_CLOSED"
+  | "TIM_STALE"
   | "SCH_UNIT_MISMATCH"
   | "QLT_EXCEPTION_OPEN"
   | "SIG_MISSING"
@@ -105,6 +106,12 @@ export const DECIDE_CODES: CodeTable<DecideCode> = {
     owner: "quality",
     next: "ask",
     remedy: "A person decides what the late event means.",
+  },
+  TIM_STALE: {
+    meaning: "A later event of the same kind had acted already; this one was only looked at.",
+    owner: "integrator",
+    next: "none",
+    remedy: "Nothing: what is newer stands.",
   },
   SCH_UNIT_MISMATCH: {
     meaning: "The unit is not the one that the recipe demands.",

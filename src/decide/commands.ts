@@ -235,7 +235,7 @@ function settled(judgement: Judgement, batch: BatchState, step: StepState | null
   return { kind: "done", created: false, batch: batchView(tools.world.batch(batch.batch) ?? batch), warnings: judgement.exceptions };
 }
 
-const asked = (signal: CommandSignal): GuardSignal => ({ equipment: null, revision: null, evidence: null, receivedAt: signal.receivedAt, clock: null });
+const asked = (signal: CommandSignal): GuardSignal => ({ source: null, equipment: null, revision: null, evidence: null, receivedAt: signal.receivedAt, clock: null });
 
 function resolveGap(command: Of<"gap.resolve">, tools: CommandTools): CommandAnswer {
   const source = tools.world.source(command.source);

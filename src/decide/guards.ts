@@ -17,6 +17,8 @@ export interface GuardContext {
 }
 
 export interface GuardSignal {
+  /** The source that speaks; null for a person. Its own numbers before this event are all there, since it is judged in its turn. */
+  readonly source: string | null;
   /** The equipment that speaks; null for a person. */
   readonly equipment: string | null;
   readonly revision: string | null;

@@ -109,6 +109,7 @@ export function judgeEvent(world: World, machines: Machines, source: SourceState
     return accepted([event.type === "equipment.state" ? stated(world, event, source) : reported(event, source, batch, step)], context, flags);
   }
   const signal: GuardSignal = {
+    source: source.source,
     equipment: source.equipment,
     revision: event.recipeRevision,
     evidence: evidenceIn(event),
@@ -324,7 +325,7 @@ function afterStep(world: World, machines: Machines, fact: Extract<Fact, { kind:
     }
   }
   if (fact.by.startsWith("batch.") || moved?.endedAt == null) return facts;
-  const signal: GuardSignal = { equipment: null, revision: null, evidence: null, receivedAt: fact.at, clock: null };
+  const signal: GuardSignal = { source: null, equipment: null, revision: null, evidence: null, receivedAt: fact.at, clock: null };
   for (const step of batch.steps) {
     if (step.state !== "pending") continue;
     const met = (recipeStep(batch, step.step)?.after ?? []).every((before) =>
@@ -364,7 +365,7 @@ export function guardsFor(world: World, batch: BatchState, step: StepState | nul
         : equipmentOfStep(batch, step.step).flatMap(({ equipment }) =>
             world.sourcesOf(equipment).filter((name) => {
               const source = world.source(name);
-              return source !== undefined && source.gap !== null;
+              return source !== undefined && source.gap !== null && name !== signal?.source;
             }),
           ),
   };

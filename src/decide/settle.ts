@@ -436,12 +436,27 @@ class Group {
     this.#world.endWaiting(waiting);
   }
 
+  /** What restricts acts at once behind a gap, since it concerns the present; a record of what was restricted long ago restricts nothing now, and waits its turn. */
   #typeWaits(source: SourceState, inHand: EventInHand, epoch: bigint): boolean {
     if (inHand.said.kind === "refused") return true;
     const { event } = inHand.said;
     if (event.type === "source.birth") return source.epoch !== null && epoch <= source.epoch;
+    if (event.type === "source.lost") return false;
     const type = EVENT_TYPES[event.type];
-    return type.waits && type.ordering !== "monotonic";
+    return (type.waits && type.ordering !== "monotonic") || isHistory(event, inHand.receivedAt);
+  }
+
+  /** Whether a pause or stop of the same source, numbered later, has acted already: what was numbered before it is overtaken and lifts nothing. */
+  #overtaken(source: SourceState, event: DeviceEvent): boolean {
+    const overtakes = OVERTAKES[event.type];
+    if (overtakes === undefined || source.waitingCount === 0 || event.epoch === null || event.sequence === null) return false;
+    return this.#world.waitingAfter(source, event.epoch, event.sequence).some(({ ahead, event: later }) => {
+      if (!ahead || later?.said.kind !== "event") return false;
+      const acted = later.said.event;
+      return (
+        overtakes.has(acted.type) && (acted.batch ?? event.batch) === event.batch && (acted.step === null || event.step === null || acted.step === event.step)
+      );
+    });
   }
 
   /** Of a type whose order is monotonic only what is newer than the last of its type counts. */
@@ -461,6 +476,10 @@ class Group {
     }
     const { event } = inHand.said;
     if (this.#olderThanLast(source, event)) {
+      this.#observed(inHand, at);
+      return;
+    }
+    if (this.#overtaken(source, event)) {
       this.#observed(inHand, at);
       return;
     }
@@ -1177,6 +1196,22 @@ class Group {
     }
   }
 }
+
+/** Events older than this are history being read in; they restrict nothing now. */
+const HISTORY_MS = 30 * 86_400_000;
+
+const isHistory = (event: DeviceEvent, receivedAt: string): boolean => event.time !== null && Date.parse(receivedAt) - Date.parse(event.time) > HISTORY_MS;
+
+const STEP_STOPS: ReadonlySet<string> = new Set(["step.pause", "step.abort", "batch.pause", "batch.stop", "batch.abort"]);
+const BATCH_STOPS: ReadonlySet<string> = new Set(["batch.pause", "batch.stop", "batch.abort"]);
+
+/** What overtakes an event of a type, when it acted ahead. */
+const OVERTAKES: Readonly<Partial<Record<string, ReadonlySet<string>>>> = {
+  "step.pause": STEP_STOPS,
+  "step.resume": STEP_STOPS,
+  "batch.pause": BATCH_STOPS,
+  "batch.resume": BATCH_STOPS,
+};
 
 interface Round {
   readonly ref: Ref;

@@ -279,6 +279,19 @@ export class World {
     return read.find((w) => w.sequence === sequence);
   }
 
+  /** The waiting events of a source behind a number, nearest first, as far as one window reaches. */
+  waitingAfter(source: SourceState, epoch: bigint, sequence: bigint): readonly (WaitingEvent & { readonly event: EventInHand | null })[] {
+    const window = `${source.source} ${source.incarnation} ${epoch}`;
+    const read = source.waitingCount === 0 ? [] : this.#data.waitingNext.get(window);
+    if (read === undefined)
+      throw new NotRead(`what waits at ${source.source}`, (r) =>
+        r.waitingNext.set(window, { source: source.source, incarnation: source.incarnation, epoch, after: sequence }),
+      );
+    const fresh = [...this.#waiting.values()].filter((w) => w.sourceKey === source.key && w.incarnation === source.incarnation && w.epoch === epoch);
+    const gone = (w: WaitingEvent): boolean => this.#waitingGone.has(numberKey(w.sourceKey, w.incarnation, w.epoch, w.sequence));
+    return [...read.filter((w) => !gone(w)), ...fresh].filter((w) => w.sequence > sequence);
+  }
+
   /** All waiting events of a source, without the events themselves. */
   allWaiting(source: SourceState): readonly WaitingEvent[] {
     const fresh = [...this.#waiting.values()].filter((w) => w.sourceKey === source.key);
