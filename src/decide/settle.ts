@@ -514,9 +514,9 @@ class Group {
     const pauses = event.type === "step.pause";
     if ((!movesStep(event.type) && !pauses) || event.batch === null || event.step === null) return undefined;
     for (const position of this.#world.waitingFor(`batch:${event.batch}`)) {
-      if (position === self || byAge(position, self) > 0) continue;
+      if (position === self) continue;
       const open = this.#world.deferral(position);
-      if (open === undefined || open.sourceKey !== source.key || open.step !== event.step || !open.moves) continue;
+      if (open === undefined || open.sourceKey !== source.key || open.step !== event.step || !open.moves || !precedes(open, event, self)) continue;
       if (pauses && (open.event.said.kind !== "event" || open.event.said.event.type !== "step.start")) continue;
       return open;
     }
@@ -1249,6 +1249,13 @@ function lateReason(code: string, source: SourceState, given: Given): string {
   return code === "SEQ_EPOCH_OLD"
     ? `Epoch ${given.epoch} of ${source.source} has ended; epoch ${source.epoch} is current.`
     : `Number ${given.sequence} of epoch ${given.epoch} of ${source.source} had been given up.`;
+}
+
+/** Whether a deferred event of the same source comes before this one: by its number, since what came early may have arrived first; without numbers by arrival. */
+function precedes(open: Deferral, event: DeviceEvent, self: Ref): boolean {
+  const before = identityOf(open.event);
+  if (before.epoch === null || before.sequence === null || event.epoch === null || event.sequence === null) return byAge(open.position, self) < 0;
+  return before.epoch < event.epoch || (before.epoch === event.epoch && before.sequence < event.sequence);
 }
 
 const describe = (open: Deferral): string => identityOf(open.event).id ?? `the event at ${open.position}`;
