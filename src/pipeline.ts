@@ -3,7 +3,7 @@ import type { Committed } from "./commit/commit.store.ts";
 import { documentOf, type SettlementDocument } from "./commit/settlement.ts";
 import type { Failure } from "./db/failure.ts";
 import type { Machines } from "./decide/machines.ts";
-import { requestFor } from "./decide/request.ts";
+import { requestFor, widen } from "./decide/request.ts";
 import { type Settlement, settle } from "./decide/settle.ts";
 import type { Signal } from "./decide/signal.ts";
 import { NotRead, type WorldData, type WorldRequest } from "./decide/world.ts";
@@ -62,6 +62,7 @@ export async function judge(stages: Pick<Stages, "read" | "machines">, signals: 
   const request = requestFor(signals);
   for (let reads = 1; ; reads += 1) {
     const world = await stages.read(request);
+    if (reads < READS && widen(request, world)) continue;
     try {
       return settle(world, stages.machines, signals);
     } catch (error) {

@@ -1,7 +1,7 @@
 import { idHash } from "../sequence/identity.ts";
 import { identityOf } from "./settle.ts";
-import type { Command, Signal } from "./signal.ts";
-import { emptyRequest, type WorldRequest } from "./world.ts";
+import type { Command, EventInHand, Signal } from "./signal.ts";
+import { emptyRequest, type WorldData, type WorldRequest, windowKey } from "./world.ts";
 
 /** What a group needs of the world, as far as its signals tell by themselves. What turns out to be missing is read when the judge asks for it. */
 export function requestFor(signals: readonly Signal[]): WorldRequest {
@@ -35,6 +35,40 @@ export function requestFor(signals: readonly Signal[]): WorldRequest {
     }
   }
   return request;
+}
+
+/** What the events that were read with the world need of it, asked for at once rather than one by one; whether there was anything. */
+export function widen(request: WorldRequest, world: WorldData): boolean {
+  const size = (): number => request.batches.size + request.equipment.size + request.sources.size;
+  const before = size();
+  const add = (event: EventInHand | null): void => {
+    if (event === null) return;
+    const { batch, source, equipment } = identityOf(event);
+    if (batch !== null && !world.batches.has(batch)) request.batches.add(batch);
+    if (source !== null && !world.sources.has(source)) request.sources.add(source);
+    if (equipment !== null && !world.equipment.has(equipment)) request.equipment.add(equipment);
+  };
+  let windows = 0;
+  for (const name of request.sources) {
+    const source = world.sources.get(name);
+    if (source == null || source.waitingCount === 0) continue;
+    const epochs = [...(request.numbers.get(name) ?? [])].map((key) => BigInt(key.slice(0, key.indexOf("."))));
+    const newer = epochs.find((epoch) => source.epoch === null || epoch > source.epoch);
+    const epoch = source.epoch ?? newer;
+    if (newer !== undefined && !request.waitingNumbers.has(name)) {
+      request.waitingNumbers.add(name);
+      windows += 1;
+    }
+    for (const wanted of new Set([epoch, newer])) {
+      if (wanted === undefined || request.waitingNext.has(windowKey(source, wanted))) continue;
+      const after = wanted === source.epoch ? source.through : 0n;
+      request.waitingNext.set(windowKey(source, wanted), { source: name, incarnation: source.incarnation, epoch: wanted, after });
+      windows += 1;
+    }
+  }
+  for (const window of world.waitingNext.values()) for (const { event } of window.events) add(event);
+  for (const deferral of world.deferrals.values()) add(deferral?.event ?? null);
+  return windows > 0 || size() > before;
 }
 
 function ofCommand(command: Command, request: WorldRequest): void {

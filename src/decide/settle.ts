@@ -1123,7 +1123,7 @@ class Group {
   }
 
   #latest(source: SourceState, hash: string | null, at: Round, status: string, code: string | null): void {
-    const known = hash === null ? undefined : this.#world.id(source, hash);
+    const known = hash === null ? undefined : this.#world.knownId(source, hash);
     if (hash !== null && known !== undefined && known.position === at.event)
       this.#world.putId(source, hash, { ...known, latest: { position: at.ref, round: at.round, status, code } });
   }

@@ -9,7 +9,7 @@ import type { KnownId, Parking, SourceState, WaitingEvent } from "../sequence/so
 import { WAITING } from "../sequence/source-state.ts";
 import { inHandOf } from "./in-hand.ts";
 import type { EventInHand } from "./signal.ts";
-import { type Definition, numberKey, type WorldData, type WorldRequest } from "./world.ts";
+import { type Definition, numberKey, type WorldData, type WorldRequest, windowKey } from "./world.ts";
 
 export interface WorldReader {
   readonly site: string;
@@ -110,17 +110,16 @@ const readSql = (site: string, shard: string, asked: string) => sql`(
         'deferred', (select jsonb_build_object('count', count(*), 'bytes', coalesce(sum(d.bytes), 0)) from deferrals d where d.source_key = s.source_key)
       )), '[]') from wanted_sources s),
     'ids', (select coalesce(jsonb_agg(jsonb_build_object('source', a.source, 'hash', a.hash, 'position', i.position, 'digest', encode(i.digest, 'hex'), 'version', i.digest_version,
-        'latest', (select jsonb_build_object('position', v.position, 'round', v.round, 'status', v.status, 'code', v.code, 'first', v.first_position)
-          from verdicts v where v.site = ${site} and v.event_position = i.position order by v.round desc limit 1),
-        'elsewhere', (select jsonb_build_object('position', w.position, 'round', w.round, 'status', w.status, 'code', w.code)
-          from verdicts v join verdicts w on w.site = v.site and w.event_position = v.first_position
-          where v.site = ${site} and v.event_position = i.position and v.round > 1 and v.status = 'duplicate' order by w.round desc limit 1),
+        'latest', jsonb_build_object('position', l.position, 'round', l.round, 'status', l.status, 'code', l.code),
+        'elsewhere', case when l.status = 'duplicate' and l.round > 1 then (select jsonb_build_object('position', w.position, 'round', w.round, 'status', w.status, 'code', w.code)
+          from verdicts w where w.site = ${site} and w.event_position = l.first_position order by w.round desc limit 1) end,
         'waits', (select jsonb_build_object('epoch', w.epoch::text, 'sequence', w.sequence::text) from waiting w
           where w.source_key = i.source_key and w.id_hash = i.id_hash and w.position = i.position and not w.ahead and w.incarnation = s.incarnation limit 1),
         'conflicts', (select coalesce(jsonb_agg(jsonb_build_object('digest', encode(c.digest, 'hex'), 'position', c.position)), '[]') from event_conflicts c
           where c.source_key = i.source_key and c.id_hash = i.id_hash)
       )), '[]') from asked, jsonb_to_recordset(q -> 'ids') as a (source text, hash text) join sources s on s.source = a.source
-        join event_ids i on i.source_key = s.source_key and i.id_hash = decode(a.hash, 'hex')),
+        join event_ids i on i.source_key = s.source_key and i.id_hash = decode(a.hash, 'hex')
+        left join lateral (select v.position, v.round, v.status, v.code, v.first_position from verdicts v where v.site = ${site} and v.event_position = i.position order by v.round desc limit 1) l on true),
     'numbers', (select coalesce(jsonb_agg(jsonb_build_object('source', a.source, 'epoch', a.epoch, 'sequence', a.sequence, 'position', n.position,
         'waiting', case when w.source_key is null then null else jsonb_build_object('position', w.position, 'id_hash', encode(w.id_hash, 'hex'), 'digest', encode(w.digest, 'hex'),
           'bytes', w.bytes, 'ahead', w.ahead) end)), '[]')
@@ -311,7 +310,7 @@ interface RawWorld {
     readonly position: number;
     readonly digest: string;
     readonly version: number;
-    readonly latest: { readonly position: number; readonly round: number; readonly status: string; readonly code: string | null } | null;
+    readonly latest: { readonly position: number | null; readonly round: number; readonly status: string; readonly code: string | null };
     readonly elsewhere: { readonly position: number; readonly round: number; readonly status: string; readonly code: string | null } | null;
     readonly waits: { readonly epoch: string; readonly sequence: string } | null;
     readonly conflicts: { readonly digest: string; readonly position: number }[];
@@ -450,7 +449,8 @@ function assemble(at: WorldReader, request: WorldRequest, raw: RawWorld, definit
   for (const row of raw.ids) {
     const source = bySource.get(row.source);
     if (source === undefined) continue;
-    const latest = row.elsewhere ?? row.latest ?? { position: row.position, round: 1, status: "deferred", code: null };
+    const last = row.elsewhere ?? row.latest;
+    const latest = last.position === null ? { position: row.position, round: 1, status: "deferred", code: null } : { ...last, position: last.position };
     const known: KnownId = {
       position: row.position,
       digest: row.digest,
@@ -484,12 +484,12 @@ function assemble(at: WorldReader, request: WorldRequest, raw: RawWorld, definit
       row.waiting === null ? null : waitingOf(source.key, source.incarnation, row.epoch, { ...row.waiting, key: source.key, sequence: row.sequence }),
     );
   }
-  for (const [window, { source }] of request.waitingNext) if (bySource.has(source)) data.waitingNext.set(window, []);
+  for (const [window, { source, after }] of request.waitingNext) if (bySource.has(source)) data.waitingNext.set(window, { after, reaches: null, events: [] });
   for (const row of raw.windows) {
-    data.waitingNext.set(
-      `${row.source} ${row.incarnation} ${row.epoch}`,
-      row.events.map((w) => ({ ...waitingOf(w.key, row.incarnation, row.epoch, w), event: eventOf(at, w.signal) })),
-    );
+    const events = row.events.map((w) => ({ ...waitingOf(w.key, row.incarnation, row.epoch, w), event: eventOf(at, w.signal) }));
+    const key = windowKey(row, row.epoch);
+    const full = events.length === WAITING.slice;
+    data.waitingNext.set(key, { after: request.waitingNext.get(key)?.after ?? -1n, reaches: full ? (events.at(-1)?.sequence ?? null) : null, events });
   }
   for (const row of raw.all_waiting)
     data.waitingNumbers.set(row.source, [...(data.waitingNumbers.get(row.source) ?? []), waitingOf(row.key, row.incarnation, row.epoch, row)]);

@@ -101,7 +101,8 @@ export interface WorldData {
   readonly numbers: Map<string, Ref | null>;
   readonly conflicts: Map<string, Ref>;
   readonly waitingAt: Map<string, WaitingEvent | null>;
-  readonly waitingNext: Map<string, readonly (WaitingEvent & { readonly event: EventInHand | null })[]>;
+  /** by source, incarnation and epoch: what waits behind a number, nearest first, as far as `reaches` (null: to the end) */
+  readonly waitingNext: Map<string, WaitingWindow>;
   readonly waitingNumbers: Map<string, readonly WaitingEvent[]>;
   readonly batches: Map<string, BatchState | null>;
   readonly jobOrders: Map<string, string | null>;
@@ -117,6 +118,12 @@ export interface WorldData {
   readonly recipes: Map<string, Definition | null>;
   readonly machines: Map<string, Definition | null>;
   readonly keys: Map<string, PriorAnswer | null>;
+}
+
+export interface WaitingWindow {
+  readonly after: bigint;
+  readonly reaches: bigint | null;
+  readonly events: readonly (WaitingEvent & { readonly event: EventInHand | null })[];
 }
 
 /** Thrown when the judge looks at something that was not read: it is read then, and the group is judged from the start. */
@@ -237,6 +244,12 @@ export class World {
     return read ?? undefined;
   }
 
+  /** What is known of an id so far, without reading for it. */
+  knownId(source: SourceState, hash: string): KnownId | undefined {
+    const key = `${source.key} ${hash}`;
+    return this.#ids.get(key) ?? this.#data.ids.get(key) ?? undefined;
+  }
+
   conflict(source: SourceState, hash: string, digest: string): Ref | undefined {
     const key = `${source.key} ${hash} ${digest}`;
     return this.#conflicts.get(key) ?? this.#data.conflicts.get(key);
@@ -258,38 +271,47 @@ export class World {
     if (this.#waitingGone.has(key)) return undefined;
     const fresh = this.#waiting.get(key);
     if (fresh !== undefined) return fresh;
+    if (this.#nobodyWaited(source, epoch, sequence)) return undefined;
+    const window = this.#data.waitingNext.get(windowKey(source, epoch));
+    if (window !== undefined && covers(window, sequence)) return window.events.find((w) => w.sequence === sequence);
     const read = this.#data.waitingAt.get(key);
     if (read === undefined)
       throw new NotRead(`number ${epoch}.${sequence} of ${source.source}`, (r) => addTo(r.numbers, source.source, `${epoch}.${sequence}`));
     return read ?? undefined;
   }
 
-  /** The waiting event at a number, with the event itself, when the source's waiting events have been read that far. `undefined`: nobody waits there. */
+  /** The waiting event at a number, with the event itself. `undefined`: nobody waits there. */
   waitingNext(source: SourceState, epoch: bigint, sequence: bigint): (WaitingEvent & { readonly event: EventInHand | null }) | undefined {
     const key = numberKey(source.key, source.incarnation, epoch, sequence);
     if (this.#waitingGone.has(key)) return undefined;
     const fresh = this.#waiting.get(key);
     if (fresh !== undefined) return fresh;
-    const window = `${source.source} ${source.incarnation} ${epoch}`;
-    const read = this.#data.waitingNext.get(window);
-    if (read === undefined)
-      throw new NotRead(`what waits at ${source.source}`, (r) =>
-        r.waitingNext.set(window, { source: source.source, incarnation: source.incarnation, epoch, after: sequence - 1n }),
-      );
-    return read.find((w) => w.sequence === sequence);
+    if (this.#nobodyWaited(source, epoch, sequence)) return undefined;
+    const window = this.#data.waitingNext.get(windowKey(source, epoch));
+    if (window === undefined || !covers(window, sequence)) throw this.#wantsWindow(source, epoch, sequence - 1n);
+    return window.events.find((w) => w.sequence === sequence);
   }
 
   /** The waiting events of a source behind a number, nearest first, as far as one window reaches. */
   waitingAfter(source: SourceState, epoch: bigint, sequence: bigint): readonly (WaitingEvent & { readonly event: EventInHand | null })[] {
-    const window = `${source.source} ${source.incarnation} ${epoch}`;
-    const read = source.waitingCount === 0 ? [] : this.#data.waitingNext.get(window);
-    if (read === undefined)
-      throw new NotRead(`what waits at ${source.source}`, (r) =>
-        r.waitingNext.set(window, { source: source.source, incarnation: source.incarnation, epoch, after: sequence }),
-      );
+    const window =
+      source.waitingCount === 0 || this.#nobodyWaited(source, epoch, sequence + 1n) ? NO_WINDOW : this.#data.waitingNext.get(windowKey(source, epoch));
+    if (window === undefined || window.after > sequence) throw this.#wantsWindow(source, epoch, sequence);
     const fresh = [...this.#waiting.values()].filter((w) => w.sourceKey === source.key && w.incarnation === source.incarnation && w.epoch === epoch);
     const gone = (w: WaitingEvent): boolean => this.#waitingGone.has(numberKey(w.sourceKey, w.incarnation, w.epoch, w.sequence));
-    return [...read.filter((w) => !gone(w)), ...fresh].filter((w) => w.sequence > sequence);
+    return [...window.events.filter((w) => !gone(w)), ...fresh].filter((w) => w.sequence > sequence);
+  }
+
+  /** Whether nothing at all waited ahead of a source when the world was read: then what waits there now came with this group. */
+  #nobodyWaited(source: SourceState, epoch: bigint, sequence: bigint): boolean {
+    const read = this.#data.sources.get(source.source);
+    if (read == null || read.waitingCount > 0 || read.incarnation !== source.incarnation) return false;
+    return read.epoch === null || epoch > read.epoch || (epoch === read.epoch && sequence > read.through);
+  }
+
+  #wantsWindow(source: SourceState, epoch: bigint, after: bigint): NotRead {
+    const { source: name, incarnation } = source;
+    return new NotRead(`what waits at ${name}`, (r) => r.waitingNext.set(windowKey(source, epoch), { source: name, incarnation, epoch, after }));
   }
 
   /** All waiting events of a source, without the events themselves. */
@@ -507,6 +529,13 @@ export function byAge(a: Ref, b: Ref): number {
   if (a < 0 && b < 0) return b - a;
   return a > 0 ? -1 : 1;
 }
+
+const NO_WINDOW: WaitingWindow = { after: -1n, reaches: null, events: [] };
+
+export const windowKey = (source: { readonly source: string; readonly incarnation: number }, epoch: bigint | string): string =>
+  `${source.source} ${source.incarnation} ${epoch}`;
+
+const covers = (window: WaitingWindow, sequence: bigint): boolean => sequence > window.after && (window.reaches === null || sequence <= window.reaches);
 
 /** Numbers are unique within a source's incarnation and epoch. */
 export const numberKey = (sourceKey: string, incarnation: number, epoch: bigint, sequence: bigint): string =>
