@@ -25,13 +25,21 @@ export function asyncApi(options: { readonly version: string; readonly prefix: s
   const batch = `${prefix}site/{site}/line/{line}/batch/{batch}`;
   const channels = {
     deviceEvents: channel(`${eq}/event`, "Events of devices.", Object.fromEntries(names.map((name) => [key(name), ref("messages", key(name))]))),
-    diagnoses: channel(`${eq}/diag`, "Heartbeats and connection states; they may open a gap, never become a fact.", { diagnosis: ref("messages", "diagnosis") }),
+    diagnoses: channel(`${eq}/diag`, "Heartbeats and connection states; they may open a gap, never become a fact.", {
+      diagnosis: ref("messages", "diagnosis"),
+    }),
     verdicts: channel(`${eq}/verdict`, "What became of each event, on the branch where its delivery arrived.", { verdict: ref("messages", "verdict") }),
-    equipmentCursors: channel(`${eq}/cursor`, "Retained: how far a source is decided. Devices keep what it has not passed and resend what it misses.", { cursor: ref("messages", "cursor") }),
+    equipmentCursors: channel(`${eq}/cursor`, "Retained: how far a source is decided. Devices keep what it has not passed and resend what it misses.", {
+      cursor: ref("messages", "cursor"),
+    }),
     deviceCursors: channel(`${eq}/device/{device}/cursor`, "Retained: the cursor of a device that numbers by itself.", { cursor: ref("messages", "cursor") }),
-    replies: channel(`${eq}/reply/{reply}`, "An MQTT 5 Response Topic of the sender's own branch is answered here with the verdict.", { verdict: ref("messages", "verdict") }),
+    replies: channel(`${eq}/reply/{reply}`, "An MQTT 5 Response Topic of the sender's own branch is answered here with the verdict.", {
+      verdict: ref("messages", "verdict"),
+    }),
     batchOutcomes: channel(`${batch}/outcome`, "Outcomes of a batch, numbered without holes.", { outcome: ref("messages", "outcome") }),
-    batchStates: channel(`${batch}/state`, "Retained mirror of a batch, not authoritative; an empty message clears it seven days after closing.", { batchState: ref("messages", "batchState") }),
+    batchStates: channel(`${batch}/state`, "Retained mirror of a batch, not authoritative; an empty message clears it seven days after closing.", {
+      batchState: ref("messages", "batchState"),
+    }),
     equipmentOutcomes: channel(`${eq}/outcome`, "Outcomes that belong to equipment.", { outcome: ref("messages", "outcome") }),
     siteOutcomes: channel(`${prefix}site/{site}/outcome`, "Outcomes that belong to the site.", { outcome: ref("messages", "outcome") }),
   };
@@ -51,7 +59,13 @@ export function asyncApi(options: { readonly version: string; readonly prefix: s
     ...Object.fromEntries(
       names.map((name) => [
         key(name),
-        { name: `signalbox.${name}.v1`, title: EVENT_TYPES[name].title, contentType: "application/cloudevents+json", payload: eventSchema(name), bindings: { mqtt: { bindingVersion: "0.2.0" } } },
+        {
+          name: `signalbox.${name}.v1`,
+          title: EVENT_TYPES[name].title,
+          contentType: "application/cloudevents+json",
+          payload: eventSchema(name),
+          bindings: { mqtt: { bindingVersion: "0.2.0" } },
+        },
       ]),
     ),
     diagnosis: {
@@ -59,7 +73,14 @@ export function asyncApi(options: { readonly version: string; readonly prefix: s
       contentType: "application/json",
       payload: {
         type: "object",
-        properties: { source: { type: "string" }, device: { type: "string" }, state: { enum: ["online", "offline"] }, epoch: NUMBER, sequence: NUMBER, time: { type: "string", format: "date-time" } },
+        properties: {
+          source: { type: "string" },
+          device: { type: "string" },
+          state: { enum: ["online", "offline"] },
+          epoch: NUMBER,
+          sequence: NUMBER,
+          time: { type: "string", format: "date-time" },
+        },
       },
     },
     verdict: message("signalbox.event.decided.v1", verdictEventSchema),
@@ -78,7 +99,12 @@ export function asyncApi(options: { readonly version: string; readonly prefix: s
   };
 }
 
-const NUMBER: Json = { oneOf: [{ type: "string", pattern: "^(0|[1-9][0-9]{0,18})$" }, { type: "integer", minimum: 0 }] };
+const NUMBER: Json = {
+  oneOf: [
+    { type: "string", pattern: "^(0|[1-9][0-9]{0,18})$" },
+    { type: "integer", minimum: 0 },
+  ],
+};
 const PLANT_ID: Json = { type: "string", pattern: "^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$" };
 
 /** The structured envelope of a type, as a sender writes it. */
@@ -116,7 +142,10 @@ const key = (name: string): string => name.replace(/\W(\w)/g, (_, letter: string
 const ref = (kind: string, name: string): Json => ({ $ref: `#/components/${kind}/${name}` });
 
 function channel(address: string, description: string, messages: Json): Json {
-  const parameters = [...address.matchAll(/\{(\w+)\}/g)].map(([, name = ""]): [string, Json] => [name, { description: PARAMETERS[name] ?? "Chosen by the sender." }]);
+  const parameters = [...address.matchAll(/\{(\w+)\}/g)].map(([, name = ""]): [string, Json] => [
+    name,
+    { description: PARAMETERS[name] ?? "Chosen by the sender." },
+  ]);
   return { address, description, ...(parameters.length === 0 ? {} : { parameters: Object.fromEntries(parameters) }), messages };
 }
 
@@ -124,4 +153,9 @@ function operation(action: "send" | "receive", name: string, qos: number, retain
   return { action, channel: { $ref: `#/channels/${name}` }, bindings: { mqtt: { qos, retain, bindingVersion: "0.2.0" } } };
 }
 
-const message = (name: string, schema: z.ZodType): Json => ({ name, contentType: "application/cloudevents+json", payload: schemaOf(schema), bindings: { mqtt: { bindingVersion: "0.2.0" } } });
+const message = (name: string, schema: z.ZodType): Json => ({
+  name,
+  contentType: "application/cloudevents+json",
+  payload: schemaOf(schema),
+  bindings: { mqtt: { bindingVersion: "0.2.0" } },
+});

@@ -2,12 +2,12 @@ import { createHash } from "node:crypto";
 import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
-import { stepOf } from "../authorise/execution-context.ts";
 import type { BatchState } from "../authorise/execution-context.ts";
+import { stepOf } from "../authorise/execution-context.ts";
 import { type BatchView, batchView } from "../decide/commands.ts";
 import { guardsFor, inFull } from "../decide/judge.ts";
-import { emptyRequest, World } from "../decide/world.ts";
 import { readWorld } from "../decide/world.store.ts";
+import { emptyRequest, World } from "../decide/world.ts";
 import { outcomeEvent, verdictData } from "../publish/messages.ts";
 import { answerBatch, command } from "./command.http.ts";
 import { factSchema } from "./events.http.ts";
@@ -43,7 +43,15 @@ const batchSchema = z.object({
       equipment: z.array(z.string()),
       startedAt: z.string().nullable(),
       endedAt: z.string().nullable(),
-      evidence: z.array(z.object({ evidence: z.string(), value: z.string().nullable(), unit: z.string().nullable(), within: z.boolean().nullable(), by: z.string().nullable() })),
+      evidence: z.array(
+        z.object({
+          evidence: z.string(),
+          value: z.string().nullable(),
+          unit: z.string().nullable(),
+          within: z.boolean().nullable(),
+          by: z.string().nullable(),
+        }),
+      ),
     }),
   ),
 });
@@ -124,7 +132,17 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       const asked = createHash("sha256")
         .update(JSON.stringify([batch, jobOrder, line, recipe, revision, body.quantity.value, body.quantity.unit, roles]))
         .digest("hex");
-      const done = await command(deps, request.params.site, request, { kind: "batch.create", batch, jobOrder, line, recipe, revision, quantity: body.quantity, equipment: roles, asked });
+      const done = await command(deps, request.params.site, request, {
+        kind: "batch.create",
+        batch,
+        jobOrder,
+        line,
+        recipe,
+        revision,
+        quantity: body.quantity,
+        equipment: roles,
+        asked,
+      });
       return answerBatch(reply, done).send(shown(done));
     },
   );
@@ -139,7 +157,20 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         params: z.strictObject({ site: plantId }),
         querystring: z.strictObject({ execution: z.string().max(32).optional(), cursor: z.string().max(512).optional(), limit: listLimit }),
         response: {
-          200: json(page(z.object({ batch: z.string(), jobOrder: z.string(), line: z.string(), recipe: z.string(), execution: z.string(), disposition: z.string(), createdAt: z.string() })), "A page of batches."),
+          200: json(
+            page(
+              z.object({
+                batch: z.string(),
+                jobOrder: z.string(),
+                line: z.string(),
+                recipe: z.string(),
+                execution: z.string(),
+                disposition: z.string(),
+                createdAt: z.string(),
+              }),
+            ),
+            "A page of batches.",
+          ),
           ...PROBLEMS,
         },
       },
@@ -159,7 +190,15 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
 
   app.get(
     "/v1/sites/:site/batches/:batch",
-    { schema: { operationId: "getBatch", summary: "A batch with its steps and their evidence", tags: ["batches"], params: at, response: { 200: json(batchSchema, "The batch; its version is the ETag."), ...PROBLEMS } } },
+    {
+      schema: {
+        operationId: "getBatch",
+        summary: "A batch with its steps and their evidence",
+        tags: ["batches"],
+        params: at,
+        response: { 200: json(batchSchema, "The batch; its version is the ETag."), ...PROBLEMS },
+      },
+    },
     async (request, reply) => {
       const { state } = await load(request.params.site, request.params.batch);
       return reply.header("etag", `"${state.version}"`).send(batchSchema.parse(batchView(state, state.version)));
@@ -183,7 +222,13 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       const { site, batch } = request.params;
       const { quantity: amount, equipment, reason: why } = request.body;
       if (amount === undefined && equipment === undefined) throw invalid("Nothing is changed.", [{ pointer: "", detail: "give quantity or equipment" }]);
-      const done = await command(deps, site, request, { kind: "batch.update", batch, quantity: amount ?? null, equipment: equipment ?? null, reason: why ?? null });
+      const done = await command(deps, site, request, {
+        kind: "batch.update",
+        batch,
+        quantity: amount ?? null,
+        equipment: equipment ?? null,
+        reason: why ?? null,
+      });
       return answerBatch(reply, done).send(shown(done));
     },
   );
@@ -232,7 +277,8 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
     async (request, reply) => {
       const { site, batch, step } = request.params;
       const { command: name, reason: why, evidence, comment } = request.body;
-      if ((name === "evidence" || name === "correct") && evidence === undefined) throw invalid("The command needs its evidence.", [{ pointer: "/evidence", detail: "is missing" }]);
+      if ((name === "evidence" || name === "correct") && evidence === undefined)
+        throw invalid("The command needs its evidence.", [{ pointer: "/evidence", detail: "is missing" }]);
       if (name === "comment" && comment === undefined) throw invalid("The command needs its comment.", [{ pointer: "/comment", detail: "is missing" }]);
       const done = await command(deps, site, request, {
         kind: "step.command",
@@ -276,7 +322,13 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         steps: state.steps.map((step) => {
           const current = stepOf(state, step.step) ?? step;
           const names = deps.machines.step(state).permitted(current.state, guardsFor(world, state, current, null));
-          return { step: step.step, attempt: step.attempt, state: step.state, events: inFull(names), commands: [...commandsOf(names, "step", STEP_COMMANDS), "comment"] };
+          return {
+            step: step.step,
+            attempt: step.attempt,
+            state: step.state,
+            events: inFull(names),
+            commands: [...commandsOf(names, "step", STEP_COMMANDS), "comment"],
+          };
         }),
       };
     },
@@ -291,7 +343,16 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         tags: ["batches"],
         params: at,
         querystring: z.strictObject({ after: z.coerce.number().int().min(0).default(0), limit: listLimit }),
-        response: { 200: json(z.object({ items: z.array(z.object({ position: z.int(), verdict: verdictSchema.nullable(), facts: z.array(factSchema) })), after: z.int().nullable() }), "A page of the timeline."), ...PROBLEMS },
+        response: {
+          200: json(
+            z.object({
+              items: z.array(z.object({ position: z.int(), verdict: verdictSchema.nullable(), facts: z.array(factSchema) })),
+              after: z.int().nullable(),
+            }),
+            "A page of the timeline.",
+          ),
+          ...PROBLEMS,
+        },
       },
     },
     async (request) => {
@@ -304,7 +365,11 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       return {
         items: shownPositions.map((position) => {
           const verdict = verdicts.find((v) => v.position === position);
-          return { position, verdict: verdict === undefined ? null : verdictSchema.parse(verdictData(verdict)), facts: facts.filter((f) => f.position === position) };
+          return {
+            position,
+            verdict: verdict === undefined ? null : verdictSchema.parse(verdictData(verdict)),
+            facts: facts.filter((f) => f.position === position),
+          };
         }),
         after: positions.length > limit || verdicts.length === limit ? (shownPositions.at(-1) ?? null) : null,
       };

@@ -36,11 +36,19 @@ function settle(answer: CommandAnswer, position: number, replayed: boolean): Don
     case "done":
       return { created: answer.created, batch: answer.batch, warnings: answer.warnings, position, replayed };
     case "refused":
-      throw new Problem(409, answer.code, answer.reason, {
-        ...(answer.explanation === null ? {} : { explanation: { ...answer.explanation, guards: [...answer.explanation.guards], permitted: [...(answer.explanation.permitted ?? [])] } }),
-        position,
-        ...(CODES[answer.code] === undefined ? {} : { remedy: CODES[answer.code]?.remedy ?? "" }),
-      }, replayed ? { "idempotent-replayed": "true" } : {});
+      throw new Problem(
+        409,
+        answer.code,
+        answer.reason,
+        {
+          ...(answer.explanation === null
+            ? {}
+            : { explanation: { ...answer.explanation, guards: [...answer.explanation.guards], permitted: [...(answer.explanation.permitted ?? [])] } }),
+          position,
+          ...(CODES[answer.code] === undefined ? {} : { remedy: CODES[answer.code]?.remedy ?? "" }),
+        },
+        replayed ? { "idempotent-replayed": "true" } : {},
+      );
     case "unknown":
       throw notFound(answer.what);
     case "stale":
@@ -72,7 +80,10 @@ function headerOf(request: FastifyRequest, name: string): string | null {
 function versionIn(ifMatch: string | null): number | null {
   if (ifMatch === null || ifMatch === "*") return null;
   const version = Number(/^(?:W\/)?"?(\d{1,15})"?$/.exec(ifMatch)?.[1] ?? Number.NaN);
-  if (!Number.isSafeInteger(version)) throw new Problem(400, "REQUEST_INVALID", 'If-Match is an entity tag such as "7".', { errors: [{ pointer: "/headers/if-match", detail: "is no entity tag of a batch" }] });
+  if (!Number.isSafeInteger(version))
+    throw new Problem(400, "REQUEST_INVALID", 'If-Match is an entity tag such as "7".', {
+      errors: [{ pointer: "/headers/if-match", detail: "is no entity tag of a batch" }],
+    });
   return version;
 }
 

@@ -14,10 +14,23 @@ export function documentRoutes(scope: FastifyInstance, deps: ApiDeps): void {
   const app = scope.withTypeProvider<ZodTypeProvider>();
   const asynchronous = asyncApi({ version: deps.version, prefix: deps.prefix });
 
-  app.get("/openapi.json", { schema: { operationId: "openapi", summary: "This interface", tags: ["documents"], response: { 200: json(document, "OpenAPI 3.1."), ...PROBLEMS } } }, async () =>
-    document.parse(JSON.parse(JSON.stringify(scope.swagger()))),
+  app.get(
+    "/openapi.json",
+    { schema: { operationId: "openapi", summary: "This interface", tags: ["documents"], response: { 200: json(document, "OpenAPI 3.1."), ...PROBLEMS } } },
+    async () => document.parse(JSON.parse(JSON.stringify(scope.swagger()))),
   );
-  app.get("/asyncapi.json", { schema: { operationId: "asyncapi", summary: "What is read from and published to the broker", tags: ["documents"], response: { 200: json(document, "AsyncAPI 3."), ...PROBLEMS } } }, async () => ({ ...asynchronous }));
+  app.get(
+    "/asyncapi.json",
+    {
+      schema: {
+        operationId: "asyncapi",
+        summary: "What is read from and published to the broker",
+        tags: ["documents"],
+        response: { 200: json(document, "AsyncAPI 3."), ...PROBLEMS },
+      },
+    },
+    async () => ({ ...asynchronous }),
+  );
   app.get(
     "/v1/codes",
     {
@@ -26,7 +39,14 @@ export function documentRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         summary: "Every code: what it means, whose it is, and whether the same event may be sent again",
         tags: ["documents"],
         response: {
-          200: json(z.object({ items: z.array(z.object({ code: z.string(), meaning: z.string(), owner: z.string(), next: z.string(), remedy: z.string(), mayResend: z.boolean() })) }), "The codes, append-only."),
+          200: json(
+            z.object({
+              items: z.array(
+                z.object({ code: z.string(), meaning: z.string(), owner: z.string(), next: z.string(), remedy: z.string(), mayResend: z.boolean() }),
+              ),
+            }),
+            "The codes, append-only.",
+          ),
           ...PROBLEMS,
         },
       },
@@ -48,17 +68,44 @@ export function documentRoutes(scope: FastifyInstance, deps: ApiDeps): void {
   );
 
   const health = z.object({ ready: z.boolean(), checks: z.array(z.object({ check: z.string(), ok: z.boolean(), detail: z.string() })) });
-  app.get("/health/live", { schema: { operationId: "live", summary: "The process runs", tags: ["health"], response: { 200: json(z.object({ live: z.literal(true) }), "It does."), ...PROBLEMS } } }, async () => ({ live: true as const }));
+  app.get(
+    "/health/live",
+    {
+      schema: {
+        operationId: "live",
+        summary: "The process runs",
+        tags: ["health"],
+        response: { 200: json(z.object({ live: z.literal(true) }), "It does."), ...PROBLEMS },
+      },
+    },
+    async () => ({ live: true as const }),
+  );
   const { 503: _, ...withoutUnready } = PROBLEMS;
   app.get(
     "/health/ready",
-    { schema: { operationId: "ready", summary: "Whether events are decided now, from what is so", tags: ["health"], response: { 200: json(health, "Ready."), 503: json(health, "Not ready, and why."), ...withoutUnready } } },
+    {
+      schema: {
+        operationId: "ready",
+        summary: "Whether events are decided now, from what is so",
+        tags: ["health"],
+        response: { 200: json(health, "Ready."), 503: json(health, "Not ready, and why."), ...withoutUnready },
+      },
+    },
     async (_request, reply) => {
       const found = await deps.health();
       return reply.code(found.ready ? 200 : 503).send({ ready: found.ready, checks: found.checks.map((check) => ({ ...check })) });
     },
   );
-  app.get("/metrics", { schema: { operationId: "metrics", summary: "Metrics in Prometheus' text", tags: ["health"], response: { 200: text("text/plain", "The metrics."), ...PROBLEMS } } }, async (_request, reply) =>
-    reply.type("text/plain; version=0.0.4; charset=utf-8").send(await deps.metrics()),
+  app.get(
+    "/metrics",
+    {
+      schema: {
+        operationId: "metrics",
+        summary: "Metrics in Prometheus' text",
+        tags: ["health"],
+        response: { 200: text("text/plain", "The metrics."), ...PROBLEMS },
+      },
+    },
+    async (_request, reply) => reply.type("text/plain; version=0.0.4; charset=utf-8").send(await deps.metrics()),
   );
 }

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
+import type { Verdict } from "../decide/verdict.ts";
 import { decode } from "../decode/decode.ts";
 import { parseTopic } from "../decode/topic.ts";
 import { outcomeEvent, parseVerdictId, verdictData } from "../publish/messages.ts";
@@ -10,7 +11,6 @@ import { invalid, notFound } from "./problem.ts";
 import { databaseNow, listVerdicts, readFacts, readOutcomesAt, readRounds, readSignal } from "./reads.store.ts";
 import { decodeCursor, encodeCursor, json, listLimit, PROBLEMS, plantId, whole } from "./schemas.ts";
 import type { ApiDeps } from "./server.http.ts";
-import type { Verdict } from "../decide/verdict.ts";
 
 const filter = z.strictObject({
   status: z.enum(STATUSES).optional(),
@@ -75,7 +75,11 @@ export function eventRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         querystring: filter,
         response: {
           200: json(
-            z.object({ items: z.array(verdictSchema), cursor: z.string().nullable(), window: z.object({ from: z.string().nullable(), to: z.string().nullable(), reason: z.string() }) }),
+            z.object({
+              items: z.array(verdictSchema),
+              cursor: z.string().nullable(),
+              window: z.object({ from: z.string().nullable(), to: z.string().nullable(), reason: z.string() }),
+            }),
             "A page of verdicts.",
           ),
           ...PROBLEMS,
@@ -86,7 +90,8 @@ export function eventRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       const { cursor, limit, ...asked } = request.query;
       const after = cursor === undefined ? null : decodeCursor(cursor);
       const [site, position, from] = after ?? [];
-      if (cursor !== undefined && (typeof site !== "string" || typeof position !== "number")) throw invalid("The cursor is none of ours.", [{ pointer: "/cursor", detail: "is no cursor" }]);
+      if (cursor !== undefined && (typeof site !== "string" || typeof position !== "number"))
+        throw invalid("The cursor is none of ours.", [{ pointer: "/cursor", detail: "is no cursor" }]);
       const narrow = asked.batch ?? asked.source ?? asked.code ?? asked.equipment;
       const byDefault = narrow === undefined && asked.from === undefined;
       const since = byDefault ? (typeof from === "string" ? from : new Date(Date.parse(await databaseNow(db)) - DAY_MS).toISOString()) : (asked.from ?? null);
@@ -101,7 +106,11 @@ export function eventRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       return {
         items: items.map((row) => verdictSchema.parse(verdictData(row))),
         cursor: rows.length > limit && last !== undefined ? encodeCursor([last.site, last.position, ...(byDefault && since !== null ? [since] : [])]) : null,
-        window: { from: since, to: asked.to ?? null, reason: byDefault ? "the last 24 hours, since neither batch, source, code nor equipment was given" : "as asked" },
+        window: {
+          from: since,
+          to: asked.to ?? null,
+          reason: byDefault ? "the last 24 hours, since neither batch, source, code nor equipment was given" : "as asked",
+        },
       };
     },
   );
@@ -123,7 +132,11 @@ export function eventRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       const asked = rounds.find((row) => row.position === id?.position);
       if (id === null || asked === undefined) throw notFound(`verdict ${request.params.verdict}`);
       const positions = rounds.map((row) => row.position);
-      const [signal, facts, outcomes] = await Promise.all([readSignal(db, id.site, asked.eventPosition), readFacts(db, id.site, positions), readOutcomesAt(db, id.site, positions)]);
+      const [signal, facts, outcomes] = await Promise.all([
+        readSignal(db, id.site, asked.eventPosition),
+        readFacts(db, id.site, positions),
+        readOutcomesAt(db, id.site, positions),
+      ]);
       return {
         ...verdictSchema.parse(verdictData(asked)),
         topic: signal?.topic ?? null,
@@ -156,7 +169,8 @@ export function eventRoutes(scope: FastifyInstance, deps: ApiDeps): void {
     },
     async (request) => {
       const { topic, event, payload, contentType } = request.body;
-      if ((event === undefined) === (payload === undefined)) throw invalid("Give either event or payload.", [{ pointer: "/event", detail: "give either event or payload" }]);
+      if ((event === undefined) === (payload === undefined))
+        throw invalid("Give either event or payload.", [{ pointer: "/event", detail: "give either event or payload" }]);
       const branch = parseTopic(topic, deps.prefix);
       if (branch === null) throw invalid("The topic is no event topic.", [{ pointer: "/topic", detail: "is no topic of an equipment's branch" }]);
       const drive = deps.drive(branch.site);
@@ -181,7 +195,13 @@ export function eventRoutes(scope: FastifyInstance, deps: ApiDeps): void {
 }
 
 function dryVerdict(verdict: Verdict): Record<string, unknown> {
-  const { position: _, verdict: __, first: ___, cause: ____, ...said } = verdictData({
+  const {
+    position: _,
+    verdict: __,
+    first: ___,
+    cause: ____,
+    ...said
+  } = verdictData({
     ...verdict,
     site: "-",
     generation: 1,

@@ -58,7 +58,12 @@ export function operationRoutes(scope: FastifyInstance, deps: ApiDeps): void {
     async (request) => {
       const lock = (await listLocks(db, {})).find(({ id }) => id === request.params.id);
       if (lock === undefined) throw notFound(`open context lock ${request.params.id}`);
-      const { position } = await command(deps, lock.site, request, { kind: "lock.takeover", equipment: lock.equipment, token: lock.token, reason: request.body.reason });
+      const { position } = await command(deps, lock.site, request, {
+        kind: "lock.takeover",
+        equipment: lock.equipment,
+        token: lock.token,
+        reason: request.body.reason,
+      });
       return { position };
     },
   );
@@ -70,7 +75,12 @@ export function operationRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         operationId: "listContextWindows",
         summary: "Which batch and step an equipment worked in, and when: what telemetry is joined with",
         tags: ["context"],
-        querystring: z.strictObject({ equipment: plantId, site: plantId.optional(), from: z.iso.datetime({ offset: true }).optional(), to: z.iso.datetime({ offset: true }).optional() }),
+        querystring: z.strictObject({
+          equipment: plantId,
+          site: plantId.optional(),
+          from: z.iso.datetime({ offset: true }).optional(),
+          to: z.iso.datetime({ offset: true }).optional(),
+        }),
         response: { 200: json(z.object({ items: z.array(lockSchema) }), "Windows that touch the span; an open one has no end."), ...PROBLEMS },
       },
     },
@@ -109,7 +119,8 @@ export function operationRoutes(scope: FastifyInstance, deps: ApiDeps): void {
     async (request) => {
       const { cursor, limit, ...filter } = request.query;
       const [site, position] = cursor === undefined ? [] : (decodeCursor(cursor) ?? []);
-      if (cursor !== undefined && (typeof site !== "string" || typeof position !== "number")) throw invalid("The cursor is none of ours.", [{ pointer: "/cursor", detail: "is no cursor" }]);
+      if (cursor !== undefined && (typeof site !== "string" || typeof position !== "number"))
+        throw invalid("The cursor is none of ours.", [{ pointer: "/cursor", detail: "is no cursor" }]);
       const rows = await listQuarantine(db, filter, typeof site === "string" && typeof position === "number" ? { site, position } : null, limit + 1);
       const items = rows.slice(0, limit);
       const last = items.at(-1);
@@ -138,7 +149,12 @@ export function operationRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       const rounds = id === null ? [] : await readRounds(db, id.site, id.generation, id.position);
       const [first] = rounds;
       if (id === null || first === undefined) throw notFound(`verdict ${request.params.id}`);
-      await command(deps, id.site, request, { kind: "quarantine.resolve", event: first.eventPosition, action: request.body.action, reason: request.body.reason });
+      await command(deps, id.site, request, {
+        kind: "quarantine.resolve",
+        event: first.eventPosition,
+        action: request.body.action,
+        reason: request.body.reason,
+      });
       const last = (await readRounds(db, id.site, id.generation, id.position)).at(-1) ?? first;
       return verdictSchema.parse(verdictData(last));
     },
@@ -151,7 +167,13 @@ export function operationRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         operationId: "listExceptions",
         summary: "What must be disposed of before a batch is closed",
         tags: ["exceptions"],
-        querystring: z.strictObject({ site: plantId.optional(), batch: plantId.optional(), open: z.enum(["true", "false"]).optional(), cursor: z.string().max(512).optional(), limit: listLimit }),
+        querystring: z.strictObject({
+          site: plantId.optional(),
+          batch: plantId.optional(),
+          open: z.enum(["true", "false"]).optional(),
+          cursor: z.string().max(512).optional(),
+          limit: listLimit,
+        }),
         response: {
           200: json(
             page(

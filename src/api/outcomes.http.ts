@@ -28,11 +28,15 @@ export function outcomeRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       return asked;
     }
     const [only, second] = sites;
-    if (only === undefined || second !== undefined) throw invalid("Name the site: positions are counted per site.", [{ pointer: "/site", detail: "is missing" }]);
+    if (only === undefined || second !== undefined)
+      throw invalid("Name the site: positions are counted per site.", [{ pointer: "/site", detail: "is missing" }]);
     return only;
   }
 
-  const query = { site: plantId.optional().describe("May be left out where there is one."), stream: z.string().max(128).optional().describe("batch/{batch}, equipment/{equipment} or site.") };
+  const query = {
+    site: plantId.optional().describe("May be left out where there is one."),
+    stream: z.string().max(128).optional().describe("batch/{batch}, equipment/{equipment} or site."),
+  };
 
   app.get(
     "/v1/outcomes",
@@ -42,7 +46,10 @@ export function outcomeRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         summary: "Outcomes after a position, in position order; a page never splits a position",
         tags: ["outcomes"],
         querystring: z.strictObject({ ...query, after: z.coerce.number().int().min(0).default(0), limit: listLimit }),
-        response: { 200: json(z.object({ items: z.array(outcomeEventSchema), after: z.int().describe("For the next page.") }), "A page of outcomes."), ...PROBLEMS },
+        response: {
+          200: json(z.object({ items: z.array(outcomeEventSchema), after: z.int().describe("For the next page.") }), "A page of outcomes."),
+          ...PROBLEMS,
+        },
       },
     },
     async (request) => {
@@ -68,7 +75,8 @@ export function outcomeRoutes(scope: FastifyInstance, deps: ApiDeps): void {
     async (request, reply) => {
       const site = await siteOf(request.query.site);
       const resume = request.headers["last-event-id"];
-      if (resume !== undefined && !/^\d{1,16}$/.test(resume)) throw invalid("Last-Event-ID is a position.", [{ pointer: "/headers/last-event-id", detail: "is no position" }]);
+      if (resume !== undefined && !/^\d{1,16}$/.test(resume))
+        throw invalid("Last-Event-ID is a position.", [{ pointer: "/headers/last-event-id", detail: "is no position" }]);
       let after = resume === undefined ? (request.query.after ?? 0) : Number(resume);
       const out = new PassThrough();
       streams.add(out);
@@ -114,7 +122,10 @@ export function outcomeRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       out.once("finish", end);
       out.write("retry: 2000\n\n");
       void pump();
-      return reply.header("content-type", "text/event-stream").header("cache-control", "no-store").send(out as never);
+      return reply
+        .header("content-type", "text/event-stream")
+        .header("cache-control", "no-store")
+        .send(out as never);
     },
   );
 }

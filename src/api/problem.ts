@@ -23,7 +23,13 @@ export class Problem extends Error {
   readonly document: ProblemDocument;
   readonly headers: Readonly<Record<string, string>>;
 
-  constructor(status: number, code: string, detail: string, more: Partial<Pick<ProblemDocument, "errors" | "explanation" | "position" | "remedy">> = {}, headers: Readonly<Record<string, string>> = {}) {
+  constructor(
+    status: number,
+    code: string,
+    detail: string,
+    more: Partial<Pick<ProblemDocument, "errors" | "explanation" | "position" | "remedy">> = {},
+    headers: Readonly<Record<string, string>> = {},
+  ) {
     super(detail);
     this.document = { type: `/problems/${code}`, title: STATUS_CODES[status] ?? "Error", status, detail, code, ...more };
     this.headers = headers;
@@ -31,5 +37,6 @@ export class Problem extends Error {
 }
 
 export const notFound = (what: string): Problem => new Problem(404, "NOT_FOUND", `There is no ${what}.`);
-export const invalid = (detail: string, errors: readonly { pointer: string; detail: string }[]): Problem => new Problem(400, "REQUEST_INVALID", detail, { errors: [...errors] });
+export const invalid = (detail: string, errors: readonly { pointer: string; detail: string }[]): Problem =>
+  new Problem(400, "REQUEST_INVALID", detail, { errors: [...errors] });
 export const unavailable = (detail: string): Problem => new Problem(503, "SYS_UNAVAILABLE", detail, {}, { "retry-after": "2" });

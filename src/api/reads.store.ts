@@ -25,7 +25,12 @@ export interface EventFilter {
 }
 
 /** Verdicts in position order, by site and position. */
-export async function listVerdicts(db: Db, filter: EventFilter, after: { readonly site: string; readonly position: number } | null, limit: number): Promise<readonly VerdictRow[]> {
+export async function listVerdicts(
+  db: Db,
+  filter: EventFilter,
+  after: { readonly site: string; readonly position: number } | null,
+  limit: number,
+): Promise<readonly VerdictRow[]> {
   const where = [sql`true`];
   const equal = (column: string, value: string | undefined): void => {
     if (value !== undefined) where.push(sql`${sql.ref(`v.${column}`)} = ${value}`);
@@ -42,7 +47,8 @@ export async function listVerdicts(db: Db, filter: EventFilter, after: { readonl
     ["event_id", filter.id],
     ["type", filter.type],
     ["correlation", filter.correlation],
-  ] as const) equal(column, value);
+  ] as const)
+    equal(column, value);
   if (filter.epoch !== undefined) where.push(sql`v.epoch = ${filter.epoch}::bigint`);
   if (filter.sequence !== undefined) where.push(sql`v.sequence = ${filter.sequence}::bigint`);
   if (filter.from !== undefined) where.push(sql`v.recorded_at >= ${filter.from}::timestamptz`);
@@ -100,7 +106,10 @@ type RawFact = Omit<FactView, "position" | "number"> & { readonly position: stri
 const factView = (row: RawFact): FactView => ({ ...row, position: safePosition(row.position), number: row.number === null ? null : safePosition(row.number) });
 
 export async function readFacts(db: Db, site: string, positions: readonly number[]): Promise<readonly FactView[]> {
-  const { rows } = await sql<RawFact>`select ${FACT_COLUMNS} from facts where site = ${site} and position = any(${positions}::bigint[]) order by position, ordinal`.execute(db);
+  const { rows } =
+    await sql<RawFact>`select ${FACT_COLUMNS} from facts where site = ${site} and position = any(${positions}::bigint[]) order by position, ordinal`.execute(
+      db,
+    );
   return rows.map(factView);
 }
 
@@ -113,13 +122,17 @@ export async function readFactsOfBatch(db: Db, site: string, batch: string, afte
 
 export async function readVerdictsOfBatch(db: Db, site: string, batch: string, after: number, limit: number): Promise<readonly VerdictRow[]> {
   const { rows } = await sql<Parameters<typeof verdictRow>[0]>`
-    select ${VERDICT_COLUMNS} from verdicts v ${VERDICT_JOINS} where v.site = ${site} and v.batch = ${batch} and v.position > ${after} order by v.position limit ${limit}`.execute(db);
+    select ${VERDICT_COLUMNS} from verdicts v ${VERDICT_JOINS} where v.site = ${site} and v.batch = ${batch} and v.position > ${after} order by v.position limit ${limit}`.execute(
+    db,
+  );
   return rows.map(verdictRow);
 }
 
 export async function readOutcomesAt(db: Db, site: string, positions: readonly number[]): Promise<readonly OutcomeRow[]> {
   const { rows } = await sql<Parameters<typeof outcomeRow>[0]>`
-    select ${OUTCOME_COLUMNS} from outcomes o join streams s on s.site = o.site and s.stream = o.stream where o.site = ${site} and o.position = any(${positions}::bigint[]) order by o.position, o.ordinal`.execute(db);
+    select ${OUTCOME_COLUMNS} from outcomes o join streams s on s.site = o.site and s.stream = o.stream where o.site = ${site} and o.position = any(${positions}::bigint[]) order by o.position, o.ordinal`.execute(
+    db,
+  );
   return rows.map(outcomeRow);
 }
 
@@ -128,14 +141,18 @@ export async function readOutcomesAfter(db: Db, site: string, stream: string | n
   const { rows } = await sql<Parameters<typeof outcomeRow>[0]>`
     with page as (select o.position from outcomes o where o.site = ${site} and o.position > ${after} and (${stream}::text is null or o.stream = ${stream}) order by o.position limit ${limit})
     select ${OUTCOME_COLUMNS} from outcomes o join streams s on s.site = o.site and s.stream = o.stream
-    where o.site = ${site} and o.position > ${after} and o.position <= (select max(position) from page) and (${stream}::text is null or o.stream = ${stream}) order by o.position, o.ordinal`.execute(db);
+    where o.site = ${site} and o.position > ${after} and o.position <= (select max(position) from page) and (${stream}::text is null or o.stream = ${stream}) order by o.position, o.ordinal`.execute(
+    db,
+  );
   return rows.map(outcomeRow);
 }
 
 export async function readOutcomesOfStream(db: Db, site: string, stream: string, afterSequence: number, limit: number): Promise<readonly OutcomeRow[]> {
   const { rows } = await sql<Parameters<typeof outcomeRow>[0]>`
     select ${OUTCOME_COLUMNS} from outcomes o join streams s on s.site = o.site and s.stream = o.stream
-    where o.site = ${site} and o.stream = ${stream} and o.opened_on = s.opened_on and o.sequence > ${afterSequence} order by o.sequence limit ${limit}`.execute(db);
+    where o.site = ${site} and o.stream = ${stream} and o.opened_on = s.opened_on and o.sequence > ${afterSequence} order by o.sequence limit ${limit}`.execute(
+    db,
+  );
   return rows.map(outcomeRow);
 }
 
@@ -144,10 +161,28 @@ export async function listSites(db: Db): Promise<readonly string[]> {
   return rows.map(({ site }) => site);
 }
 
-export async function listBatches(db: Db, site: string, execution: string | null, after: string | null, limit: number): Promise<readonly { readonly batch: string; readonly jobOrder: string; readonly line: string; readonly recipe: string; readonly execution: string; readonly disposition: string; readonly createdAt: string }[]> {
+export async function listBatches(
+  db: Db,
+  site: string,
+  execution: string | null,
+  after: string | null,
+  limit: number,
+): Promise<
+  readonly {
+    readonly batch: string;
+    readonly jobOrder: string;
+    readonly line: string;
+    readonly recipe: string;
+    readonly execution: string;
+    readonly disposition: string;
+    readonly createdAt: string;
+  }[]
+> {
   const { rows } = await sql<{ batch: string; jobOrder: string; line: string; recipe: string; execution: string; disposition: string; createdAt: string }>`
     select batch, job_order as "jobOrder", line, recipe || '@' || revision as recipe, execution, disposition, to_char(created_at at time zone 'utc', ${UTC}) as "createdAt"
-    from batches where site = ${site} and (${execution}::text is null or execution = ${execution}) and (${after}::text is null or batch > ${after}) order by batch limit ${limit}`.execute(db);
+    from batches where site = ${site} and (${execution}::text is null or execution = ${execution}) and (${after}::text is null or batch > ${after}) order by batch limit ${limit}`.execute(
+    db,
+  );
   return rows;
 }
 
@@ -169,7 +204,10 @@ export interface LockView {
 const LOCK_COLUMNS = sql`site || '.' || equipment || '.' || token as id, site, equipment, kind, batch, step, attempt, role, locked, token::int as token,
   to_char(taken_at at time zone 'utc', ${UTC}) as since, to_char(freed_at at time zone 'utc', ${UTC}) as "freedAt"`;
 
-export async function listLocks(db: Db, filter: { readonly site?: string | undefined; readonly equipment?: string | undefined; readonly batch?: string | undefined }): Promise<readonly LockView[]> {
+export async function listLocks(
+  db: Db,
+  filter: { readonly site?: string | undefined; readonly equipment?: string | undefined; readonly batch?: string | undefined },
+): Promise<readonly LockView[]> {
   const { rows } = await sql<LockView>`
     select ${LOCK_COLUMNS} from context_locks where freed_at is null and (${filter.site ?? null}::text is null or site = ${filter.site ?? null})
       and (${filter.equipment ?? null}::text is null or equipment = ${filter.equipment ?? null}) and (${filter.batch ?? null}::text is null or batch = ${filter.batch ?? null})
@@ -178,7 +216,10 @@ export async function listLocks(db: Db, filter: { readonly site?: string | undef
 }
 
 /** Which context an equipment worked in, and when: closed and open windows that touch the span. */
-export async function listWindows(db: Db, filter: { readonly site?: string | undefined; readonly equipment: string; readonly from: string | null; readonly to: string | null }): Promise<readonly LockView[]> {
+export async function listWindows(
+  db: Db,
+  filter: { readonly site?: string | undefined; readonly equipment: string; readonly from: string | null; readonly to: string | null },
+): Promise<readonly LockView[]> {
   const { rows } = await sql<LockView>`
     select ${LOCK_COLUMNS} from context_locks where equipment = ${filter.equipment} and (${filter.site ?? null}::text is null or site = ${filter.site ?? null})
       and (${filter.to}::timestamptz is null or taken_at < ${filter.to}::timestamptz) and (${filter.from}::timestamptz is null or freed_at is null or freed_at > ${filter.from}::timestamptz)
@@ -223,14 +264,18 @@ export async function readSource(db: Db, source: string): Promise<SourceView | n
 /** Every open gap and every parking, with or without missing numbers. */
 export async function listGaps(db: Db, site: string | null): Promise<readonly SourceView[]> {
   const { rows } = await sql<SourceView>`
-    select ${SOURCE_COLUMNS} from sources s where (s.gap_since is not null or s.parked is not null) and (${site}::text is null or s.site = ${site}) order by s.site, s.source limit 1000`.execute(db);
+    select ${SOURCE_COLUMNS} from sources s where (s.gap_since is not null or s.parked is not null) and (${site}::text is null or s.site = ${site}) order by s.site, s.source limit 1000`.execute(
+    db,
+  );
   return rows;
 }
 
 /** The source whose gap or parking a position is. */
 export async function readGap(db: Db, site: string, position: number): Promise<string | null> {
   const { rows } = await sql<{ source: string }>`
-    select source from sources where site = ${site} and (gap_position = ${position} or parked_position = ${position}) and (gap_since is not null or parked is not null)`.execute(db);
+    select source from sources where site = ${site} and (gap_position = ${position} or parked_position = ${position}) and (gap_since is not null or parked is not null)`.execute(
+    db,
+  );
   return rows[0]?.source ?? null;
 }
 
@@ -247,12 +292,19 @@ export interface QuarantineView {
   readonly since: string;
 }
 
-export async function listQuarantine(db: Db, filter: { readonly site?: string | undefined; readonly batch?: string | undefined }, after: { readonly site: string; readonly position: number } | null, limit: number): Promise<readonly QuarantineView[]> {
+export async function listQuarantine(
+  db: Db,
+  filter: { readonly site?: string | undefined; readonly batch?: string | undefined },
+  after: { readonly site: string; readonly position: number } | null,
+  limit: number,
+): Promise<readonly QuarantineView[]> {
   const { rows } = await sql<Omit<QuarantineView, "position"> & { position: string }>`
     select q.site, q.position::text as position, g.generation, q.round, q.code, q.source, g.event_id as "eventId", g.type, q.batch, to_char(q.since at time zone 'utc', ${UTC}) as since
     from quarantine q join signals g on g.site = q.site and g.position = q.position
     where q.resolved_at is null and (${filter.site ?? null}::text is null or q.site = ${filter.site ?? null}) and (${filter.batch ?? null}::text is null or q.batch = ${filter.batch ?? null})
-      and (${after?.site ?? null}::text is null or (q.site, q.position) > (${after?.site ?? ""}, ${after?.position ?? 0})) order by q.site, q.position limit ${limit}`.execute(db);
+      and (${after?.site ?? null}::text is null or (q.site, q.position) > (${after?.site ?? ""}, ${after?.position ?? 0})) order by q.site, q.position limit ${limit}`.execute(
+    db,
+  );
   return rows.map((row) => ({ ...row, position: safePosition(row.position) }));
 }
 

@@ -1,9 +1,9 @@
 import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
-import { checkStateMachine } from "../decide/state-machine-check.ts";
-import { stateMachineSchema } from "../decide/state-machine.ts";
 import { GUARDS } from "../decide/guards.ts";
+import { stateMachineSchema } from "../decide/state-machine.ts";
+import { checkStateMachine } from "../decide/state-machine-check.ts";
 import { dataSchema, EVENT_TYPES, type EventTypeName, isEventTypeName } from "../decode/event-types.ts";
 import { parseSource } from "../decode/topic.ts";
 import { recipeSchema } from "../registry/recipe.ts";
@@ -32,7 +32,14 @@ const content = z.record(z.string(), z.unknown());
 const definition = z.object({ hash: z.string(), content });
 const revisions = z.object({ items: z.array(z.object({ revision: z.int(), hash: z.string() })) });
 const equipmentSchema = z.object({ equipment: z.string(), line: z.string(), class: z.string(), title: z.string().nullable() });
-const sourceSchema = z.object({ source: z.string(), line: z.string(), equipment: z.string(), device: z.string().nullable(), numbering: z.boolean(), revoked: z.boolean() });
+const sourceSchema = z.object({
+  source: z.string(),
+  line: z.string(),
+  equipment: z.string(),
+  device: z.string().nullable(),
+  numbering: z.boolean(),
+  revoked: z.boolean(),
+});
 const revision = z.coerce.number().int().min(1).max(999_999_999);
 
 /** State machine names have a slash; in a path it stands as a dot: `step.governed`. */
@@ -47,7 +54,11 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
     return { result: put.kind, hash: put.hash };
   };
   const refuse = (problems: readonly { pointer: string; problem: string }[]): void => {
-    if (problems.length > 0) throw invalid(`It cannot be registered: ${problems[0]?.problem}`, problems.map(({ pointer, problem }) => ({ pointer, detail: problem })));
+    if (problems.length > 0)
+      throw invalid(
+        `It cannot be registered: ${problems[0]?.problem}`,
+        problems.map(({ pointer, problem }) => ({ pointer, detail: problem })),
+      );
   };
 
   app.put(
@@ -64,7 +75,8 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
     },
     async (request) => {
       const { id, revision: number } = request.params;
-      if (request.body.recipe !== id || request.body.revision !== number) throw invalid("Path and content name different recipes.", [{ pointer: "/recipe", detail: `is not ${id}@${number}` }]);
+      if (request.body.recipe !== id || request.body.revision !== number)
+        throw invalid("Path and content name different recipes.", [{ pointer: "/recipe", detail: `is not ${id}@${number}` }]);
       const names = new Set<string>();
       for (const name of Object.values(request.body.stateMachines)) {
         const [machine = "", rev = "0"] = name.split("@");
@@ -76,7 +88,15 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
   );
   app.get(
     "/v1/registry/recipes/:id/revisions/:revision",
-    { schema: { operationId: "getRecipe", summary: "A recipe revision", tags: ["registry"], params: z.strictObject({ id: plantId, revision }), response: { 200: json(definition, "The recipe."), ...PROBLEMS } } },
+    {
+      schema: {
+        operationId: "getRecipe",
+        summary: "A recipe revision",
+        tags: ["registry"],
+        params: z.strictObject({ id: plantId, revision }),
+        response: { 200: json(definition, "The recipe."), ...PROBLEMS },
+      },
+    },
     async (request) => {
       const found = await readRecipe(db, request.params.id, request.params.revision);
       if (found === null) throw notFound(`recipe ${request.params.id}@${request.params.revision}`);
@@ -85,7 +105,15 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
   );
   app.get(
     "/v1/registry/recipes/:id",
-    { schema: { operationId: "listRecipeRevisions", summary: "The revisions of a recipe", tags: ["registry"], params: z.strictObject({ id: plantId }), response: { 200: json(revisions, "The revisions."), ...PROBLEMS } } },
+    {
+      schema: {
+        operationId: "listRecipeRevisions",
+        summary: "The revisions of a recipe",
+        tags: ["registry"],
+        params: z.strictObject({ id: plantId }),
+        response: { 200: json(revisions, "The revisions."), ...PROBLEMS },
+      },
+    },
     async (request) => {
       const items = await readRecipeRevisions(db, request.params.id);
       if (items.length === 0) throw notFound(`recipe ${request.params.id}`);
@@ -108,15 +136,28 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
     },
     async (request) => {
       const parsed = stateMachineSchema.safeParse(request.body);
-      if (!parsed.success) throw invalid("It is no state machine.", parsed.error.issues.map((issue) => ({ pointer: `/${issue.path.join("/")}`, detail: issue.message })));
-      if (parsed.data.name !== machineName(request.params.id) || parsed.data.revision !== request.params.revision) throw invalid("Path and content name different state machines.", [{ pointer: "/name", detail: `is not ${machineName(request.params.id)}` }]);
+      if (!parsed.success)
+        throw invalid(
+          "It is no state machine.",
+          parsed.error.issues.map((issue) => ({ pointer: `/${issue.path.join("/")}`, detail: issue.message })),
+        );
+      if (parsed.data.name !== machineName(request.params.id) || parsed.data.revision !== request.params.revision)
+        throw invalid("Path and content name different state machines.", [{ pointer: "/name", detail: `is not ${machineName(request.params.id)}` }]);
       refuse(checkStateMachine(request.body, new Set(GUARDS.keys())));
       return answer(await putStateMachine(db, parsed.data));
     },
   );
   app.get(
     "/v1/registry/state-machines/:id/revisions/:revision",
-    { schema: { operationId: "getStateMachine", summary: "A state machine revision", tags: ["registry"], params: z.strictObject({ id: plantId, revision }), response: { 200: json(definition, "The state machine."), ...PROBLEMS } } },
+    {
+      schema: {
+        operationId: "getStateMachine",
+        summary: "A state machine revision",
+        tags: ["registry"],
+        params: z.strictObject({ id: plantId, revision }),
+        response: { 200: json(definition, "The state machine."), ...PROBLEMS },
+      },
+    },
     async (request) => {
       const found = await readStateMachine(db, machineName(request.params.id), request.params.revision);
       if (found === null) throw notFound(`state machine ${machineName(request.params.id)}@${request.params.revision}`);
@@ -125,7 +166,15 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
   );
   app.get(
     "/v1/registry/state-machines/:id",
-    { schema: { operationId: "listStateMachineRevisions", summary: "The revisions of a state machine", tags: ["registry"], params: z.strictObject({ id: plantId }), response: { 200: json(revisions, "The revisions."), ...PROBLEMS } } },
+    {
+      schema: {
+        operationId: "listStateMachineRevisions",
+        summary: "The revisions of a state machine",
+        tags: ["registry"],
+        params: z.strictObject({ id: plantId }),
+        response: { 200: json(revisions, "The revisions."), ...PROBLEMS },
+      },
+    },
     async (request) => {
       const items = await readStateMachineRevisions(db, machineName(request.params.id));
       if (items.length === 0) throw notFound(`state machine ${machineName(request.params.id)}`);
@@ -141,7 +190,22 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         summary: "How an event type is handled, and the schema of its data",
         tags: ["registry"],
         params: z.strictObject({ id: z.string().max(128) }),
-        response: { 200: json(z.object({ type: z.string(), title: z.string(), mood: z.string(), waits: z.boolean(), ordering: z.string(), context: z.string(), patience: z.string(), schema: content }), "The event type."), ...PROBLEMS },
+        response: {
+          200: json(
+            z.object({
+              type: z.string(),
+              title: z.string(),
+              mood: z.string(),
+              waits: z.boolean(),
+              ordering: z.string(),
+              context: z.string(),
+              patience: z.string(),
+              schema: content,
+            }),
+            "The event type.",
+          ),
+          ...PROBLEMS,
+        },
       },
     },
     async (request) => {
@@ -152,7 +216,16 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
   );
   app.put(
     "/v1/registry/event-types/:id",
-    { schema: { operationId: "putEventType", summary: "Event types are shipped with the service", tags: ["registry"], params: z.strictObject({ id: z.string().max(128) }), body: content, response: { 200: json(registered, "Not used."), ...COMMAND_PROBLEMS } } },
+    {
+      schema: {
+        operationId: "putEventType",
+        summary: "Event types are shipped with the service",
+        tags: ["registry"],
+        params: z.strictObject({ id: z.string().max(128) }),
+        body: content,
+        response: { 200: json(registered, "Not used."), ...COMMAND_PROBLEMS },
+      },
+    },
     async () => {
       throw new Problem(409, "REV_PUBLISHED", "Event types are shipped with the service and do not change within a version.");
     },
@@ -181,7 +254,15 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
   );
   app.get(
     "/v1/sites/:site/registry/equipment/:id",
-    { schema: { operationId: "getEquipment", summary: "A piece of equipment", tags: ["registry"], params: z.strictObject({ site: plantId, id: plantId }), response: { 200: json(equipmentSchema, "The equipment."), ...PROBLEMS } } },
+    {
+      schema: {
+        operationId: "getEquipment",
+        summary: "A piece of equipment",
+        tags: ["registry"],
+        params: z.strictObject({ site: plantId, id: plantId }),
+        response: { 200: json(equipmentSchema, "The equipment."), ...PROBLEMS },
+      },
+    },
     async (request) => {
       const found = await readEquipment(db, request.params.site, request.params.id);
       if (found === null) throw notFound(`equipment ${request.params.id} at site ${request.params.site}`);
@@ -190,7 +271,15 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
   );
   app.get(
     "/v1/sites/:site/registry/equipment",
-    { schema: { operationId: "listEquipment", summary: "The equipment of a site", tags: ["registry"], params: z.strictObject({ site: plantId }), response: { 200: json(z.object({ items: z.array(equipmentSchema) }), "The equipment."), ...PROBLEMS } } },
+    {
+      schema: {
+        operationId: "listEquipment",
+        summary: "The equipment of a site",
+        tags: ["registry"],
+        params: z.strictObject({ site: plantId }),
+        response: { 200: json(z.object({ items: z.array(equipmentSchema) }), "The equipment."), ...PROBLEMS },
+      },
+    },
     async (request) => ({ items: [...(await listEquipment(db, request.params.site))] }),
   );
 
@@ -210,13 +299,26 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
     async (request) => {
       const { source, numbering, revoked } = request.body;
       const address = parseSource(source);
-      if (address === null || address.site !== request.params.site) throw invalid("The source is none of this site's.", [{ pointer: "/source", detail: `looks like /site/${request.params.site}/line/{l}/eq/{e}[/device/{d}]` }]);
-      return answer(await putSource(db, address.site, { source, line: address.line, equipment: address.equipment, device: address.device, numbering, revoked }));
+      if (address === null || address.site !== request.params.site)
+        throw invalid("The source is none of this site's.", [
+          { pointer: "/source", detail: `looks like /site/${request.params.site}/line/{l}/eq/{e}[/device/{d}]` },
+        ]);
+      return answer(
+        await putSource(db, address.site, { source, line: address.line, equipment: address.equipment, device: address.device, numbering, revoked }),
+      );
     },
   );
   app.get(
     "/v1/sites/:site/registry/sources",
-    { schema: { operationId: "listSources", summary: "The sources of a site", tags: ["registry"], params: z.strictObject({ site: plantId }), response: { 200: json(z.object({ items: z.array(sourceSchema) }), "The sources."), ...PROBLEMS } } },
+    {
+      schema: {
+        operationId: "listSources",
+        summary: "The sources of a site",
+        tags: ["registry"],
+        params: z.strictObject({ site: plantId }),
+        response: { 200: json(z.object({ items: z.array(sourceSchema) }), "The sources."), ...PROBLEMS },
+      },
+    },
     async (request) => ({ items: [...(await listSourceRecords(db, request.params.site))] }),
   );
   app.get(
@@ -233,7 +335,9 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
     },
     async (request) => {
       const { site, id } = request.params;
-      const found = (await listSourceRecords(db, site)).find((row) => id === row.equipment && row.device === null) ?? (await listSourceRecords(db, site)).find((row) => id === `${row.equipment}:${row.device}`);
+      const found =
+        (await listSourceRecords(db, site)).find((row) => id === row.equipment && row.device === null) ??
+        (await listSourceRecords(db, site)).find((row) => id === `${row.equipment}:${row.device}`);
       if (found === undefined || (await readSourceRecord(db, found.source)) === null) throw notFound(`source ${id} at site ${site}`);
       return found;
     },

@@ -39,7 +39,8 @@ export const COMMAND_PROBLEMS = {
 export const json = <S extends z.ZodType>(schema: S, description: string) => ({ description, content: { "application/json": { schema } } });
 export const text = (type: string, description: string) => ({ description, content: { [type]: { schema: z.string() } } });
 
-export const page = <S extends z.ZodType>(item: S) => z.object({ items: z.array(item), cursor: z.string().nullable().describe("For the next page; null on the last.") });
+export const page = <S extends z.ZodType>(item: S) =>
+  z.object({ items: z.array(item), cursor: z.string().nullable().describe("For the next page; null on the last.") });
 
 /** Opaque cursors: a position, readable only to us. */
 export const encodeCursor = (parts: readonly (string | number)[]): string => Buffer.from(JSON.stringify(parts)).toString("base64url");

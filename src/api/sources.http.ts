@@ -51,7 +51,15 @@ export function sourceRoutes(scope: FastifyInstance, deps: ApiDeps): void {
   ] as const) {
     app.get(
       path,
-      { schema: { operationId: `get${name}`, summary: "How far a source is decided, and what it lacks", tags: ["sources"], params, response: { 200: json(sourceSchema, "The source."), ...PROBLEMS } } },
+      {
+        schema: {
+          operationId: `get${name}`,
+          summary: "How far a source is decided, and what it lacks",
+          tags: ["sources"],
+          params,
+          response: { 200: json(sourceSchema, "The source."), ...PROBLEMS },
+        },
+      },
       async (request) => find(sourceText(request.params)),
     );
     app.post(
@@ -113,7 +121,8 @@ export function sourceRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       const source = site === undefined ? null : await readGap(db, site, Number(position));
       if (site === undefined || source === null) throw notFound(`open gap ${request.params.id}`);
       const { action, epoch, sequence, reason: why } = request.body;
-      if (action === "rebase" && sequence === undefined) throw invalid("To rebase, say which number comes next.", [{ pointer: "/sequence", detail: "is missing" }]);
+      if (action === "rebase" && sequence === undefined)
+        throw invalid("To rebase, say which number comes next.", [{ pointer: "/sequence", detail: "is missing" }]);
       const answer = await command(deps, site, request, {
         kind: "gap.resolve",
         source,

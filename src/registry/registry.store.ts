@@ -25,7 +25,9 @@ const hashOf = (content: unknown): Buffer => createHash("sha256").update(canonic
 export async function putRecipe(db: Db, recipe: { readonly recipe: string; readonly revision: number }): Promise<Registered> {
   const hash = hashOf(recipe);
   const { rows } = await sql<{ hash: Buffer }>`
-    insert into recipes (recipe, revision, hash, content) values (${recipe.recipe}, ${recipe.revision}, ${hash}, ${JSON.stringify(recipe)}::jsonb) on conflict do nothing returning hash`.execute(db);
+    insert into recipes (recipe, revision, hash, content) values (${recipe.recipe}, ${recipe.revision}, ${hash}, ${JSON.stringify(recipe)}::jsonb) on conflict do nothing returning hash`.execute(
+    db,
+  );
   if (rows.length > 0) return { kind: "registered", hash: hash.toString("hex") };
   const { rows: found } = await sql<{ hash: Buffer }>`select hash from recipes where recipe = ${recipe.recipe} and revision = ${recipe.revision}`.execute(db);
   return found[0]?.hash.equals(hash) === true
@@ -37,12 +39,20 @@ export async function putRecipe(db: Db, recipe: { readonly recipe: string; reado
 export async function putStateMachine(db: Db, definition: { readonly name: string; readonly revision: number }): Promise<Registered> {
   const hash = hashOf(definition);
   const { rows } = await sql<{ hash: Buffer }>`
-    insert into state_machines (name, revision, hash, content) values (${definition.name}, ${definition.revision}, ${hash}, ${JSON.stringify(definition)}::jsonb) on conflict do nothing returning hash`.execute(db);
+    insert into state_machines (name, revision, hash, content) values (${definition.name}, ${definition.revision}, ${hash}, ${JSON.stringify(definition)}::jsonb) on conflict do nothing returning hash`.execute(
+    db,
+  );
   if (rows.length > 0) return { kind: "registered", hash: hash.toString("hex") };
-  const { rows: found } = await sql<{ hash: Buffer }>`select hash from state_machines where name = ${definition.name} and revision = ${definition.revision}`.execute(db);
+  const { rows: found } = await sql<{
+    hash: Buffer;
+  }>`select hash from state_machines where name = ${definition.name} and revision = ${definition.revision}`.execute(db);
   return found[0]?.hash.equals(hash) === true
     ? { kind: "unchanged", hash: hash.toString("hex") }
-    : { kind: "refused", code: "REV_PUBLISHED", reason: `State machine ${definition.name}@${definition.revision} is published with other content; publish a new revision.` };
+    : {
+        kind: "refused",
+        code: "REV_PUBLISHED",
+        reason: `State machine ${definition.name}@${definition.revision} is published with other content; publish a new revision.`,
+      };
 }
 
 /** Publishes the state machines that are shipped. Throws when one of them was published before with other content: a published revision never changes its meaning. */
@@ -54,22 +64,34 @@ export async function seedStateMachines(db: Db, shipped: readonly { readonly nam
 }
 
 export async function readRecipe(db: Db, recipe: string, revision: number): Promise<{ readonly hash: string; readonly content: unknown } | null> {
-  const { rows } = await sql<{ hash: string; content: unknown }>`select encode(hash, 'hex') as hash, content from recipes where recipe = ${recipe} and revision = ${revision}`.execute(db);
+  const { rows } = await sql<{
+    hash: string;
+    content: unknown;
+  }>`select encode(hash, 'hex') as hash, content from recipes where recipe = ${recipe} and revision = ${revision}`.execute(db);
   return rows[0] ?? null;
 }
 
 export async function readRecipeRevisions(db: Db, recipe: string): Promise<readonly { readonly revision: number; readonly hash: string }[]> {
-  const { rows } = await sql<{ revision: number; hash: string }>`select revision, encode(hash, 'hex') as hash from recipes where recipe = ${recipe} order by revision`.execute(db);
+  const { rows } = await sql<{
+    revision: number;
+    hash: string;
+  }>`select revision, encode(hash, 'hex') as hash from recipes where recipe = ${recipe} order by revision`.execute(db);
   return rows;
 }
 
 export async function readStateMachine(db: Db, name: string, revision: number): Promise<{ readonly hash: string; readonly content: unknown } | null> {
-  const { rows } = await sql<{ hash: string; content: unknown }>`select encode(hash, 'hex') as hash, content from state_machines where name = ${name} and revision = ${revision}`.execute(db);
+  const { rows } = await sql<{
+    hash: string;
+    content: unknown;
+  }>`select encode(hash, 'hex') as hash, content from state_machines where name = ${name} and revision = ${revision}`.execute(db);
   return rows[0] ?? null;
 }
 
 export async function readStateMachineRevisions(db: Db, name: string): Promise<readonly { readonly revision: number; readonly hash: string }[]> {
-  const { rows } = await sql<{ revision: number; hash: string }>`select revision, encode(hash, 'hex') as hash from state_machines where name = ${name} order by revision`.execute(db);
+  const { rows } = await sql<{
+    revision: number;
+    hash: string;
+  }>`select revision, encode(hash, 'hex') as hash from state_machines where name = ${name} order by revision`.execute(db);
   return rows;
 }
 
@@ -95,28 +117,44 @@ export async function putEquipment(db: Db, site: string, equipment: EquipmentRec
     const before = rows[0];
     const source = `/site/${site}/line/${equipment.line}/eq/${equipment.equipment}`;
     if (before === undefined) {
-      await sql`insert into equipment (site, equipment, line, class, title) values (${site}, ${equipment.equipment}, ${equipment.line}, ${equipment.class}, ${equipment.title})`.execute(trx);
-      await sql`insert into sources (site, source, line, equipment, shard) values (${site}, ${source}, ${equipment.line}, ${equipment.equipment}, ${site}) on conflict do nothing`.execute(trx);
+      await sql`insert into equipment (site, equipment, line, class, title) values (${site}, ${equipment.equipment}, ${equipment.line}, ${equipment.class}, ${equipment.title})`.execute(
+        trx,
+      );
+      await sql`insert into sources (site, source, line, equipment, shard) values (${site}, ${source}, ${equipment.line}, ${equipment.equipment}, ${site}) on conflict do nothing`.execute(
+        trx,
+      );
       return { kind: "registered", hash: "" } as const;
     }
     if (before.line === equipment.line && before.class === equipment.class && before.title === equipment.title) return { kind: "unchanged", hash: "" } as const;
-    const { rows: held } = await sql`select 1 from context_locks where site = ${site} and equipment = ${equipment.equipment} and freed_at is null limit 1`.execute(trx);
-    if (held.length > 0) return { kind: "refused", code: "LCK_CONFLICT", reason: `${equipment.equipment} is held by a batch; it changes when it is free.` } as const;
+    const { rows: held } =
+      await sql`select 1 from context_locks where site = ${site} and equipment = ${equipment.equipment} and freed_at is null limit 1`.execute(trx);
+    if (held.length > 0)
+      return { kind: "refused", code: "LCK_CONFLICT", reason: `${equipment.equipment} is held by a batch; it changes when it is free.` } as const;
     if (before.line !== equipment.line) {
-      return { kind: "refused", code: "CTX_WRONG_LINE", reason: `${equipment.equipment} stands on line ${before.line}, and its sources are named after that; register it under a new id.` } as const;
+      return {
+        kind: "refused",
+        code: "CTX_WRONG_LINE",
+        reason: `${equipment.equipment} stands on line ${before.line}, and its sources are named after that; register it under a new id.`,
+      } as const;
     }
-    await sql`update equipment set class = ${equipment.class}, title = ${equipment.title}, version = version + 1 where site = ${site} and equipment = ${equipment.equipment}`.execute(trx);
+    await sql`update equipment set class = ${equipment.class}, title = ${equipment.title}, version = version + 1 where site = ${site} and equipment = ${equipment.equipment}`.execute(
+      trx,
+    );
     return { kind: "registered", hash: "" } as const;
   });
 }
 
 export async function readEquipment(db: Db, site: string, equipment: string): Promise<EquipmentRecord | null> {
-  const { rows } = await sql<EquipmentRecord>`select equipment, line, class, title from equipment where site = ${site} and equipment = ${equipment}`.execute(db);
+  const { rows } = await sql<EquipmentRecord>`select equipment, line, class, title from equipment where site = ${site} and equipment = ${equipment}`.execute(
+    db,
+  );
   return rows[0] ?? null;
 }
 
 export async function listEquipment(db: Db, site: string): Promise<readonly EquipmentRecord[]> {
-  const { rows } = await sql<EquipmentRecord>`select equipment, line, class, title from equipment where site = ${site} order by equipment limit 5000`.execute(db);
+  const { rows } = await sql<EquipmentRecord>`select equipment, line, class, title from equipment where site = ${site} order by equipment limit 5000`.execute(
+    db,
+  );
   return rows;
 }
 
@@ -133,21 +171,27 @@ export interface SourceRecord {
 export async function putSource(db: Db, site: string, record: SourceRecord): Promise<Registered> {
   return db.transaction().execute(async (trx) => {
     const { rows: known } = await sql<{ line: string }>`select line from equipment where site = ${site} and equipment = ${record.equipment}`.execute(trx);
-    if (known[0] === undefined) return { kind: "refused", code: "CTX_UNKNOWN_EQUIPMENT", reason: `No equipment ${record.equipment} is registered at site ${site}.` } as const;
-    if (known[0].line !== record.line) return { kind: "refused", code: "CTX_WRONG_LINE", reason: `${record.equipment} stands on line ${known[0].line}.` } as const;
+    if (known[0] === undefined)
+      return { kind: "refused", code: "CTX_UNKNOWN_EQUIPMENT", reason: `No equipment ${record.equipment} is registered at site ${site}.` } as const;
+    if (known[0].line !== record.line)
+      return { kind: "refused", code: "CTX_WRONG_LINE", reason: `${record.equipment} stands on line ${known[0].line}.` } as const;
     const { rows } = await sql<{ numbering: boolean; revoked: boolean; heard: boolean }>`
       select numbering, revoked, epoch is not null as heard from sources where source = ${record.source} for update`.execute(trx);
     const before = rows[0];
     if (before === undefined) {
       await sql`insert into sources (site, source, line, equipment, device, shard, numbering, revoked)
-        values (${site}, ${record.source}, ${record.line}, ${record.equipment}, ${record.device}, ${site}, ${record.numbering}, ${record.revoked})`.execute(trx);
+        values (${site}, ${record.source}, ${record.line}, ${record.equipment}, ${record.device}, ${site}, ${record.numbering}, ${record.revoked})`.execute(
+        trx,
+      );
       return { kind: "registered", hash: "" } as const;
     }
     if (before.numbering === record.numbering && before.revoked === record.revoked) return { kind: "unchanged", hash: "" } as const;
     if (before.numbering !== record.numbering && before.heard) {
       return { kind: "refused", code: "SEQ_REUSED", reason: `${record.source} has numbered events on record; it goes on numbering.` } as const;
     }
-    await sql`update sources set numbering = ${record.numbering}, revoked = ${record.revoked}, version = version + 1 where source = ${record.source}`.execute(trx);
+    await sql`update sources set numbering = ${record.numbering}, revoked = ${record.revoked}, version = version + 1 where source = ${record.source}`.execute(
+      trx,
+    );
     return { kind: "registered", hash: "" } as const;
   });
 }
@@ -158,6 +202,9 @@ export async function readSourceRecord(db: Db, source: string): Promise<SourceRe
 }
 
 export async function listSourceRecords(db: Db, site: string): Promise<readonly SourceRecord[]> {
-  const { rows } = await sql<SourceRecord>`select source, line, equipment, device, numbering, revoked from sources where site = ${site} order by source limit 5000`.execute(db);
+  const { rows } =
+    await sql<SourceRecord>`select source, line, equipment, device, numbering, revoked from sources where site = ${site} order by source limit 5000`.execute(
+      db,
+    );
   return rows;
 }

@@ -16,7 +16,10 @@ export async function validatedFetch(baseUrl: string): Promise<Fetch> {
   const document: any = await (await fetch(`${baseUrl}/openapi.json`)).json();
   const ajv = checker();
   ajv.addSchema(document, "openapi");
-  const paths = Object.keys(document.paths).map((path) => ({ path, pattern: new RegExp(`^${path.replace(/[.*+?^$()|[\]\\]/g, "\\$&").replace(/\{[^}]+\}/g, "[^/]+")}$`) }));
+  const paths = Object.keys(document.paths).map((path) => ({
+    path,
+    pattern: new RegExp(`^${path.replace(/[.*+?^$()|[\]\\]/g, "\\$&").replace(/\{[^}]+\}/g, "[^/]+")}$`),
+  }));
   const literalFirst = paths.sort((a, b) => (a.path.match(/\{/g) ?? []).length - (b.path.match(/\{/g) ?? []).length);
   const compiled = new Map<string, ValidateFunction>();
 
@@ -30,15 +33,20 @@ export async function validatedFetch(baseUrl: string): Promise<Fetch> {
       throw new Error(`${method} ${bare} answered ${response.status} and is in no document`);
     }
     const described = document.paths[route.path][method].responses[String(response.status)];
-    if (described === undefined) throw new Error(`${method} ${route.path} answered ${response.status}, which its document does not list: ${await response.clone().text()}`);
+    if (described === undefined)
+      throw new Error(`${method} ${route.path} answered ${response.status}, which its document does not list: ${await response.clone().text()}`);
     const type = (response.headers.get("content-type") ?? "").split(";")[0]?.trim() ?? "";
-    if (described.content?.[type] === undefined) throw new Error(`${method} ${route.path} ${response.status} came as ${type}, and the document says ${Object.keys(described.content ?? {}).join(", ")}`);
+    if (described.content?.[type] === undefined)
+      throw new Error(`${method} ${route.path} ${response.status} came as ${type}, and the document says ${Object.keys(described.content ?? {}).join(", ")}`);
     if (!/json/.test(type)) return response;
     const pointer = `openapi#/paths/${escape(route.path)}/${method}/responses/${response.status}/content/${escape(type)}/schema`;
     const validate = compiled.get(pointer) ?? ajv.compile({ $ref: pointer });
     compiled.set(pointer, validate);
     const body: unknown = JSON.parse(await response.clone().text());
-    if (!validate(body)) throw new Error(`${method} ${bare} ${response.status} does not fit its document: ${ajv.errorsText(validate.errors)}\n${JSON.stringify(body).slice(0, 2000)}`);
+    if (!validate(body))
+      throw new Error(
+        `${method} ${bare} ${response.status} does not fit its document: ${ajv.errorsText(validate.errors)}\n${JSON.stringify(body).slice(0, 2000)}`,
+      );
     return response;
   };
 }
@@ -61,7 +69,8 @@ export async function messageValidator(baseUrl: string): Promise<(topic: string,
     // an empty retained message clears a mirror
     if (body === null && channel.address.endsWith("/state")) return;
     const errors = channel.messages.map((validate) => (validate(body) ? null : ajv.errorsText(validate.errors)));
-    if (!errors.includes(null)) throw new Error(`a message on ${topic} does not fit its document: ${errors.join("; ")}\n${JSON.stringify(body).slice(0, 2000)}`);
+    if (!errors.includes(null))
+      throw new Error(`a message on ${topic} does not fit its document: ${errors.join("; ")}\n${JSON.stringify(body).slice(0, 2000)}`);
   };
 }
 
