@@ -17,7 +17,7 @@ const PARAMETERS: Readonly<Record<string, string>> = {
   device: "A device on the equipment, a plant id.",
 };
 
-/** The AsyncAPI 3 document of everything that is read from and published to the broker. `prefix` is the TOPIC_PREFIX in use. */
+/** The AsyncAPI 3.1 document of everything that is read from and published to the broker. `prefix` is the TOPIC_PREFIX in use. */
 export function asyncApi(options: { readonly version: string; readonly prefix: string }): Json {
   const { prefix } = options;
   const names = Object.keys(EVENT_TYPES).filter((name): name is EventTypeName => Object.hasOwn(EVENT_TYPES, name));
@@ -89,7 +89,7 @@ export function asyncApi(options: { readonly version: string; readonly prefix: s
     batchState: message("signalbox.batch.state.v1", batchStateEventSchema),
   };
   return {
-    asyncapi: "3.0.0",
+    asyncapi: "3.1.0",
     id: "urn:signalbox",
     info: { title: "Signalbox", version: options.version, description: "Signals in, facts out.", license: { name: "Apache-2.0" } },
     defaultContentType: "application/cloudevents+json",

@@ -4,93 +4,42 @@ import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import type { BatchState } from "../authorise/execution-context.ts";
 import { stepOf } from "../authorise/execution-context.ts";
-import { type BatchView, batchView } from "../decide/commands.ts";
+import { batchView } from "../decide/commands.ts";
 import { guardsFor, inFull } from "../decide/judge.ts";
 import { readWorld } from "../decide/world.store.ts";
 import { emptyRequest, World } from "../decide/world.ts";
 import { outcomeEvent, verdictData } from "../publish/messages.ts";
-import { answerBatch, command } from "./command.http.ts";
+import { batchSchema, commandedSchema } from "./batch-schema.ts";
+import { command, commandedBatch } from "./command.http.ts";
+import type { ApiDeps } from "./deps.ts";
 import { factSchema } from "./events.http.ts";
 import { outcomeEventSchema, verdictSchema } from "./message-schemas.ts";
 import { invalid, notFound } from "./problem.ts";
-import { listBatches, listSites, readFactsOfBatch, readOutcomesOfStream, readVerdictsOfBatch } from "./reads.store.ts";
-import { COMMAND_PROBLEMS, decodeCursor, encodeCursor, idempotencyHeaders, json, listLimit, PROBLEMS, page, plantId, quantity, reason } from "./schemas.ts";
-import type { ApiDeps } from "./server.http.ts";
-
-const batchSchema = z.object({
-  batch: z.string(),
-  version: z.int(),
-  jobOrder: z.string(),
-  line: z.string(),
-  recipe: z.string(),
-  product: z.string(),
-  quantity: z.object({ value: z.string(), unit: z.string() }),
-  parameters: z.record(z.string(), z.object({ value: z.string(), unit: z.string() })),
-  equipment: z.record(z.string(), z.string()),
-  execution: z.string(),
-  disposition: z.string(),
-  impediments: z.object({ deferred: z.int(), quarantined: z.int(), exceptions: z.int() }),
-  createdAt: z.string(),
-  startedAt: z.string().nullable(),
-  endedAt: z.string().nullable(),
-  closedAt: z.string().nullable(),
-  steps: z.array(
-    z.object({
-      step: z.string(),
-      title: z.string().nullable(),
-      attempt: z.int(),
-      state: z.string(),
-      equipment: z.array(z.string()),
-      startedAt: z.string().nullable(),
-      endedAt: z.string().nullable(),
-      evidence: z.array(
-        z.object({
-          evidence: z.string(),
-          value: z.string().nullable(),
-          unit: z.string().nullable(),
-          within: z.boolean().nullable(),
-          by: z.string().nullable(),
-        }),
-      ),
-    }),
-  ),
-});
-
-const commanded = batchSchema.extend({
-  position: z.int().describe("Where the command stands in the site's order."),
-  warnings: z.array(z.object({ code: z.string(), reason: z.string() })).describe("What is true and yet not as it should be; each opened an exception."),
-});
+import { listBatches, listSites, readFacts, readOutcomesOfStream, readPositionsOfBatch, readVerdictsAt } from "./reads.store.ts";
+import {
+  COMMAND_PROBLEMS,
+  cursorText,
+  decodeCursor,
+  idempotencyHeaders,
+  json,
+  listLimit,
+  page,
+  pageOf,
+  plantId,
+  positionNumber,
+  quantity,
+  READ_PROBLEMS,
+  reason,
+} from "./schemas.ts";
 
 const at = z.strictObject({ site: plantId, batch: plantId });
 const stepAt = z.strictObject({ site: plantId, batch: plantId, step: plantId });
 const BATCH_COMMANDS = ["release-to-floor", "revoke", "cancel", "start", "pause", "resume", "stop", "abort", "amend", "close"] as const;
 const STEP_COMMANDS = ["start", "evidence", "correct", "complete", "pause", "resume", "verify", "skip", "rework", "comment"] as const;
 
-const NO_BATCH: BatchView = {
-  batch: "",
-  version: 0,
-  jobOrder: "",
-  line: "",
-  recipe: "",
-  product: "",
-  quantity: { value: "0", unit: "1" },
-  parameters: {},
-  equipment: {},
-  execution: "",
-  disposition: "",
-  impediments: { deferred: 0, quarantined: 0, exceptions: 0 },
-  createdAt: "",
-  startedAt: null,
-  endedAt: null,
-  closedAt: null,
-  steps: [],
-};
-
 export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
   const app = scope.withTypeProvider<ZodTypeProvider>();
   const { db } = deps;
-  const shown = (done: { batch: BatchView | null; position: number; warnings: readonly { code: string; reason: string }[] }) =>
-    commanded.parse({ ...(done.batch ?? NO_BATCH), position: done.position, warnings: [...done.warnings] });
 
   /** A batch as the judge would see it now. */
   async function load(site: string, batch: string): Promise<{ readonly state: BatchState; readonly world: World }> {
@@ -122,7 +71,7 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
           quantity,
           equipment: z.record(plantId, plantId).default({}).describe("Which equipment plays which role of the recipe."),
         }),
-        response: { 200: json(commanded, "The batch that the job order already is."), 201: json(commanded, "The new batch."), ...COMMAND_PROBLEMS },
+        response: { 200: json(commandedSchema, "The batch that the job order already is."), 201: json(commandedSchema, "The new batch."), ...COMMAND_PROBLEMS },
       },
     },
     async (request, reply) => {
@@ -132,7 +81,7 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       const asked = createHash("sha256")
         .update(JSON.stringify([batch, jobOrder, line, recipe, revision, body.quantity.value, body.quantity.unit, roles]))
         .digest("hex");
-      const done = await command(deps, request.params.site, request, {
+      const done = await command(deps, request.params.site, request, reply, {
         kind: "batch.create",
         batch,
         jobOrder,
@@ -143,7 +92,7 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         equipment: roles,
         asked,
       });
-      return answerBatch(reply, done).send(shown(done));
+      return reply.code(done.created ? 201 : 200).send(commandedBatch(reply, done));
     },
   );
 
@@ -155,7 +104,7 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         summary: "The batches of a site",
         tags: ["batches"],
         params: z.strictObject({ site: plantId }),
-        querystring: z.strictObject({ execution: z.string().max(32).optional(), cursor: z.string().max(512).optional(), limit: listLimit }),
+        querystring: z.strictObject({ execution: z.string().max(32).optional(), cursor: cursorText, limit: listLimit }),
         response: {
           200: json(
             page(
@@ -171,7 +120,7 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
             ),
             "A page of batches.",
           ),
-          ...PROBLEMS,
+          ...READ_PROBLEMS,
         },
       },
     },
@@ -179,12 +128,8 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       const { site } = request.params;
       if (!(await listSites(db)).includes(site)) throw notFound(`site ${site}`);
       const { execution, cursor, limit } = request.query;
-      const [after] = cursor === undefined ? [] : (decodeCursor(cursor) ?? []);
-      if (cursor !== undefined && typeof after !== "string") throw invalid("The cursor is none of ours.", [{ pointer: "/cursor", detail: "is no cursor" }]);
-      const rows = await listBatches(db, site, execution ?? null, typeof after === "string" ? after : null, limit + 1);
-      const items = rows.slice(0, limit);
-      const last = items.at(-1);
-      return { items: [...items], cursor: rows.length > limit && last !== undefined ? encodeCursor([last.batch]) : null };
+      const after = decodeCursor(cursor, z.tuple([plantId]));
+      return pageOf(await listBatches(db, site, execution ?? null, after?.[0] ?? null, limit + 1), limit, ({ batch }) => [batch]);
     },
   );
 
@@ -196,7 +141,7 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         summary: "A batch with its steps and their evidence",
         tags: ["batches"],
         params: at,
-        response: { 200: json(batchSchema, "The batch; its version is the ETag."), ...PROBLEMS },
+        response: { 200: json(batchSchema, "The batch; its version is the ETag."), ...READ_PROBLEMS },
       },
     },
     async (request, reply) => {
@@ -215,21 +160,23 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         headers: idempotencyHeaders,
         params: at,
         body: z.strictObject({ quantity: quantity.optional(), equipment: z.record(plantId, plantId).optional(), reason: reason.optional() }),
-        response: { 200: json(commanded, "The batch as it is now."), 201: json(commanded, "Not used."), ...COMMAND_PROBLEMS },
+        response: { 200: json(commandedSchema, "The batch as it is now."), ...COMMAND_PROBLEMS },
       },
     },
     async (request, reply) => {
       const { site, batch } = request.params;
       const { quantity: amount, equipment, reason: why } = request.body;
       if (amount === undefined && equipment === undefined) throw invalid("Nothing is changed.", [{ pointer: "", detail: "give quantity or equipment" }]);
-      const done = await command(deps, site, request, {
-        kind: "batch.update",
-        batch,
-        quantity: amount ?? null,
-        equipment: equipment ?? null,
-        reason: why ?? null,
-      });
-      return answerBatch(reply, done).send(shown(done));
+      return commandedBatch(
+        reply,
+        await command(deps, site, request, reply, {
+          kind: "batch.update",
+          batch,
+          quantity: amount ?? null,
+          equipment: equipment ?? null,
+          reason: why ?? null,
+        }),
+      );
     },
   );
 
@@ -243,13 +190,15 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         headers: idempotencyHeaders,
         params: at,
         body: z.strictObject({ command: z.enum(BATCH_COMMANDS), reason: reason.optional() }),
-        response: { 200: json(commanded, "Done."), 201: json(commanded, "Not used."), ...COMMAND_PROBLEMS },
+        response: { 200: json(commandedSchema, "Done."), ...COMMAND_PROBLEMS },
       },
     },
     async (request, reply) => {
       const { site, batch } = request.params;
-      const done = await command(deps, site, request, { kind: "batch.command", batch, command: request.body.command, reason: request.body.reason ?? null });
-      return answerBatch(reply, done).send(shown(done));
+      return commandedBatch(
+        reply,
+        await command(deps, site, request, reply, { kind: "batch.command", batch, command: request.body.command, reason: request.body.reason ?? null }),
+      );
     },
   );
 
@@ -271,7 +220,7 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
             .describe("With the commands evidence and correct."),
           comment: z.string().min(1).max(4096).optional().describe("With the command comment."),
         }),
-        response: { 200: json(commanded, "Done."), 201: json(commanded, "Not used."), ...COMMAND_PROBLEMS },
+        response: { 200: json(commandedSchema, "Done."), ...COMMAND_PROBLEMS },
       },
     },
     async (request, reply) => {
@@ -280,16 +229,18 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       if ((name === "evidence" || name === "correct") && evidence === undefined)
         throw invalid("The command needs its evidence.", [{ pointer: "/evidence", detail: "is missing" }]);
       if (name === "comment" && comment === undefined) throw invalid("The command needs its comment.", [{ pointer: "/comment", detail: "is missing" }]);
-      const done = await command(deps, site, request, {
-        kind: "step.command",
-        batch,
-        step,
-        command: name,
-        reason: why ?? null,
-        evidence: evidence === undefined ? null : { evidence: evidence.evidence, value: evidence.value ?? null, unit: evidence.unit ?? null },
-        comment: comment ?? null,
-      });
-      return answerBatch(reply, done).send(shown(done));
+      return commandedBatch(
+        reply,
+        await command(deps, site, request, reply, {
+          kind: "step.command",
+          batch,
+          step,
+          command: name,
+          reason: why ?? null,
+          evidence: evidence === undefined ? null : { evidence: evidence.evidence, value: evidence.value ?? null, unit: evidence.unit ?? null },
+          comment: comment ?? null,
+        }),
+      );
     },
   );
 
@@ -309,7 +260,7 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
             }),
             "Event types and commands.",
           ),
-          ...PROBLEMS,
+          ...READ_PROBLEMS,
         },
       },
     },
@@ -342,7 +293,7 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         summary: "What happened to a batch, in order: verdicts and facts by position",
         tags: ["batches"],
         params: at,
-        querystring: z.strictObject({ after: z.coerce.number().int().min(0).default(0), limit: listLimit }),
+        querystring: z.strictObject({ after: positionNumber.default(0), limit: listLimit }),
         response: {
           200: json(
             z.object({
@@ -351,7 +302,7 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
             }),
             "A page of the timeline.",
           ),
-          ...PROBLEMS,
+          ...READ_PROBLEMS,
         },
       },
     },
@@ -359,19 +310,19 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       const { site, batch } = request.params;
       await load(site, batch);
       const { after, limit } = request.query;
-      const [verdicts, facts] = await Promise.all([readVerdictsOfBatch(db, site, batch, after, limit), readFactsOfBatch(db, site, batch, after, limit * 20)]);
-      const positions = [...new Set([...verdicts.map((v) => v.position), ...facts.map((f) => f.position)])].sort((a, b) => a - b);
-      const shownPositions = positions.slice(0, limit);
+      const positions = await readPositionsOfBatch(db, site, batch, after, limit + 1);
+      const shown = positions.slice(0, limit);
+      const [verdicts, facts] = await Promise.all([readVerdictsAt(db, site, shown), readFacts(db, site, shown)]);
       return {
-        items: shownPositions.map((position) => {
+        items: shown.map((position) => {
           const verdict = verdicts.find((v) => v.position === position);
           return {
             position,
             verdict: verdict === undefined ? null : verdictSchema.parse(verdictData(verdict)),
-            facts: facts.filter((f) => f.position === position),
+            facts: facts.filter((fact) => fact.position === position && fact.batch === batch),
           };
         }),
-        after: positions.length > limit || verdicts.length === limit ? (shownPositions.at(-1) ?? null) : null,
+        after: positions.length > limit ? (shown.at(-1) ?? null) : null,
       };
     },
   );
@@ -384,8 +335,8 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         summary: "A batch's outcomes after a number, as they were published",
         tags: ["outcomes"],
         params: at,
-        querystring: z.strictObject({ after: z.coerce.number().int().min(0).default(0).describe("The last sequence that the caller has."), limit: listLimit }),
-        response: { 200: json(z.object({ items: z.array(outcomeEventSchema) }), "Outcomes, contiguous."), ...PROBLEMS },
+        querystring: z.strictObject({ after: positionNumber.default(0).describe("The last sequence that the caller has."), limit: listLimit }),
+        response: { 200: json(z.object({ items: z.array(outcomeEventSchema) }), "Outcomes, contiguous."), ...READ_PROBLEMS },
       },
     },
     async (request) => {

@@ -4,9 +4,10 @@ import { z } from "zod";
 import { CODES } from "../decide/verdict.ts";
 import { dataSchema } from "../decode/event-types.ts";
 import { asyncApi } from "./asyncapi.ts";
+import { REQUEST_CODES } from "./codes.ts";
+import type { ApiDeps } from "./deps.ts";
 import { typeIn } from "./registry.http.ts";
-import { json, PROBLEMS, text } from "./schemas.ts";
-import type { ApiDeps } from "./server.http.ts";
+import { json, READ_PROBLEMS, text } from "./schemas.ts";
 
 const document = z.record(z.string(), z.unknown());
 
@@ -16,7 +17,7 @@ export function documentRoutes(scope: FastifyInstance, deps: ApiDeps): void {
 
   app.get(
     "/openapi.json",
-    { schema: { operationId: "openapi", summary: "This interface", tags: ["documents"], response: { 200: json(document, "OpenAPI 3.1."), ...PROBLEMS } } },
+    { schema: { operationId: "openapi", summary: "This interface", tags: ["documents"], response: { 200: json(document, "OpenAPI 3.1."), ...READ_PROBLEMS } } },
     async () => document.parse(JSON.parse(JSON.stringify(scope.swagger()))),
   );
   app.get(
@@ -26,7 +27,7 @@ export function documentRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         operationId: "asyncapi",
         summary: "What is read from and published to the broker",
         tags: ["documents"],
-        response: { 200: json(document, "AsyncAPI 3."), ...PROBLEMS },
+        response: { 200: json(document, "AsyncAPI 3.1."), ...READ_PROBLEMS },
       },
     },
     async () => ({ ...asynchronous }),
@@ -47,11 +48,13 @@ export function documentRoutes(scope: FastifyInstance, deps: ApiDeps): void {
             }),
             "The codes, append-only.",
           ),
-          ...PROBLEMS,
+          ...READ_PROBLEMS,
         },
       },
     },
-    async () => ({ items: Object.entries(CODES).map(([code, meaning]) => ({ code, ...meaning, mayResend: meaning.next === "resend" })) }),
+    async () => ({
+      items: Object.entries({ ...CODES, ...REQUEST_CODES }).map(([code, meaning]) => ({ code, ...meaning, mayResend: meaning.next === "resend" })),
+    }),
   );
   app.get(
     "/v1/schemas/:type",
@@ -61,7 +64,7 @@ export function documentRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         summary: "The JSON Schema of a type's data",
         tags: ["documents"],
         params: z.strictObject({ type: z.string().max(128) }),
-        response: { 200: { description: "The schema.", content: { "application/schema+json": { schema: document } } }, ...PROBLEMS },
+        response: { 200: { description: "The schema.", content: { "application/schema+json": { schema: document } } }, ...READ_PROBLEMS },
       },
     },
     async (request, reply) => reply.type("application/schema+json").send(dataSchema(typeIn(request.params.type))),
@@ -75,12 +78,12 @@ export function documentRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         operationId: "live",
         summary: "The process runs",
         tags: ["health"],
-        response: { 200: json(z.object({ live: z.literal(true) }), "It does."), ...PROBLEMS },
+        response: { 200: json(z.object({ live: z.literal(true) }), "It does."), ...READ_PROBLEMS },
       },
     },
     async () => ({ live: true as const }),
   );
-  const { 503: _, ...withoutUnready } = PROBLEMS;
+  const { 503: _, ...withoutUnready } = READ_PROBLEMS;
   app.get(
     "/health/ready",
     {
@@ -103,7 +106,7 @@ export function documentRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         operationId: "metrics",
         summary: "Metrics in Prometheus' text",
         tags: ["health"],
-        response: { 200: text("text/plain", "The metrics."), ...PROBLEMS },
+        response: { 200: text("text/plain", "The metrics."), ...READ_PROBLEMS },
       },
     },
     async (_request, reply) => reply.type("text/plain; version=0.0.4; charset=utf-8").send(await deps.metrics()),

@@ -3,14 +3,17 @@ import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import type { Verdict } from "../decide/verdict.ts";
 import { decode } from "../decode/decode.ts";
+import { isEventTypeName } from "../decode/event-types.ts";
 import { parseTopic } from "../decode/topic.ts";
 import { outcomeEvent, parseVerdictId, verdictData } from "../publish/messages.ts";
 import type { Delivery } from "../receive/delivery.ts";
+import { bodyAsWritten } from "./body.http.ts";
+import { memberText } from "./body.ts";
+import type { ApiDeps } from "./deps.ts";
 import { outcomeEventSchema, STATUSES, verdictSchema } from "./message-schemas.ts";
 import { invalid, notFound } from "./problem.ts";
 import { databaseNow, listVerdicts, readFacts, readOutcomesAt, readRounds, readSignal } from "./reads.store.ts";
-import { decodeCursor, encodeCursor, json, listLimit, PROBLEMS, plantId, whole } from "./schemas.ts";
-import type { ApiDeps } from "./server.http.ts";
+import { BODY_PROBLEMS, cursorText, decodeCursor, instantText, json, listLimit, pageOf, plantId, positionNumber, READ_PROBLEMS, whole } from "./schemas.ts";
 
 const filter = z.strictObject({
   status: z.enum(STATUSES).optional(),
@@ -24,11 +27,12 @@ const filter = z.strictObject({
   id: z.string().max(256).optional(),
   epoch: whole.optional(),
   sequence: whole.optional(),
-  type: z.string().max(128).optional(),
+  type: z.string().max(128).optional().describe("By its full or its short name."),
   correlation: z.string().max(256).optional(),
-  from: z.iso.datetime({ offset: true }).optional().describe("Recorded at or after."),
-  to: z.iso.datetime({ offset: true }).optional().describe("Recorded before."),
-  cursor: z.string().max(512).optional(),
+  from: instantText.optional().describe("Recorded at or after."),
+  to: instantText.optional().describe("Recorded before."),
+  latest: z.enum(["true", "false"]).default("false").describe("true: of each event only its last round until now."),
+  cursor: cursorText,
   limit: listLimit,
 });
 
@@ -58,7 +62,11 @@ const eventResource = verdictSchema.extend({
   outcomes: z.array(outcomeEventSchema),
 });
 
+const eventCursor = z.tuple([plantId, positionNumber, instantText.optional()]);
+
 const DAY_MS = 86_400_000;
+const dayBefore = (instant: string): string => new Date(Date.parse(instant) - DAY_MS).toISOString();
+const fullTypeOf = (type: string): string => (isEventTypeName(type) ? `signalbox.${type}.v1` : type);
 
 export function eventRoutes(scope: FastifyInstance, deps: ApiDeps): void {
   const app = scope.withTypeProvider<ZodTypeProvider>();
@@ -70,7 +78,8 @@ export function eventRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       schema: {
         operationId: "listEvents",
         summary: "What was accepted or refused: every round of every event, in position order",
-        description: "Without batch, source, code or equipment the last 24 hours are covered, and the answer says so.",
+        description:
+          "Each round of an event is an item of its own, as it was published; the last one is final. Without batch, source, code or equipment, and without from, only 24 hours are covered (those before `to`, or before now), and the answer says so in `window`.",
         tags: ["events"],
         querystring: filter,
         response: {
@@ -82,34 +91,31 @@ export function eventRoutes(scope: FastifyInstance, deps: ApiDeps): void {
             }),
             "A page of verdicts.",
           ),
-          ...PROBLEMS,
+          ...READ_PROBLEMS,
         },
       },
     },
     async (request) => {
-      const { cursor, limit, ...asked } = request.query;
-      const after = cursor === undefined ? null : decodeCursor(cursor);
-      const [site, position, from] = after ?? [];
-      if (cursor !== undefined && (typeof site !== "string" || typeof position !== "number"))
-        throw invalid("The cursor is none of ours.", [{ pointer: "/cursor", detail: "is no cursor" }]);
+      const { cursor, limit, latest, ...asked } = request.query;
+      const after = decodeCursor(cursor, eventCursor);
       const narrow = asked.batch ?? asked.source ?? asked.code ?? asked.equipment;
       const byDefault = narrow === undefined && asked.from === undefined;
-      const since = byDefault ? (typeof from === "string" ? from : new Date(Date.parse(await databaseNow(db)) - DAY_MS).toISOString()) : (asked.from ?? null);
+      // later pages go on in the window of the first
+      const from = byDefault ? (after?.[2] ?? dayBefore(asked.to ?? (await databaseNow(db)))) : (asked.from ?? null);
       const rows = await listVerdicts(
         db,
-        { ...asked, ...(since === null ? {} : { from: since }) },
-        typeof site === "string" && typeof position === "number" ? { site, position } : null,
+        { ...asked, type: asked.type === undefined ? undefined : fullTypeOf(asked.type), from: from ?? undefined, latest: latest === "true" },
+        after === null ? null : { site: after[0], position: after[1] },
         limit + 1,
       );
-      const items = rows.slice(0, limit);
-      const last = items.at(-1);
+      const page = pageOf(rows, limit, ({ site, position }) => [site, position, ...(byDefault && from !== null ? [from] : [])]);
       return {
-        items: items.map((row) => verdictSchema.parse(verdictData(row))),
-        cursor: rows.length > limit && last !== undefined ? encodeCursor([last.site, last.position, ...(byDefault && since !== null ? [since] : [])]) : null,
+        items: page.items.map((row) => verdictSchema.parse(verdictData(row))),
+        cursor: page.cursor,
         window: {
-          from: since,
+          from,
           to: asked.to ?? null,
-          reason: byDefault ? "the last 24 hours, since neither batch, source, code nor equipment was given" : "as asked",
+          reason: byDefault ? "24 hours, since neither batch, source, code nor equipment was given, nor from" : "as asked",
         },
       };
     },
@@ -123,7 +129,7 @@ export function eventRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         summary: "One event by any of its verdicts: what came, what was decided in each round and why, what it brought about",
         tags: ["events"],
         params: z.strictObject({ verdict: z.string().max(128) }),
-        response: { 200: json(eventResource, "The event."), ...PROBLEMS },
+        response: { 200: json(eventResource, "The event."), ...READ_PROBLEMS },
       },
     },
     async (request) => {
@@ -160,11 +166,11 @@ export function eventRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         tags: ["events"],
         body: z.strictObject({
           topic: z.string().min(1).max(512).describe("The topic on which it would be published."),
-          event: z.record(z.string(), z.unknown()).optional().describe("The structured event."),
-          payload: z.base64().optional().describe("Or the payload's bytes, base64."),
+          event: z.record(z.string(), z.unknown()).optional().describe("The structured event; its numbers are judged as they are written here."),
+          payload: z.base64().optional().describe("Or the payload's bytes, base64: also what is no JSON, or repeats a key."),
           contentType: z.string().max(128).optional(),
         }),
-        response: { 200: json(verdictSchema, "The verdict it would get."), ...PROBLEMS },
+        response: { 200: json(verdictSchema, "The verdict it would get; it has no id and no position."), ...BODY_PROBLEMS },
       },
     },
     async (request) => {
@@ -177,7 +183,7 @@ export function eventRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       if (drive === undefined) throw notFound(`site ${branch.site}`);
       const delivery: Delivery = {
         topic,
-        payload: event === undefined ? Buffer.from(payload ?? "", "base64") : Buffer.from(JSON.stringify(event)),
+        payload: event === undefined ? Buffer.from(payload ?? "", "base64") : Buffer.from(memberText(bodyAsWritten(request), "event") ?? ""),
         qos: 1,
         retained: false,
         dup: false,

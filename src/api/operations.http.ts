@@ -1,13 +1,28 @@
 import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
+import { CODES } from "../decide/verdict.ts";
 import { parseVerdictId, verdictData, verdictId } from "../publish/messages.ts";
 import { command } from "./command.http.ts";
+import type { ApiDeps } from "./deps.ts";
 import { verdictSchema } from "./message-schemas.ts";
-import { invalid, notFound, Problem } from "./problem.ts";
-import { listExceptions, listLocks, listQuarantine, listWindows, readRounds } from "./reads.store.ts";
-import { COMMAND_PROBLEMS, decodeCursor, encodeCursor, idempotencyHeaders, json, listLimit, PROBLEMS, page, plantId, reason } from "./schemas.ts";
-import type { ApiDeps } from "./server.http.ts";
+import { notFound, Problem } from "./problem.ts";
+import { exceptionExists, listExceptions, listLocks, listQuarantine, listWindows, readLock, readRounds } from "./reads.store.ts";
+import {
+  COMMAND_PROBLEMS,
+  cursorText,
+  decodeCursor,
+  idempotencyHeaders,
+  instantText,
+  json,
+  listLimit,
+  page,
+  pageOf,
+  plantId,
+  positionNumber,
+  READ_PROBLEMS,
+  reason,
+} from "./schemas.ts";
 
 const lockSchema = z.object({
   id: z.string(),
@@ -36,7 +51,7 @@ export function operationRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         summary: "Which equipment is held by which batch and step now",
         tags: ["context"],
         querystring: z.strictObject({ site: plantId.optional(), equipment: plantId.optional(), batch: plantId.optional() }),
-        response: { 200: json(z.object({ items: z.array(lockSchema) }), "The open locks."), ...PROBLEMS },
+        response: { 200: json(z.object({ items: z.array(lockSchema) }), "The open locks."), ...READ_PROBLEMS },
       },
     },
     async (request) => ({ items: [...(await listLocks(db, request.query))] }),
@@ -55,10 +70,10 @@ export function operationRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         response: { 200: json(z.object({ position: z.int() }), "Done."), ...COMMAND_PROBLEMS },
       },
     },
-    async (request) => {
-      const lock = (await listLocks(db, {})).find(({ id }) => id === request.params.id);
-      if (lock === undefined) throw notFound(`open context lock ${request.params.id}`);
-      const { position } = await command(deps, lock.site, request, {
+    async (request, reply) => {
+      const lock = await readLock(db, request.params.id);
+      if (lock === null) throw notFound(`context lock ${request.params.id}`);
+      const { position } = await command(deps, lock.site, request, reply, {
         kind: "lock.takeover",
         equipment: lock.equipment,
         token: lock.token,
@@ -78,10 +93,10 @@ export function operationRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         querystring: z.strictObject({
           equipment: plantId,
           site: plantId.optional(),
-          from: z.iso.datetime({ offset: true }).optional(),
-          to: z.iso.datetime({ offset: true }).optional(),
+          from: instantText.optional(),
+          to: instantText.optional(),
         }),
-        response: { 200: json(z.object({ items: z.array(lockSchema) }), "Windows that touch the span; an open one has no end."), ...PROBLEMS },
+        response: { 200: json(z.object({ items: z.array(lockSchema) }), "Windows that touch the span; an open one has no end."), ...READ_PROBLEMS },
       },
     },
     async (request) => ({ items: [...(await listWindows(db, { ...request.query, from: request.query.from ?? null, to: request.query.to ?? null }))] }),
@@ -94,7 +109,7 @@ export function operationRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         operationId: "listQuarantine",
         summary: "Events about which a person decides",
         tags: ["quarantine"],
-        querystring: z.strictObject({ site: plantId.optional(), batch: plantId.optional(), cursor: z.string().max(512).optional(), limit: listLimit }),
+        querystring: z.strictObject({ site: plantId.optional(), batch: plantId.optional(), cursor: cursorText, limit: listLimit }),
         response: {
           200: json(
             page(
@@ -112,22 +127,16 @@ export function operationRoutes(scope: FastifyInstance, deps: ApiDeps): void {
             ),
             "A page, oldest first.",
           ),
-          ...PROBLEMS,
+          ...READ_PROBLEMS,
         },
       },
     },
     async (request) => {
       const { cursor, limit, ...filter } = request.query;
-      const [site, position] = cursor === undefined ? [] : (decodeCursor(cursor) ?? []);
-      if (cursor !== undefined && (typeof site !== "string" || typeof position !== "number"))
-        throw invalid("The cursor is none of ours.", [{ pointer: "/cursor", detail: "is no cursor" }]);
-      const rows = await listQuarantine(db, filter, typeof site === "string" && typeof position === "number" ? { site, position } : null, limit + 1);
-      const items = rows.slice(0, limit);
-      const last = items.at(-1);
-      return {
-        items: items.map(({ position: at, generation, ...row }) => ({ id: verdictId(row.site, generation, at), ...row })),
-        cursor: rows.length > limit && last !== undefined ? encodeCursor([last.site, last.position]) : null,
-      };
+      const after = decodeCursor(cursor, z.tuple([plantId, positionNumber]));
+      const rows = await listQuarantine(db, filter, after === null ? null : { site: after[0], position: after[1] }, limit + 1);
+      const found = pageOf(rows, limit, ({ site, position }) => [site, position]);
+      return { ...found, items: found.items.map(({ position, generation, ...row }) => ({ id: verdictId(row.site, generation, position), ...row })) };
     },
   );
 
@@ -141,22 +150,22 @@ export function operationRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         headers: idempotencyHeaders,
         params: z.strictObject({ id: z.string().max(128).describe("Any verdict of the event.") }),
         body: z.strictObject({ action: z.enum(["reprocess", "reject"]), reason }),
-        response: { 200: json(verdictSchema, "The event's last round."), ...COMMAND_PROBLEMS },
+        response: { 200: json(verdictSchema, "The round that this brought about."), ...COMMAND_PROBLEMS },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const id = parseVerdictId(request.params.id);
       const rounds = id === null ? [] : await readRounds(db, id.site, id.generation, id.position);
       const [first] = rounds;
       if (id === null || first === undefined) throw notFound(`verdict ${request.params.id}`);
-      await command(deps, id.site, request, {
+      const { position } = await command(deps, id.site, request, reply, {
         kind: "quarantine.resolve",
         event: first.eventPosition,
         action: request.body.action,
         reason: request.body.reason,
       });
-      const last = (await readRounds(db, id.site, id.generation, id.position)).at(-1) ?? first;
-      return verdictSchema.parse(verdictData(last));
+      const after = await readRounds(db, id.site, id.generation, id.position);
+      return verdictSchema.parse(verdictData(after.find(({ cause }) => cause === position) ?? after.at(-1) ?? first));
     },
   );
 
@@ -171,7 +180,7 @@ export function operationRoutes(scope: FastifyInstance, deps: ApiDeps): void {
           site: plantId.optional(),
           batch: plantId.optional(),
           open: z.enum(["true", "false"]).optional(),
-          cursor: z.string().max(512).optional(),
+          cursor: cursorText,
           limit: listLimit,
         }),
         response: {
@@ -193,22 +202,21 @@ export function operationRoutes(scope: FastifyInstance, deps: ApiDeps): void {
             ),
             "A page, oldest first.",
           ),
-          ...PROBLEMS,
+          ...READ_PROBLEMS,
         },
       },
     },
     async (request) => {
       const { cursor, limit, open, ...filter } = request.query;
-      const [site, position, ordinal] = cursor === undefined ? [] : (decodeCursor(cursor) ?? []);
-      const after = typeof site === "string" && typeof position === "number" && typeof ordinal === "number" ? { site, position, ordinal } : null;
-      if (cursor !== undefined && after === null) throw invalid("The cursor is none of ours.", [{ pointer: "/cursor", detail: "is no cursor" }]);
-      const rows = await listExceptions(db, { ...filter, ...(open === undefined ? {} : { open: open === "true" }) }, after, limit + 1);
-      const items = rows.slice(0, limit);
-      const last = items.at(-1);
-      return {
-        items: items.map(({ ordinal: _, ...row }) => row),
-        cursor: rows.length > limit && last !== undefined ? encodeCursor([last.site, last.position, last.ordinal]) : null,
-      };
+      const after = decodeCursor(cursor, z.tuple([plantId, positionNumber, positionNumber]));
+      const rows = await listExceptions(
+        db,
+        { ...filter, ...(open === undefined ? {} : { open: open === "true" }) },
+        after === null ? null : { site: after[0], position: after[1], ordinal: after[2] },
+        limit + 1,
+      );
+      const found = pageOf(rows, limit, ({ site, position, ordinal }) => [site, position, ordinal]);
+      return { ...found, items: found.items.map(({ ordinal: _, ...row }) => row) };
     },
   );
 
@@ -225,8 +233,9 @@ export function operationRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         response: { 200: json(z.object({ position: z.int() }), "Done."), ...COMMAND_PROBLEMS },
       },
     },
-    async () => {
-      throw new Problem(409, "SIG_MISSING", "To dispose of an exception needs an electronic signature.");
+    async (request) => {
+      if (!(await exceptionExists(db, request.params.id))) throw notFound(`exception ${request.params.id}`);
+      throw new Problem(409, "SIG_MISSING", "To dispose of an exception needs an electronic signature.", { remedy: CODES["SIG_MISSING"]?.remedy ?? "" });
     },
   );
 }

@@ -3,14 +3,26 @@ import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { outcomeEvent } from "../publish/messages.ts";
+import type { ApiDeps } from "./deps.ts";
 import { outcomeEventSchema } from "./message-schemas.ts";
 import { invalid, notFound } from "./problem.ts";
 import { listSites, readOutcomesAfter } from "./reads.store.ts";
-import { json, listLimit, PROBLEMS, plantId, text } from "./schemas.ts";
-import type { ApiDeps } from "./server.http.ts";
+import { json, listLimit, plantId, positionNumber, READ_PROBLEMS } from "./schemas.ts";
 
 const HEARTBEAT_MS = 15_000;
 const PAGE = 200;
+
+const eventStream = z.custom<PassThrough>((value) => value instanceof PassThrough).meta({ type: "string" });
+
+/** Resolves when a stream takes more, or never will. */
+const drained = (out: PassThrough): Promise<void> =>
+  new Promise((resolve) => {
+    const done = (): void => {
+      out.off("drain", done).off("close", done);
+      resolve();
+    };
+    out.on("drain", done).on("close", done);
+  });
 
 export function outcomeRoutes(scope: FastifyInstance, deps: ApiDeps): void {
   const app = scope.withTypeProvider<ZodTypeProvider>();
@@ -45,10 +57,10 @@ export function outcomeRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         operationId: "listOutcomes",
         summary: "Outcomes after a position, in position order; a page never splits a position",
         tags: ["outcomes"],
-        querystring: z.strictObject({ ...query, after: z.coerce.number().int().min(0).default(0), limit: listLimit }),
+        querystring: z.strictObject({ ...query, after: positionNumber.default(0), limit: listLimit }),
         response: {
           200: json(z.object({ items: z.array(outcomeEventSchema), after: z.int().describe("For the next page.") }), "A page of outcomes."),
-          ...PROBLEMS,
+          ...READ_PROBLEMS,
         },
       },
     },
@@ -68,18 +80,22 @@ export function outcomeRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         description: "`id` is a position, sent with the last outcome of it only, so that resuming never splits one.",
         tags: ["outcomes"],
         headers: z.looseObject({ "last-event-id": z.string().max(32).optional() }),
-        querystring: z.strictObject({ ...query, after: z.coerce.number().int().min(0).optional() }),
-        response: { 200: text("text/event-stream", "The stream."), ...PROBLEMS },
+        querystring: z.strictObject({ ...query, after: positionNumber.optional() }),
+        response: {
+          200: { description: "The stream; it ends when the service stops.", content: { "text/event-stream": { schema: eventStream } } },
+          ...READ_PROBLEMS,
+        },
       },
     },
     async (request, reply) => {
       const site = await siteOf(request.query.site);
       const resume = request.headers["last-event-id"];
       if (resume !== undefined && !/^\d{1,16}$/.test(resume))
-        throw invalid("Last-Event-ID is a position.", [{ pointer: "/headers/last-event-id", detail: "is no position" }]);
+        throw invalid("Last-Event-ID is a position.", [{ pointer: "/last-event-id", detail: "is no position" }]);
       let after = resume === undefined ? (request.query.after ?? 0) : Number(resume);
       const out = new PassThrough();
       streams.add(out);
+      const open = (): boolean => !out.writableEnded && !out.destroyed;
       let reading = false;
       let wanted = true;
       const pump = async (): Promise<void> => {
@@ -87,29 +103,31 @@ export function outcomeRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         if (reading) return;
         reading = true;
         try {
-          while (wanted && !out.writableEnded && !out.destroyed) {
+          while (wanted && open()) {
             wanted = false;
-            for (;;) {
+            let read: number;
+            do {
               const rows = await readOutcomesAfter(db, site, request.query.stream ?? null, after, PAGE);
               for (const [i, row] of rows.entries()) {
+                if (!open()) return;
                 const last = rows[i + 1]?.position !== row.position;
-                const block = `${last ? `id: ${row.position}\n` : ""}event: ${`signalbox.${row.type}.v1`}\ndata: ${JSON.stringify(outcomeEvent(row))}\n\n`;
-                if (!out.write(block)) await new Promise((resolve) => out.once("drain", resolve));
+                const block = `${last ? `id: ${row.position}\n` : ""}event: signalbox.${row.type}.v1\ndata: ${JSON.stringify(outcomeEvent(row))}\n\n`;
+                if (!out.write(block)) await drained(out);
                 if (last) after = row.position;
               }
-              if (rows.length === 0) break;
-            }
+              read = rows.length;
+            } while (read > 0 && open());
           }
         } catch (error) {
-          deps.log.debug({ err: error }, "a stream of outcomes ended");
-          out.end();
+          // the database is away: the stream stays, and goes on with the next commit or heartbeat
+          deps.log.debug({ err: error, site }, "a stream of outcomes could not be read on");
         } finally {
           reading = false;
         }
       };
       const stopListening = deps.onCommitted(() => void pump());
       const heartbeat = setInterval(() => {
-        out.write(": here\n\n");
+        if (open()) out.write(": here\n\n");
         void pump();
       }, HEARTBEAT_MS);
       const end = (): void => {
@@ -118,14 +136,11 @@ export function outcomeRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         streams.delete(out);
         out.destroy();
       };
-      request.raw.once("close", end);
+      reply.raw.once("close", end);
       out.once("finish", end);
       out.write("retry: 2000\n\n");
       void pump();
-      return reply
-        .header("content-type", "text/event-stream")
-        .header("cache-control", "no-store")
-        .send(out as never);
+      return reply.header("content-type", "text/event-stream").header("cache-control", "no-store").send(out);
     },
   );
 }

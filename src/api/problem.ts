@@ -1,4 +1,3 @@
-import { STATUS_CODES } from "node:http";
 import { z } from "zod";
 import { explanationSchema } from "./message-schemas.ts";
 
@@ -18,6 +17,18 @@ export const problemSchema = z.object({
 
 export type ProblemDocument = z.infer<typeof problemSchema>;
 
+const TITLES: Readonly<Record<number, string>> = {
+  400: "Bad Request",
+  404: "Not Found",
+  409: "Conflict",
+  412: "Precondition Failed",
+  413: "Content Too Large",
+  415: "Unsupported Media Type",
+  422: "Unprocessable Content",
+  500: "Internal Server Error",
+  503: "Service Unavailable",
+};
+
 /** Thrown by routes, answered by the one error handler. */
 export class Problem extends Error {
   readonly document: ProblemDocument;
@@ -25,18 +36,28 @@ export class Problem extends Error {
 
   constructor(
     status: number,
+    /** A code of the rooms, or one of REQUEST_CODES; both are served at /v1/codes. */
     code: string,
     detail: string,
     more: Partial<Pick<ProblemDocument, "errors" | "explanation" | "position" | "remedy">> = {},
     headers: Readonly<Record<string, string>> = {},
   ) {
     super(detail);
-    this.document = { type: `/problems/${code}`, title: STATUS_CODES[status] ?? "Error", status, detail, code, ...more };
+    this.document = { type: `/problems/${code}`, title: TITLES[status] ?? "Error", status, detail, code, ...more };
     this.headers = headers;
   }
 }
 
+export const stale = (version: number): Problem => new Problem(412, "REQUEST_STALE", `The current version is ${version}.`, {}, { etag: `"${version}"` });
 export const notFound = (what: string): Problem => new Problem(404, "NOT_FOUND", `There is no ${what}.`);
 export const invalid = (detail: string, errors: readonly { pointer: string; detail: string }[]): Problem =>
   new Problem(400, "REQUEST_INVALID", detail, { errors: [...errors] });
-export const unavailable = (detail: string): Problem => new Problem(503, "SYS_UNAVAILABLE", detail, {}, { "retry-after": "2" });
+/** The answer may be lost though the act was done: only the same key again tells. */
+export const unavailable = (): Problem =>
+  new Problem(
+    503,
+    "SYS_UNAVAILABLE",
+    "The service cannot answer this now. Ask again with the same Idempotency-Key: what was done is then answered, never done twice.",
+    {},
+    { "retry-after": "2" },
+  );

@@ -22,6 +22,8 @@ export interface EventFilter {
   readonly correlation?: string | undefined;
   readonly from?: string | undefined;
   readonly to?: string | undefined;
+  /** Only the last round of each event. */
+  readonly latest?: boolean | undefined;
 }
 
 /** Verdicts in position order, by site and position. */
@@ -53,6 +55,8 @@ export async function listVerdicts(
   if (filter.sequence !== undefined) where.push(sql`v.sequence = ${filter.sequence}::bigint`);
   if (filter.from !== undefined) where.push(sql`v.recorded_at >= ${filter.from}::timestamptz`);
   if (filter.to !== undefined) where.push(sql`v.recorded_at < ${filter.to}::timestamptz`);
+  if (filter.latest === true)
+    where.push(sql`not exists (select from verdicts later where later.site = v.site and later.event_position = v.event_position and later.round > v.round)`);
   if (after !== null) where.push(sql`(v.site, v.position) > (${after.site}, ${after.position})`);
   const { rows } = await sql<Parameters<typeof verdictRow>[0]>`
     select ${VERDICT_COLUMNS} from verdicts v ${VERDICT_JOINS} where ${sql.join(where, sql` and `)} order by v.site, v.position limit ${limit}`.execute(db);
@@ -113,16 +117,21 @@ export async function readFacts(db: Db, site: string, positions: readonly number
   return rows.map(factView);
 }
 
-export async function readFactsOfBatch(db: Db, site: string, batch: string, after: number, limit: number): Promise<readonly FactView[]> {
-  const { rows } = await sql<RawFact>`
-    select ${FACT_COLUMNS} from facts where site = ${site} and batch = ${batch} and opened_on = (select opened_on from batches where site = ${site} and batch = ${batch}) and position > ${after}
-    order by position, ordinal limit ${limit}`.execute(db);
-  return rows.map(factView);
+/** The positions at which anything was decided about a batch, after one of them, in order. */
+export async function readPositionsOfBatch(db: Db, site: string, batch: string, after: number, limit: number): Promise<readonly number[]> {
+  const { rows } = await sql<{ position: string }>`
+    select position::text as position from (
+      (select position from verdicts where site = ${site} and batch = ${batch} and position > ${after} order by position limit ${limit})
+      union
+      (select distinct position from facts where site = ${site} and batch = ${batch} and position > ${after}
+        and opened_on = (select opened_on from batches where site = ${site} and batch = ${batch}) order by position limit ${limit})
+    ) told order by told.position limit ${limit}`.execute(db);
+  return rows.map(({ position }) => safePosition(position));
 }
 
-export async function readVerdictsOfBatch(db: Db, site: string, batch: string, after: number, limit: number): Promise<readonly VerdictRow[]> {
+export async function readVerdictsAt(db: Db, site: string, positions: readonly number[]): Promise<readonly VerdictRow[]> {
   const { rows } = await sql<Parameters<typeof verdictRow>[0]>`
-    select ${VERDICT_COLUMNS} from verdicts v ${VERDICT_JOINS} where v.site = ${site} and v.batch = ${batch} and v.position > ${after} order by v.position limit ${limit}`.execute(
+    select ${VERDICT_COLUMNS} from verdicts v ${VERDICT_JOINS} where v.site = ${site} and v.position = any(${positions}::bigint[]) order by v.position`.execute(
     db,
   );
   return rows.map(verdictRow);
@@ -215,6 +224,15 @@ export async function listLocks(
   return rows;
 }
 
+/** A lock by its id, open or freed: an answer that was given may be asked for again after the lock has gone. */
+export async function readLock(db: Db, id: string): Promise<LockView | null> {
+  const token = /\.(\d{1,18})$/.exec(id)?.[1];
+  if (token === undefined) return null;
+  const { rows } = await sql<LockView>`
+    select ${LOCK_COLUMNS} from context_locks where token = ${token}::bigint and site || '.' || equipment || '.' || token = ${id}`.execute(db);
+  return rows[0] ?? null;
+}
+
 /** Which context an equipment worked in, and when: closed and open windows that touch the span. */
 export async function listWindows(
   db: Db,
@@ -261,21 +279,24 @@ export async function readSource(db: Db, source: string): Promise<SourceView | n
   return rows[0] ?? null;
 }
 
-/** Every open gap and every parking, with or without missing numbers. */
-export async function listGaps(db: Db, site: string | null): Promise<readonly SourceView[]> {
+/** Open gaps and parked sources, with or without missing numbers, by site and name. */
+export async function listGaps(db: Db, site: string | null, after: string | null, limit: number): Promise<readonly SourceView[]> {
   const { rows } = await sql<SourceView>`
-    select ${SOURCE_COLUMNS} from sources s where (s.gap_since is not null or s.parked is not null) and (${site}::text is null or s.site = ${site}) order by s.site, s.source limit 1000`.execute(
-    db,
-  );
+    select ${SOURCE_COLUMNS} from sources s where (s.gap_since is not null or s.parked is not null) and (${site}::text is null or s.site = ${site})
+      and (${after}::text is null or s.source > ${after}) order by s.source limit ${limit}`.execute(db);
   return rows;
 }
 
-/** The source whose gap or parking a position is. */
+/**
+ * The source whose gap or parking a position is or was: a gap that has closed is still known by what opened it, so that an answer about it can be given again.
+ * Whether it is open is for the judge to say.
+ */
 export async function readGap(db: Db, site: string, position: number): Promise<string | null> {
   const { rows } = await sql<{ source: string }>`
-    select source from sources where site = ${site} and (gap_position = ${position} or parked_position = ${position}) and (gap_since is not null or parked is not null)`.execute(
-    db,
-  );
+    select source from sources where site = ${site} and (gap_position = ${position} or parked_position = ${position})
+    union all
+    select coalesce(g.source, g.body ->> 'source') from signals g where g.site = ${site} and g.position = ${position} and coalesce(g.source, g.body ->> 'source') is not null
+    limit 1`.execute(db);
   return rows[0]?.source ?? null;
 }
 
@@ -337,6 +358,12 @@ export async function listExceptions(
       and (${after?.site ?? null}::text is null or (site, position, ordinal) > (${after?.site ?? ""}, ${after?.position ?? 0}, ${after?.ordinal ?? 0}))
     order by site, position, ordinal limit ${limit}`.execute(db);
   return rows.map((row) => ({ ...row, position: safePosition(row.position) }));
+}
+
+export async function exceptionExists(db: Db, id: string): Promise<boolean> {
+  const [, site = "", position = "0", ordinal = "0"] = /^(.{1,64})\.(\d{1,18})\.(\d{1,4})$/.exec(id) ?? [];
+  const { rows } = await sql`select from exceptions where site = ${site} and position = ${position}::bigint and ordinal = ${ordinal}::integer`.execute(db);
+  return rows.length > 0;
 }
 
 export async function databaseNow(db: Db): Promise<string> {

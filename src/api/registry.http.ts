@@ -10,7 +10,9 @@ import { recipeSchema } from "../registry/recipe.ts";
 import { checkRecipe } from "../registry/recipe-check.ts";
 import {
   listEquipment,
-  listSourceRecords,
+  listRecipes,
+  listSources,
+  listStateMachines,
   putEquipment,
   putRecipe,
   putSource,
@@ -19,13 +21,14 @@ import {
   readEquipment,
   readRecipe,
   readRecipeRevisions,
-  readSourceRecord,
+  readSourceById,
   readStateMachine,
   readStateMachineRevisions,
 } from "../registry/registry.store.ts";
+import type { ApiDeps } from "./deps.ts";
 import { invalid, notFound, Problem } from "./problem.ts";
-import { COMMAND_PROBLEMS, json, PROBLEMS, plantId } from "./schemas.ts";
-import type { ApiDeps } from "./server.http.ts";
+import { listSites } from "./reads.store.ts";
+import { cursorText, decodeCursor, json, listLimit, page, pageOf, plantId, positionNumber, READ_PROBLEMS, REGISTRY_PROBLEMS } from "./schemas.ts";
 
 const registered = z.object({ result: z.enum(["registered", "unchanged"]), hash: z.string() });
 const content = z.record(z.string(), z.unknown());
@@ -40,6 +43,9 @@ const sourceSchema = z.object({
   numbering: z.boolean(),
   revoked: z.boolean(),
 });
+const listed = z.object({ name: z.string(), revision: z.int(), hash: z.string() });
+const pages = z.strictObject({ cursor: cursorText, limit: listLimit });
+const listedCursor = z.tuple([z.string().regex(/^[!-~]{1,256}$/), positionNumber]);
 const revision = z.coerce.number().int().min(1).max(999_999_999);
 
 /** State machine names have a slash; in a path it stands as a dot: `step.governed`. */
@@ -50,7 +56,7 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
   const { db } = deps;
 
   const answer = (put: Registered) => {
-    if (put.kind === "refused") throw new Problem(409, put.code, put.reason);
+    if (put.kind === "refused") throw new Problem(409, put.code, put.reason, { errors: [...put.errors] });
     return { result: put.kind, hash: put.hash };
   };
   const refuse = (problems: readonly { pointer: string; problem: string }[]): void => {
@@ -61,6 +67,34 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       );
   };
 
+  const known = async (site: string): Promise<void> => {
+    if (!(await listSites(db)).includes(site)) throw notFound(`site ${site}`);
+  };
+
+  for (const [kind, operationId, summary, list] of [
+    ["recipes", "listRecipes", "Every revision of every recipe", listRecipes],
+    ["state-machines", "listStateMachines", "Every revision of every state machine", listStateMachines],
+  ] as const) {
+    app.get(
+      `/v1/registry/${kind}`,
+      {
+        schema: {
+          operationId,
+          summary,
+          tags: ["registry"],
+          querystring: pages,
+          response: { 200: json(page(listed), "A page, by name and revision."), ...READ_PROBLEMS },
+        },
+      },
+      async (request) => {
+        const { cursor, limit } = request.query;
+        const after = decodeCursor(cursor, listedCursor);
+        const rows = await list(db, after === null ? null : { name: after[0], revision: after[1] }, limit + 1);
+        return pageOf(rows, limit, ({ name, revision: number }) => [name, number]);
+      },
+    );
+  }
+
   app.put(
     "/v1/registry/recipes/:id/revisions/:revision",
     {
@@ -70,7 +104,7 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         tags: ["registry"],
         params: z.strictObject({ id: plantId, revision }),
         body: recipeSchema,
-        response: { 200: json(registered, "Published, or unchanged."), ...COMMAND_PROBLEMS },
+        response: { 200: json(registered, "Published, or unchanged."), ...REGISTRY_PROBLEMS },
       },
     },
     async (request) => {
@@ -94,7 +128,7 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         summary: "A recipe revision",
         tags: ["registry"],
         params: z.strictObject({ id: plantId, revision }),
-        response: { 200: json(definition, "The recipe."), ...PROBLEMS },
+        response: { 200: json(definition, "The recipe."), ...READ_PROBLEMS },
       },
     },
     async (request) => {
@@ -111,7 +145,7 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         summary: "The revisions of a recipe",
         tags: ["registry"],
         params: z.strictObject({ id: plantId }),
-        response: { 200: json(revisions, "The revisions."), ...PROBLEMS },
+        response: { 200: json(revisions, "The revisions."), ...READ_PROBLEMS },
       },
     },
     async (request) => {
@@ -131,7 +165,7 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         tags: ["registry"],
         params: z.strictObject({ id: plantId, revision }),
         body: content,
-        response: { 200: json(registered, "Published, or unchanged."), ...COMMAND_PROBLEMS },
+        response: { 200: json(registered, "Published, or unchanged."), ...REGISTRY_PROBLEMS },
       },
     },
     async (request) => {
@@ -155,7 +189,7 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         summary: "A state machine revision",
         tags: ["registry"],
         params: z.strictObject({ id: plantId, revision }),
-        response: { 200: json(definition, "The state machine."), ...PROBLEMS },
+        response: { 200: json(definition, "The state machine."), ...READ_PROBLEMS },
       },
     },
     async (request) => {
@@ -172,7 +206,7 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         summary: "The revisions of a state machine",
         tags: ["registry"],
         params: z.strictObject({ id: plantId }),
-        response: { 200: json(revisions, "The revisions."), ...PROBLEMS },
+        response: { 200: json(revisions, "The revisions."), ...READ_PROBLEMS },
       },
     },
     async (request) => {
@@ -182,6 +216,18 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
     },
   );
 
+  app.get(
+    "/v1/registry/event-types",
+    {
+      schema: {
+        operationId: "listEventTypes",
+        summary: "The event types that this version takes",
+        tags: ["registry"],
+        response: { 200: json(z.object({ items: z.array(z.object({ type: z.string(), title: z.string() })) }), "The event types."), ...READ_PROBLEMS },
+      },
+    },
+    async () => ({ items: Object.entries(EVENT_TYPES).map(([name, { title }]) => ({ type: `signalbox.${name}.v1`, title })) }),
+  );
   app.get(
     "/v1/registry/event-types/:id",
     {
@@ -204,7 +250,7 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
             }),
             "The event type.",
           ),
-          ...PROBLEMS,
+          ...READ_PROBLEMS,
         },
       },
     },
@@ -223,7 +269,7 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         tags: ["registry"],
         params: z.strictObject({ id: z.string().max(128) }),
         body: content,
-        response: { 200: json(registered, "Not used."), ...COMMAND_PROBLEMS },
+        response: { ...REGISTRY_PROBLEMS },
       },
     },
     async () => {
@@ -240,7 +286,7 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         tags: ["registry"],
         params: z.strictObject({ site: plantId, id: plantId }),
         body: z.strictObject({ equipment: plantId, line: plantId, class: plantId, title: z.string().min(1).max(256).optional() }),
-        response: { 200: json(registered, "Registered, or unchanged."), ...COMMAND_PROBLEMS },
+        response: { 200: json(registered, "Registered, or unchanged."), ...REGISTRY_PROBLEMS },
       },
     },
     async (request) => {
@@ -260,7 +306,7 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         summary: "A piece of equipment",
         tags: ["registry"],
         params: z.strictObject({ site: plantId, id: plantId }),
-        response: { 200: json(equipmentSchema, "The equipment."), ...PROBLEMS },
+        response: { 200: json(equipmentSchema, "The equipment."), ...READ_PROBLEMS },
       },
     },
     async (request) => {
@@ -277,10 +323,17 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         summary: "The equipment of a site",
         tags: ["registry"],
         params: z.strictObject({ site: plantId }),
-        response: { 200: json(z.object({ items: z.array(equipmentSchema) }), "The equipment."), ...PROBLEMS },
+        querystring: pages,
+        response: { 200: json(page(equipmentSchema), "The equipment."), ...READ_PROBLEMS },
       },
     },
-    async (request) => ({ items: [...(await listEquipment(db, request.params.site))] }),
+    async (request) => {
+      const { site } = request.params;
+      const { cursor, limit } = request.query;
+      await known(site);
+      const after = decodeCursor(cursor, z.tuple([plantId]));
+      return pageOf(await listEquipment(db, site, after?.[0] ?? null, limit + 1), limit, ({ equipment }) => [equipment]);
+    },
   );
 
   app.put(
@@ -293,11 +346,12 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         tags: ["registry"],
         params: z.strictObject({ site: plantId, id: plantId }),
         body: z.strictObject({ source: z.string().max(512), numbering: z.boolean().default(true), revoked: z.boolean().default(false) }),
-        response: { 200: json(registered, "Registered, or unchanged."), ...COMMAND_PROBLEMS },
+        response: { 200: json(registered, "Registered, or unchanged."), ...REGISTRY_PROBLEMS },
       },
     },
     async (request) => {
       const { source, numbering, revoked } = request.body;
+      await known(request.params.site);
       const address = parseSource(source);
       if (address === null || address.site !== request.params.site)
         throw invalid("The source is none of this site's.", [
@@ -316,10 +370,17 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         summary: "The sources of a site",
         tags: ["registry"],
         params: z.strictObject({ site: plantId }),
-        response: { 200: json(z.object({ items: z.array(sourceSchema) }), "The sources."), ...PROBLEMS },
+        querystring: pages,
+        response: { 200: json(page(sourceSchema), "The sources."), ...READ_PROBLEMS },
       },
     },
-    async (request) => ({ items: [...(await listSourceRecords(db, request.params.site))] }),
+    async (request) => {
+      const { site } = request.params;
+      const { cursor, limit } = request.query;
+      await known(site);
+      const after = decodeCursor(cursor, z.tuple([z.string().regex(/^[!-~]{1,512}$/)]));
+      return pageOf(await listSources(db, site, after?.[0] ?? null, limit + 1), limit, ({ source }) => [source]);
+    },
   );
   app.get(
     "/v1/sites/:site/registry/sources/:id",
@@ -329,16 +390,14 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         summary: "The source of an equipment",
         description: "The id is the equipment's, or equipment:device for a device.",
         tags: ["registry"],
-        params: z.strictObject({ site: plantId, id: plantId }),
-        response: { 200: json(sourceSchema, "The source."), ...PROBLEMS },
+        params: z.strictObject({ site: plantId, id: z.string().max(129) }),
+        response: { 200: json(sourceSchema, "The source."), ...READ_PROBLEMS },
       },
     },
     async (request) => {
       const { site, id } = request.params;
-      const found =
-        (await listSourceRecords(db, site)).find((row) => id === row.equipment && row.device === null) ??
-        (await listSourceRecords(db, site)).find((row) => id === `${row.equipment}:${row.device}`);
-      if (found === undefined || (await readSourceRecord(db, found.source)) === null) throw notFound(`source ${id} at site ${site}`);
+      const found = await readSourceById(db, site, id);
+      if (found === null) throw notFound(`source ${id} at site ${site}`);
       return found;
     },
   );

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { problemSchema } from "./problem.ts";
+import { invalid, problemSchema } from "./problem.ts";
 
 export const PLANT_ID = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$/;
 export const plantId = z.string().regex(PLANT_ID, "is no plant id").describe("Letters, digits and _ . : -, at most 64.");
@@ -10,8 +10,20 @@ export const decimalText = z
 export const unitText = z.string().regex(/^[!-~]{1,64}$/, "is no UCUM unit");
 export const quantity = z.strictObject({ value: decimalText, unit: unitText });
 export const reason = z.string().min(1).max(1024);
-export const instant = z.string();
-export const whole = z.string().regex(/^(0|[1-9]\d{0,18})$/, "is no whole number");
+export const whole = z
+  .string()
+  .regex(/^(0|[1-9]\d{0,18})$/, "is no whole number")
+  .refine((text) => !/^\d{1,19}$/.test(text) || BigInt(text) < 2n ** 63n, "is beyond 2^63-1");
+export const positionNumber = z.coerce.number().int().min(0);
+
+/** A timestamp with its offset, turned to UTC with all its decimals: a Date alone would lose the microseconds by which lists are ordered. */
+export const instantText = z.iso.datetime({ offset: true }).transform((text, context) => {
+  const fraction = /\.(\d{1,6})/.exec(text)?.[1] ?? "";
+  const whole = new Date(Date.parse(text.replace(/\.\d+/, "")));
+  const utc = Number.isNaN(whole.getTime()) ? "" : `${whole.toISOString().slice(0, -5)}${fraction === "" ? "" : `.${fraction}`}Z`;
+  if (!/^(?!0000)\d{4}-/.test(utc)) context.addIssue({ code: "custom", message: "lies outside the years 1 to 9999" });
+  return utc;
+});
 export const listLimit = z.coerce.number().int().min(1).max(500).default(100);
 
 export const idempotencyHeaders = z.looseObject({ "idempotency-key": z.string().min(1).max(255).optional(), "if-match": z.string().max(64).optional() });
@@ -19,21 +31,29 @@ export const idempotencyHeaders = z.looseObject({ "idempotency-key": z.string().
 const problem = (description: string) => ({ description, content: { "application/problem+json": { schema: problemSchema } } });
 
 /** The problems that any route can answer with. */
-export const PROBLEMS = {
+export const READ_PROBLEMS = {
   400: problem("The request is not valid."),
   404: problem("There is no such thing."),
-  413: problem("The body is too large."),
-  415: problem("The body is not JSON."),
   500: problem("The service failed."),
   503: problem("It cannot be answered now; try again."),
 } as const;
 
+/** What routes that take a body answer besides. */
+export const BODY_PROBLEMS = {
+  ...READ_PROBLEMS,
+  413: problem("The body is too large."),
+  415: problem("The body is not JSON."),
+} as const;
+
+/** What publishing answers besides. */
+export const REGISTRY_PROBLEMS = { ...BODY_PROBLEMS, 409: problem("Refused, with a code: what is published or in use does not change.") } as const;
+
 /** What commands answer besides. */
 export const COMMAND_PROBLEMS = {
-  ...PROBLEMS,
+  ...BODY_PROBLEMS,
   409: problem("Refused, with the same code and explanation as a refused event."),
   412: problem("The version in If-Match is not the current one."),
-  422: problem("The idempotency key was used with another body."),
+  422: problem("The idempotency key was used with another request."),
 } as const;
 
 export const json = <S extends z.ZodType>(schema: S, description: string) => ({ description, content: { "application/json": { schema } } });
@@ -42,14 +62,24 @@ export const text = (type: string, description: string) => ({ description, conte
 export const page = <S extends z.ZodType>(item: S) =>
   z.object({ items: z.array(item), cursor: z.string().nullable().describe("For the next page; null on the last.") });
 
-/** Opaque cursors: a position, readable only to us. */
+export const cursorText = z.string().max(512).optional().describe("As an earlier page gave it.");
+
+/** Opaque cursors: where a page ended, readable only to us. */
 export const encodeCursor = (parts: readonly (string | number)[]): string => Buffer.from(JSON.stringify(parts)).toString("base64url");
 
-export function decodeCursor(cursor: string): readonly (string | number)[] | null {
+/** Where the page before ended; null: there was none. Throws the problem that an invented cursor is. */
+export function decodeCursor<T>(cursor: string | undefined, shape: z.ZodType<T>): T | null {
+  if (cursor === undefined) return null;
   try {
-    const parts: unknown = JSON.parse(Buffer.from(cursor, "base64url").toString("utf8"));
-    return Array.isArray(parts) && parts.every((part) => typeof part === "string" || (typeof part === "number" && Number.isSafeInteger(part))) ? parts : null;
+    return shape.parse(JSON.parse(Buffer.from(cursor, "base64url").toString("utf8")));
   } catch {
-    return null;
+    throw invalid("The cursor is none of ours.", [{ pointer: "/cursor", detail: "is no cursor" }]);
   }
+}
+
+/** A page out of `limit + 1` rows: whether there is more is seen, not asked. */
+export function pageOf<R>(rows: readonly R[], limit: number, at: (last: R) => readonly (string | number)[]): { items: R[]; cursor: string | null } {
+  const items = rows.slice(0, limit);
+  const last = items.at(-1);
+  return { items, cursor: rows.length > limit && last !== undefined ? encodeCursor(at(last)) : null };
 }

@@ -1,50 +1,57 @@
 import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
-import Fastify, { type FastifyInstance } from "fastify";
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { hasZodFastifySchemaValidationErrors, jsonSchemaTransform, serializerCompiler, validatorCompiler } from "fastify-type-provider-zod";
-import type { Db } from "../db/database.ts";
+import { z } from "zod";
 import { failure } from "../db/failure.ts";
-import type { Machines } from "../decide/machines.ts";
-import type { Definitions } from "../decide/world.store.ts";
-import { type Drive, Unavailable } from "../drive.ts";
+import { pointerOf } from "../decode/json.ts";
+import { Unavailable } from "../drive.ts";
 import type { Log } from "../ops/log.ts";
 import { batchRoutes } from "./batches.http.ts";
+import { keepBody } from "./body.http.ts";
+import { readBody } from "./body.ts";
+import type { ApiDeps } from "./deps.ts";
 import { documentRoutes } from "./documents.http.ts";
 import { eventRoutes } from "./events.http.ts";
 import { operationRoutes } from "./operations.http.ts";
 import { outcomeRoutes } from "./outcomes.http.ts";
-import { Problem, type ProblemDocument } from "./problem.ts";
+import { invalid, notFound, Problem, type ProblemDocument, unavailable } from "./problem.ts";
 import { registryRoutes } from "./registry.http.ts";
 import { sourceRoutes } from "./sources.http.ts";
 
-export interface ApiDeps {
-  readonly db: Db;
-  readonly log: Log;
-  readonly machines: Machines;
-  readonly definitions: Definitions;
-  readonly prefix: string;
-  readonly version: string;
-  readonly maxBytes: number;
-  drive(site: string): Pick<Drive, "command" | "dryRun"> | undefined;
-  /** A site was registered: its shard is started. */
-  siteRegistered(site: string): Promise<void>;
-  health(): Promise<{ readonly ready: boolean; readonly checks: readonly { readonly check: string; readonly ok: boolean; readonly detail: string }[] }>;
-  metrics(): Promise<string>;
-  /** Calls the listener after each commit; returns how to stop that. */
-  onCommitted(listener: () => void): () => void;
-}
+const BODY_LIMIT = 1024 * 1024;
 
 /** The REST interface with the documents it serves. Nothing listens until `listen` is called. */
 export async function createApi(deps: ApiDeps): Promise<FastifyInstance> {
   const app = Fastify({
     logger: false,
-    bodyLimit: 1024 * 1024,
+    bodyLimit: BODY_LIMIT,
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 300 },
-    ajv: { customOptions: { removeAdditional: false } },
+    // addresses that no router can read (%zz) are answered like every other wrong request
+    frameworkErrors: (error, request, reply) => answerProblem(problemOf(error, deps.log), request, reply),
   });
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("application/json", { parseAs: "buffer" }, async (request: FastifyRequest, bytes: Buffer) => {
+    const body = readBody(bytes);
+    if (!body.ok) throw invalid(body.detail, body.errors);
+    keepBody(request, body.json);
+    return body.value;
+  });
+  // what Postgres cannot hold as text can name nothing that is on record; in bodies readBody has refused it already
+  app.addHook("preValidation", async (request) => {
+    for (const [where, named] of [
+      ["path", request.params],
+      ["query", request.query],
+    ] as const) {
+      for (const [name, value] of Object.entries(z.record(z.string(), z.unknown()).catch({}).parse(named))) {
+        if (typeof value === "string" && value.includes("\u0000"))
+          throw invalid(`The ${where} holds what is no text.`, [{ pointer: `/${name}`, detail: "holds NUL" }]);
+      }
+    }
+  });
   await app.register(swagger, {
     openapi: {
       openapi: "3.1.0",
@@ -60,50 +67,56 @@ export async function createApi(deps: ApiDeps): Promise<FastifyInstance> {
   });
   await app.register(swaggerUi, { routePrefix: "/docs" });
 
-  app.setErrorHandler((error, request, reply) => {
-    const problem = problemOf(error, deps.log);
-    void reply
-      .code(problem.document.status)
-      .headers(problem.headers)
-      .type("application/problem+json")
-      .serializer(JSON.stringify)
-      .send({ ...problem.document, instance: request.url.split("?")[0] } satisfies ProblemDocument);
-  });
-  app.setNotFoundHandler((request, reply) => {
-    const { document } = new Problem(404, "NOT_FOUND", `There is no ${request.method} ${request.url.split("?")[0]}.`);
-    void reply
-      .code(404)
-      .type("application/problem+json")
-      .serializer(JSON.stringify)
-      .send({ ...document, instance: request.url.split("?")[0] });
-  });
+  app.setErrorHandler((error, request, reply) => answerProblem(problemOf(error, deps.log), request, reply));
+  app.setNotFoundHandler((request, reply) => answerProblem(notFound(`${request.method} ${pathOf(request)}`), request, reply));
 
   for (const routes of [eventRoutes, batchRoutes, outcomeRoutes, sourceRoutes, operationRoutes, registryRoutes, documentRoutes]) {
-    await app.register(async (scope) => routes(scope, deps));
+    await app.register((scope, _options, done) => {
+      routes(scope, deps);
+      done();
+    });
   }
   return app;
 }
 
+const pathOf = (request: FastifyRequest): string => request.url.split("?")[0] ?? "";
+
+function answerProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply): void {
+  void reply
+    .code(problem.document.status)
+    .headers(problem.headers)
+    .type("application/problem+json")
+    .serializer(JSON.stringify)
+    .send({ ...problem.document, instance: pathOf(request) } satisfies ProblemDocument);
+}
+
+const unknownKeys = z.looseObject({ keys: z.array(z.string()) });
+
+/** Where a schema was not met, by JSON pointer; what nobody knows is named one by one. */
+function placesOf(path: string, params: unknown, message: string): readonly { readonly pointer: string; readonly detail: string }[] {
+  const at = path === "/" ? "" : path;
+  const unknown = unknownKeys.safeParse(params);
+  return unknown.success
+    ? unknown.data.keys.map((key) => ({ pointer: `${at}${pointerOf([key])}`, detail: "is not known here" }))
+    : [{ pointer: at, detail: message }];
+}
+
+/** What went wrong, as the caller may know it: the request's own fault with its place, everyone's fault without inner details. */
 function problemOf(error: unknown, log: Log): Problem {
   if (error instanceof Problem) return error;
-  if (error instanceof Unavailable)
-    return new Problem(503, "SYS_UNAVAILABLE", "The service cannot decide this now; nothing was done. Try again.", {}, { "retry-after": "2" });
+  if (error instanceof Unavailable) return unavailable();
   if (hasZodFastifySchemaValidationErrors(error)) {
-    const errors = error.validation.map(({ instancePath, message }) => ({ pointer: instancePath, detail: message ?? "is not valid" }));
-    return new Problem(
-      400,
-      "REQUEST_INVALID",
-      `The request's ${error.validationContext ?? "content"} is not valid: ${errors[0]?.pointer ?? ""} ${errors[0]?.detail ?? ""}`.trim(),
-      { errors },
-    );
+    const errors = error.validation.flatMap(({ instancePath, params, message }) => placesOf(instancePath, params, message ?? "is not valid"));
+    const [first] = errors;
+    return invalid(`The request's ${error.validationContext ?? "content"} is not valid: ${first?.pointer ?? ""} ${first?.detail ?? ""}`.trim(), errors);
   }
   const status = typeof error === "object" && error !== null && "statusCode" in error && typeof error.statusCode === "number" ? error.statusCode : 500;
-  if (status === 413) return new Problem(413, "REQUEST_TOO_LARGE", "The request's body is too large.");
+  if (status === 413) return new Problem(413, "REQUEST_TOO_LARGE", `The request's body has more than ${BODY_LIMIT} bytes.`);
   if (status === 415) return new Problem(415, "REQUEST_MEDIA_TYPE", "Bodies are application/json.");
-  if (status >= 400 && status < 500) return new Problem(status, "REQUEST_INVALID", error instanceof Error ? error.message : "The request cannot be read.");
-  const { kind, known } = failure(error);
-  if (known && (kind === "everyone" || kind === "moved"))
-    return new Problem(503, "SYS_UNAVAILABLE", "The database does not answer; try again.", {}, { "retry-after": "2" });
+  if (status >= 400 && status < 500) return new Problem(400, "REQUEST_INVALID", error instanceof Error ? error.message : "The request cannot be read.");
+  const { kind, known, code } = failure(error);
+  if (known && (kind === "everyone" || kind === "moved")) return unavailable();
+  if (known && code?.startsWith("22") === true) return invalid("The request holds a value that cannot be stored.", []);
   log.error({ err: error }, "a request failed");
   return new Problem(500, "SYS_INTERNAL", "The service failed on this request.");
 }

@@ -3,10 +3,23 @@ import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { sourceText } from "../decode/topic.ts";
 import { command } from "./command.http.ts";
+import type { ApiDeps } from "./deps.ts";
 import { invalid, notFound } from "./problem.ts";
 import { listGaps, readGap, readSource } from "./reads.store.ts";
-import { COMMAND_PROBLEMS, idempotencyHeaders, json, PROBLEMS, plantId, reason, whole } from "./schemas.ts";
-import type { ApiDeps } from "./server.http.ts";
+import {
+  COMMAND_PROBLEMS,
+  cursorText,
+  decodeCursor,
+  idempotencyHeaders,
+  json,
+  listLimit,
+  page,
+  pageOf,
+  plantId,
+  READ_PROBLEMS,
+  reason,
+  whole,
+} from "./schemas.ts";
 
 const sourceSchema = z.object({
   source: z.string(),
@@ -31,7 +44,10 @@ const sourceSchema = z.object({
   version: z.int(),
 });
 
-const done = z.object({ position: z.int(), source: sourceSchema });
+const done = z.object({
+  position: z.int().describe("Where the command stands in the site's order."),
+  source: sourceSchema.describe("The source as it is now."),
+});
 
 export function sourceRoutes(scope: FastifyInstance, deps: ApiDeps): void {
   const app = scope.withTypeProvider<ZodTypeProvider>();
@@ -57,7 +73,7 @@ export function sourceRoutes(scope: FastifyInstance, deps: ApiDeps): void {
           summary: "How far a source is decided, and what it lacks",
           tags: ["sources"],
           params,
-          response: { 200: json(sourceSchema, "The source."), ...PROBLEMS },
+          response: { 200: json(sourceSchema, "The source."), ...READ_PROBLEMS },
         },
       },
       async (request) => find(sourceText(request.params)),
@@ -75,10 +91,10 @@ export function sourceRoutes(scope: FastifyInstance, deps: ApiDeps): void {
           response: { 200: json(done, "Done."), ...COMMAND_PROBLEMS },
         },
       },
-      async (request) => {
+      async (request, reply) => {
         const source = sourceText(request.params);
         await find(source);
-        const { position } = await command(deps, request.params.site, request, { kind: "source.succession", source, reason: request.body.reason });
+        const { position } = await command(deps, request.params.site, request, reply, { kind: "source.succession", source, reason: request.body.reason });
         return { position, source: await find(source) };
       },
     );
@@ -91,11 +107,16 @@ export function sourceRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         operationId: "listGaps",
         summary: "Open gaps and parked sources, with or without missing numbers",
         tags: ["sources"],
-        querystring: z.strictObject({ open: z.enum(["true"]).default("true"), site: plantId.optional() }),
-        response: { 200: json(z.object({ items: z.array(sourceSchema) }), "The open ones; a gap that closed is history, found in the events."), ...PROBLEMS },
+        querystring: z.strictObject({ open: z.enum(["true"]).default("true"), site: plantId.optional(), cursor: cursorText, limit: listLimit }),
+        response: { 200: json(page(sourceSchema), "The open ones; a gap that closed is history, found in the events."), ...READ_PROBLEMS },
       },
     },
-    async (request) => ({ items: (await listGaps(db, request.query.site ?? null)).map((row) => sourceSchema.parse(row)) }),
+    async (request) => {
+      const { cursor, limit, site } = request.query;
+      const after = decodeCursor(cursor, z.tuple([z.string().regex(/^[!-~]{1,512}$/)]));
+      const found = pageOf(await listGaps(db, site ?? null, after?.[0] ?? null, limit + 1), limit, ({ source }) => [source]);
+      return { ...found, items: found.items.map((row) => sourceSchema.parse(row)) };
+    },
   );
 
   app.post(
@@ -116,14 +137,14 @@ export function sourceRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         response: { 200: json(done, "Done."), ...COMMAND_PROBLEMS },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const [, site, position] = /^(.{1,64})\.(\d{1,16})$/.exec(request.params.id) ?? [];
       const source = site === undefined ? null : await readGap(db, site, Number(position));
       if (site === undefined || source === null) throw notFound(`open gap ${request.params.id}`);
       const { action, epoch, sequence, reason: why } = request.body;
       if (action === "rebase" && sequence === undefined)
         throw invalid("To rebase, say which number comes next.", [{ pointer: "/sequence", detail: "is missing" }]);
-      const answer = await command(deps, site, request, {
+      const answer = await command(deps, site, request, reply, {
         kind: "gap.resolve",
         source,
         gap: Number(position),

@@ -2,11 +2,18 @@ import { createHash } from "node:crypto";
 import { sql } from "kysely";
 import type { Db } from "../db/database.ts";
 
-/** What a registry write comes to. What is refused names what is wrong, by pointer. */
+/** What a registry write comes to. A refusal says what in the content stands against it, by JSON pointer. */
 export type Registered =
   | { readonly kind: "registered"; readonly hash: string }
   | { readonly kind: "unchanged"; readonly hash: string }
-  | { readonly kind: "refused"; readonly code: string; readonly reason: string };
+  | {
+      readonly kind: "refused";
+      readonly code: string;
+      readonly reason: string;
+      readonly errors: readonly { readonly pointer: string; readonly detail: string }[];
+    };
+
+const refused = (code: string, pointer: string, reason: string): Registered => ({ kind: "refused", code, reason, errors: [{ pointer, detail: reason }] });
 
 /** Canonical JSON: keys sorted, so that the same content has one hash however it was written. */
 export function canonicalJson(value: unknown): string {
@@ -32,7 +39,7 @@ export async function putRecipe(db: Db, recipe: { readonly recipe: string; reado
   const { rows: found } = await sql<{ hash: Buffer }>`select hash from recipes where recipe = ${recipe.recipe} and revision = ${recipe.revision}`.execute(db);
   return found[0]?.hash.equals(hash) === true
     ? { kind: "unchanged", hash: hash.toString("hex") }
-    : { kind: "refused", code: "REV_PUBLISHED", reason: `Recipe ${recipe.recipe}@${recipe.revision} is published with other content; publish a new revision.` };
+    : refused("REV_PUBLISHED", "/revision", `Recipe ${recipe.recipe}@${recipe.revision} is published with other content; publish a new revision.`);
 }
 
 /** Publishes a state machine revision, likewise. */
@@ -48,11 +55,7 @@ export async function putStateMachine(db: Db, definition: { readonly name: strin
   }>`select hash from state_machines where name = ${definition.name} and revision = ${definition.revision}`.execute(db);
   return found[0]?.hash.equals(hash) === true
     ? { kind: "unchanged", hash: hash.toString("hex") }
-    : {
-        kind: "refused",
-        code: "REV_PUBLISHED",
-        reason: `State machine ${definition.name}@${definition.revision} is published with other content; publish a new revision.`,
-      };
+    : refused("REV_PUBLISHED", "/revision", `State machine ${definition.name}@${definition.revision} is published with other content; publish a new revision.`);
 }
 
 /** Publishes the state machines that are shipped. Throws when one of them was published before with other content: a published revision never changes its meaning. */
@@ -95,6 +98,30 @@ export async function readStateMachineRevisions(db: Db, name: string): Promise<r
   return rows;
 }
 
+export interface Listed {
+  readonly name: string;
+  readonly revision: number;
+  readonly hash: string;
+}
+
+/** Every revision of every recipe after one of them, by name and revision. */
+export async function listRecipes(db: Db, after: { readonly name: string; readonly revision: number } | null, limit: number): Promise<readonly Listed[]> {
+  const { rows } = await sql<Listed>`
+    select recipe as name, revision, encode(hash, 'hex') as hash from recipes
+    where ${after === null} or (recipe::text, revision) > (${after?.name ?? ""}, ${after?.revision ?? 0}) order by recipe::text, revision limit ${limit}`.execute(
+    db,
+  );
+  return rows;
+}
+
+/** Every revision of every state machine after one of them, likewise. */
+export async function listStateMachines(db: Db, after: { readonly name: string; readonly revision: number } | null, limit: number): Promise<readonly Listed[]> {
+  const { rows } = await sql<Listed>`
+    select name, revision, encode(hash, 'hex') as hash from state_machines
+    where ${after === null} or (name, revision) > (${after?.name ?? ""}, ${after?.revision ?? 0}) order by name, revision limit ${limit}`.execute(db);
+  return rows;
+}
+
 /** Makes a site and its shard known; nothing happens when they are. A site is one shard until it is divided. */
 export async function registerSite(db: Db, site: string): Promise<void> {
   await sql`insert into sites (site) values (${site}) on conflict do nothing`.execute(db);
@@ -108,39 +135,38 @@ export interface EquipmentRecord {
   readonly title: string | null;
 }
 
-/** Registers equipment, and with it the numbering source of its own; changes it where that is allowed. */
+/**
+ * Registers equipment, and with it the numbering source of its own; changes it where that is allowed. Locks the equipment's row, as commits do, and raises its version:
+ * whoever judged with the old class judges again.
+ */
 export async function putEquipment(db: Db, site: string, equipment: EquipmentRecord): Promise<Registered> {
   await registerSite(db, site);
-  return db.transaction().execute(async (trx) => {
-    const { rows } = await sql<{ line: string; class: string; title: string | null }>`
-      select line, class, title from equipment where site = ${site} and equipment = ${equipment.equipment} for update`.execute(trx);
-    const before = rows[0];
-    const source = `/site/${site}/line/${equipment.line}/eq/${equipment.equipment}`;
-    if (before === undefined) {
-      await sql`insert into equipment (site, equipment, line, class, title) values (${site}, ${equipment.equipment}, ${equipment.line}, ${equipment.class}, ${equipment.title})`.execute(
-        trx,
-      );
-      await sql`insert into sources (site, source, line, equipment, shard) values (${site}, ${source}, ${equipment.line}, ${equipment.equipment}, ${site}) on conflict do nothing`.execute(
-        trx,
-      );
-      return { kind: "registered", hash: "" } as const;
-    }
-    if (before.line === equipment.line && before.class === equipment.class && before.title === equipment.title) return { kind: "unchanged", hash: "" } as const;
-    const { rows: held } =
-      await sql`select 1 from context_locks where site = ${site} and equipment = ${equipment.equipment} and freed_at is null limit 1`.execute(trx);
-    if (held.length > 0)
-      return { kind: "refused", code: "LCK_CONFLICT", reason: `${equipment.equipment} is held by a batch; it changes when it is free.` } as const;
-    if (before.line !== equipment.line) {
-      return {
-        kind: "refused",
-        code: "CTX_WRONG_LINE",
-        reason: `${equipment.equipment} stands on line ${before.line}, and its sources are named after that; register it under a new id.`,
-      } as const;
-    }
-    await sql`update equipment set class = ${equipment.class}, title = ${equipment.title}, version = version + 1 where site = ${site} and equipment = ${equipment.equipment}`.execute(
+  const { equipment: name, line, class: className, title } = equipment;
+  const hash = hashOf(equipment).toString("hex");
+  return db.transaction().execute(async (trx): Promise<Registered> => {
+    const { rows: fresh } = await sql`
+      insert into equipment (site, equipment, line, class, title) values (${site}, ${name}, ${line}, ${className}, ${title}) on conflict do nothing returning equipment`.execute(
       trx,
     );
-    return { kind: "registered", hash: "" } as const;
+    if (fresh.length > 0) {
+      const source = `/site/${site}/line/${line}/eq/${name}`;
+      await sql`insert into sources (site, source, line, equipment, shard) values (${site}, ${source}, ${line}, ${name}, ${site})`.execute(trx);
+      return { kind: "registered", hash };
+    }
+    const { rows } = await sql<{ line: string; class: string; title: string | null }>`
+      select line, class, title from equipment where site = ${site} and equipment = ${name} for update`.execute(trx);
+    const before = rows[0];
+    if (before === undefined) throw new Error(`equipment ${name} of site ${site} was there and is gone`);
+    if (before.line === line && before.class === className && before.title === title) return { kind: "unchanged", hash };
+    if (before.line !== line) {
+      return refused("CTX_WRONG_LINE", "/line", `${name} stands on line ${before.line}, and its sources are named after that; register it under a new id.`);
+    }
+    if (before.class !== className) {
+      const { rows: held } = await sql`select 1 from context_locks where site = ${site} and equipment = ${name} and freed_at is null limit 1`.execute(trx);
+      if (held.length > 0) return refused("LCK_CONFLICT", "/class", `${name} is held by a batch; it changes when it is free.`);
+    }
+    await sql`update equipment set class = ${className}, title = ${title}, version = version + 1 where site = ${site} and equipment = ${name}`.execute(trx);
+    return { kind: "registered", hash };
   });
 }
 
@@ -151,8 +177,10 @@ export async function readEquipment(db: Db, site: string, equipment: string): Pr
   return rows[0] ?? null;
 }
 
-export async function listEquipment(db: Db, site: string): Promise<readonly EquipmentRecord[]> {
-  const { rows } = await sql<EquipmentRecord>`select equipment, line, class, title from equipment where site = ${site} order by equipment limit 5000`.execute(
+/** The equipment of a site after a name, in order of names. */
+export async function listEquipment(db: Db, site: string, after: string | null, limit: number): Promise<readonly EquipmentRecord[]> {
+  const { rows } = await sql<EquipmentRecord>`
+    select equipment, line, class, title from equipment where site = ${site} and (${after}::text is null or equipment > ${after}) order by equipment limit ${limit}`.execute(
     db,
   );
   return rows;
@@ -167,44 +195,48 @@ export interface SourceRecord {
   readonly revoked: boolean;
 }
 
-/** Registers a source below an equipment, or changes whether it numbers and whether it is believed. */
+/**
+ * Registers a source below an equipment, or changes whether it numbers and whether it is believed. Locks the source's row, the first that commits lock too, and raises
+ * its version: nothing is judged with what it was before.
+ */
 export async function putSource(db: Db, site: string, record: SourceRecord): Promise<Registered> {
-  return db.transaction().execute(async (trx) => {
-    const { rows: known } = await sql<{ line: string }>`select line from equipment where site = ${site} and equipment = ${record.equipment}`.execute(trx);
-    if (known[0] === undefined)
-      return { kind: "refused", code: "CTX_UNKNOWN_EQUIPMENT", reason: `No equipment ${record.equipment} is registered at site ${site}.` } as const;
-    if (known[0].line !== record.line)
-      return { kind: "refused", code: "CTX_WRONG_LINE", reason: `${record.equipment} stands on line ${known[0].line}.` } as const;
-    const { rows } = await sql<{ numbering: boolean; revoked: boolean; heard: boolean }>`
-      select numbering, revoked, epoch is not null as heard from sources where source = ${record.source} for update`.execute(trx);
-    const before = rows[0];
-    if (before === undefined) {
-      await sql`insert into sources (site, source, line, equipment, device, shard, numbering, revoked)
-        values (${site}, ${record.source}, ${record.line}, ${record.equipment}, ${record.device}, ${site}, ${record.numbering}, ${record.revoked})`.execute(
-        trx,
-      );
-      return { kind: "registered", hash: "" } as const;
-    }
-    if (before.numbering === record.numbering && before.revoked === record.revoked) return { kind: "unchanged", hash: "" } as const;
-    if (before.numbering !== record.numbering && before.heard) {
-      return { kind: "refused", code: "SEQ_REUSED", reason: `${record.source} has numbered events on record; it goes on numbering.` } as const;
-    }
-    await sql`update sources set numbering = ${record.numbering}, revoked = ${record.revoked}, version = version + 1 where source = ${record.source}`.execute(
+  const { source, line, equipment, device, numbering, revoked } = record;
+  const hash = hashOf(record).toString("hex");
+  return db.transaction().execute(async (trx): Promise<Registered> => {
+    const { rows: known } = await sql<{ line: string }>`select line from equipment where site = ${site} and equipment = ${equipment}`.execute(trx);
+    if (known[0] === undefined) return refused("CTX_UNKNOWN_EQUIPMENT", "/source", `No equipment ${equipment} is registered at site ${site}.`);
+    if (known[0].line !== line) return refused("CTX_WRONG_LINE", "/source", `${equipment} stands on line ${known[0].line}.`);
+    const { rows: fresh } = await sql`
+      insert into sources (site, source, line, equipment, device, shard, numbering, revoked)
+      values (${site}, ${source}, ${line}, ${equipment}, ${device}, ${site}, ${numbering}, ${revoked}) on conflict (source) do nothing returning source`.execute(
       trx,
     );
-    return { kind: "registered", hash: "" } as const;
+    if (fresh.length > 0) return { kind: "registered", hash };
+    const { rows } = await sql<{ numbering: boolean; revoked: boolean; heard: boolean }>`
+      select numbering, revoked, epoch is not null as heard from sources where source = ${source} for update`.execute(trx);
+    const before = rows[0];
+    if (before === undefined) throw new Error(`source ${source} was there and is gone`);
+    if (before.numbering === numbering && before.revoked === revoked) return { kind: "unchanged", hash };
+    if (before.numbering !== numbering && before.heard) {
+      return refused("SEQ_REUSED", "/numbering", `${source} has numbered events on record; it goes on numbering.`);
+    }
+    await sql`update sources set numbering = ${numbering}, revoked = ${revoked}, version = version + 1 where source = ${source}`.execute(trx);
+    return { kind: "registered", hash };
   });
 }
 
-export async function readSourceRecord(db: Db, source: string): Promise<SourceRecord | null> {
-  const { rows } = await sql<SourceRecord>`select source, line, equipment, device, numbering, revoked from sources where source = ${source}`.execute(db);
-  return rows[0] ?? null;
+/** The sources of a site after a name, in order of names. */
+export async function listSources(db: Db, site: string, after: string | null, limit: number): Promise<readonly SourceRecord[]> {
+  const { rows } = await sql<SourceRecord>`
+    select source, line, equipment, device, numbering, revoked from sources
+    where site = ${site} and (${after}::text is null or source > ${after}) order by source limit ${limit}`.execute(db);
+  return rows;
 }
 
-export async function listSourceRecords(db: Db, site: string): Promise<readonly SourceRecord[]> {
-  const { rows } =
-    await sql<SourceRecord>`select source, line, equipment, device, numbering, revoked from sources where site = ${site} order by source limit 5000`.execute(
-      db,
-    );
-  return rows;
+/** The source that an id names at a site: an equipment's own by the equipment's id, a device's by `equipment:device`. The equipment's own comes first. */
+export async function readSourceById(db: Db, site: string, id: string): Promise<SourceRecord | null> {
+  const { rows } = await sql<SourceRecord>`
+    select source, line, equipment, device, numbering, revoked from sources
+    where site = ${site} and equipment || coalesce(':' || device, '') = ${id} order by device nulls first limit 1`.execute(db);
+  return rows[0] ?? null;
 }

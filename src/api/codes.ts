@@ -1,0 +1,50 @@
+import type { CodeTable } from "../decode/code.ts";
+
+export type RequestCode =
+  | "NOT_FOUND"
+  | "REQUEST_INVALID"
+  | "REQUEST_TOO_LARGE"
+  | "REQUEST_MEDIA_TYPE"
+  | "REQUEST_STALE"
+  | "REQUEST_KEY_REUSED"
+  | "REV_PUBLISHED"
+  | "SYS_UNAVAILABLE"
+  | "SYS_INTERNAL";
+
+/** Codes of problems that are about a request over REST and never about an event. Append-only, like the codes of the rooms. */
+export const REQUEST_CODES: CodeTable<RequestCode> = {
+  NOT_FOUND: { meaning: "There is no such thing.", owner: "integrator", next: "correct", remedy: "Check the names in the path." },
+  REQUEST_INVALID: {
+    meaning: "The request is not what this interface takes.",
+    owner: "integrator",
+    next: "correct",
+    remedy: "Correct what the pointers name.",
+  },
+  REQUEST_TOO_LARGE: { meaning: "The request's body is too large.", owner: "integrator", next: "correct", remedy: "Send less at a time." },
+  REQUEST_MEDIA_TYPE: { meaning: "The request's body is not JSON.", owner: "integrator", next: "correct", remedy: "Send application/json." },
+  REQUEST_STALE: {
+    meaning: "What is to be changed has changed since the caller saw it.",
+    owner: "integrator",
+    next: "correct",
+    remedy: "Read it again, then ask again with its new entity tag.",
+  },
+  REQUEST_KEY_REUSED: {
+    meaning: "The idempotency key stands for another request.",
+    owner: "integrator",
+    next: "correct",
+    remedy: "Use a new key for a new request.",
+  },
+  REV_PUBLISHED: {
+    meaning: "The revision is published; what is published never changes.",
+    owner: "engineer",
+    next: "correct",
+    remedy: "Publish a new revision.",
+  },
+  SYS_UNAVAILABLE: {
+    meaning: "The service cannot decide this now.",
+    owner: "operations",
+    next: "resend",
+    remedy: "Ask again with the same idempotency key; what was done already is then answered, not done again.",
+  },
+  SYS_INTERNAL: { meaning: "The service failed on this request.", owner: "operations", next: "ask", remedy: "Report the time and the path of the request." },
+};

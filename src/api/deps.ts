@@ -1,0 +1,23 @@
+import type { Db } from "../db/database.ts";
+import type { Machines } from "../decide/machines.ts";
+import type { Definitions } from "../decide/world.store.ts";
+import type { Drive } from "../drive.ts";
+import type { Log } from "../ops/log.ts";
+
+/** What the interface is given by whoever starts it. */
+export interface ApiDeps {
+  readonly db: Db;
+  readonly log: Log;
+  readonly machines: Machines;
+  readonly definitions: Definitions;
+  readonly prefix: string;
+  readonly version: string;
+  readonly maxBytes: number;
+  drive(site: string): Pick<Drive, "command" | "dryRun"> | undefined;
+  /** A site was registered: its shard is started. */
+  siteRegistered(site: string): Promise<void>;
+  health(): Promise<{ readonly ready: boolean; readonly checks: readonly { readonly check: string; readonly ok: boolean; readonly detail: string }[] }>;
+  metrics(): Promise<string>;
+  /** Calls the listener after each commit; returns how to stop that. */
+  onCommitted(listener: () => void): () => void;
+}

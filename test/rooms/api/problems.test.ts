@@ -1,0 +1,212 @@
+// Whatever is wrong with a request is answered as a problem document (RFC 9457): with the place that is wrong, and never with the service's insides.
+import type { FastifyInstance } from "fastify";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { ApiDeps } from "../../../src/api/deps.ts";
+import type { CommandAnswer } from "../../../src/decide/commands.ts";
+import { type CommandRequest, Unavailable } from "../../../src/drive.ts";
+import { apiAlone } from "../../support/api.ts";
+
+let asked: CommandRequest[] = [];
+let answer: () => Promise<CommandAnswer> = () => Promise.reject(new Error("no answer was given to this test"));
+const drive: ApiDeps["drive"] = (site) =>
+  site === "rtm1"
+    ? {
+        async command(request) {
+          asked.push(request);
+          return { answer: await answer(), position: 12, generation: 1 };
+        },
+        dryRun: () => Promise.reject(new Error("a secret of the insides")),
+      }
+    : undefined;
+
+let api: FastifyInstance;
+beforeAll(async () => {
+  api = await apiAlone({ drive });
+});
+afterAll(() => api.close());
+
+const COMMANDS = "/v1/sites/rtm1/batches/B-1/commands";
+const START = { command: "start" };
+
+async function post(url: string, payload: string | object, headers: Record<string, string> = {}) {
+  const reply = await api.inject({ method: "POST", url, headers: { "content-type": "application/json", ...headers }, payload });
+  if (reply.statusCode >= 400) {
+    expect(reply.headers["content-type"]).toBe("application/problem+json");
+    const body = reply.json();
+    expect(body).toMatchObject({
+      type: `/problems/${body.code}`,
+      status: reply.statusCode,
+      title: expect.any(String),
+      detail: expect.any(String),
+      instance: url,
+    });
+  }
+  return reply;
+}
+
+describe("a request that is wrong", () => {
+  test.each([
+    ["broken JSON", '{"command": "start"', 400, ""],
+    ["no body at all", "", 400, ""],
+    ["a repeated key", '{"command": "start", "command": "abort"}', 400, "/command"],
+    ["a key that reaches a prototype", '{"command": "start", "__proto__": {}}', 400, "/__proto__"],
+    ["an unknown field", { command: "start", "for/ce": true }, 400, "/for~1ce"],
+    ["a command that there is not", { command: "release" }, 400, "/command"],
+    ["half of a surrogate pair", '{"command": "abort", "reason": "\\ud800"}', 400, "/reason"],
+    ["an escaped NUL", '{"command": "abort", "reason": "\\u0000"}', 400, "/reason"],
+  ])("with %s is refused with the place that is wrong", async (_, payload, status, pointer) => {
+    asked = [];
+    const reply = await post(COMMANDS, payload);
+    expect(reply.statusCode).toBe(status);
+    expect(reply.json()).toMatchObject({ code: "REQUEST_INVALID" });
+    expect(reply.json().errors.map((error: { pointer: string }) => error.pointer)).toContain(pointer);
+    expect(asked).toEqual([]);
+  });
+
+  test("as anything but JSON is 415, text included", async () => {
+    for (const type of ["text/plain", "application/xml", "application/cloudevents+json"]) {
+      expect((await post(COMMANDS, "start", { "content-type": type })).statusCode, type).toBe(415);
+    }
+  });
+
+  test("that is too large is 413", async () => {
+    const reply = await post(COMMANDS, JSON.stringify({ command: "abort", reason: "x".repeat(1024 * 1024) }));
+    expect(reply.statusCode).toBe(413);
+    expect(reply.json().code).toBe("REQUEST_TOO_LARGE");
+  });
+
+  test.each([
+    ["/v1/events?limit=0", "/limit"],
+    ["/v1/events?limit=501", "/limit"],
+    ["/v1/events?status=fine", "/status"],
+    ["/v1/events?sequence=9223372036854775808", "/sequence"],
+    ["/v1/events?from=0000-01-01T00:00:00Z", "/from"],
+    ["/v1/events?from=yesterday", "/from"],
+    ["/v1/events?source=a%00b", "/source"],
+    ["/v1/events?cursor=bm9uc2Vuc2U", "/cursor"],
+    ["/v1/events?batch=a&batch=b", "/batch"],
+    ["/v1/outcomes?after=-1", "/after"],
+    ["/v1/sites/no%20id/batches", "/site"],
+    ["/v1/events/a%00b", "/verdict"],
+    ["/v1/context-windows", "/equipment"],
+    ["/v1/events?everything=1", "/everything"],
+  ])("%s is refused at %s", async (url, pointer) => {
+    const reply = await api.inject(url);
+    expect(reply.statusCode).toBe(400);
+    expect(reply.headers["content-type"]).toBe("application/problem+json");
+    expect(reply.json().errors.map((error: { pointer: string }) => error.pointer)).toContain(pointer);
+  });
+
+  test("to an address that nobody can read is a problem document too", async () => {
+    const reply = await api.inject("/v1/events/%zz");
+    expect(reply.statusCode).toBe(400);
+    expect(reply.headers["content-type"]).toBe("application/problem+json");
+  });
+
+  test.each([
+    "/v1/nothing",
+    "/v1/events/nobody.1.1",
+    "/v1/sites/nowhere/batches",
+    "/v1/sites/nowhere/registry/equipment",
+    "/v1/schemas/no.such",
+    "/v1/sources/a/b/c",
+  ])("to %s is 404", async (url) => {
+    const reply = await api.inject(url);
+    expect(reply.statusCode).toBe(404);
+    expect(reply.headers["content-type"]).toBe("application/problem+json");
+    expect(reply.json()).toMatchObject({ code: "NOT_FOUND", instance: url });
+  });
+});
+
+describe("a command", () => {
+  test("for a site that nobody knows is 404", async () => {
+    expect((await post("/v1/sites/rtm2/batches/B-1/commands", START)).statusCode).toBe(404);
+  });
+
+  test("that is refused is 409 with code, reason, explanation, remedy and its position", async () => {
+    answer = async () => ({
+      kind: "refused",
+      code: "STA_INVALID_TRANSITION",
+      reason: "Batch B-1 is planned; that does not permit batch.start.",
+      explanation: { state: "planned", permitted: ["signalbox.batch.abort.v1"], stateMachine: "batch/governed@1", guards: [{ guard: "state", ok: false }] },
+    });
+    const reply = await post(COMMANDS, START);
+    expect(reply.statusCode).toBe(409);
+    expect(reply.json()).toMatchObject({
+      code: "STA_INVALID_TRANSITION",
+      detail: "Batch B-1 is planned; that does not permit batch.start.",
+      explanation: { state: "planned", permitted: ["signalbox.batch.abort.v1"] },
+      remedy: expect.any(String),
+      position: 12,
+    });
+  });
+
+  test("about what is not there is 404; on an old version it is 412 and says the current one", async () => {
+    answer = async () => ({ kind: "unknown", what: "batch B-1" });
+    expect((await post(COMMANDS, START)).statusCode).toBe(404);
+    answer = async () => ({ kind: "stale", version: 7 });
+    const stale = await post(COMMANDS, START, { "if-match": '"6"' });
+    expect([stale.statusCode, stale.headers["etag"], stale.json().code]).toEqual([412, '"7"', "REQUEST_STALE"]);
+    expect(asked.at(-1)?.ifVersion).toBe(6);
+    expect((await post(COMMANDS, START, { "if-match": "six" })).statusCode).toBe(400);
+  });
+
+  test("asked again under its key is answered as before and says so; with another body it is 422", async () => {
+    const refused = { kind: "refused", code: "SIG_MISSING", reason: "This act needs an electronic signature.", explanation: null };
+    answer = async () => ({ kind: "answered before", sameBody: true, answer: refused, position: 5 });
+    const again = await post(COMMANDS, START, { "idempotency-key": "k" });
+    expect([again.statusCode, again.headers["idempotent-replayed"], again.json().position]).toEqual([409, "true", 5]);
+    answer = async () => ({ kind: "answered before", sameBody: false, answer: refused, position: 5 });
+    const other = await post(COMMANDS, START, { "idempotency-key": "k" });
+    expect([other.statusCode, other.headers["idempotent-replayed"], other.json().code]).toEqual([422, undefined, "REQUEST_KEY_REUSED"]);
+  });
+
+  test("carries its key with method, path and a digest that does not depend on how the body was written", async () => {
+    answer = async () => ({ kind: "unknown", what: "batch B-1" });
+    asked = [];
+    for (const body of ['{"command":"abort","reason":"spill"}', '{ "reason": "spill", "command": "abort" }', '{"command":"abort","reason":"spilt"}']) {
+      await post(COMMANDS, body, { "idempotency-key": "k" });
+    }
+    const [first, same, other] = asked.map(({ key }) => key);
+    expect(first).toMatchObject({ key: "k", request: `POST ${COMMANDS}` });
+    expect(same).toEqual(first);
+    expect(other?.bodyDigest).not.toBe(first?.bodyDigest);
+    expect((await post(COMMANDS, START, { "idempotency-key": "k".repeat(256) })).statusCode).toBe(400);
+  });
+
+  test("that cannot be answered now is 503 with Retry-After, and does not claim that nothing was done", async () => {
+    answer = () => Promise.reject(new Unavailable("the database is away"));
+    const reply = await post(COMMANDS, START);
+    expect([reply.statusCode, reply.headers["retry-after"], reply.json().code]).toEqual([503, "2", "SYS_UNAVAILABLE"]);
+    expect(reply.json().detail).toContain("Idempotency-Key");
+    expect(reply.json().detail).not.toContain("nothing was done");
+  });
+});
+
+test("what nobody foresaw is 500 without inner details", async () => {
+  const reply = await post("/v1/events/dry-run", { topic: "site/rtm1/line/4/eq/scale-1/event", event: {} });
+  expect(reply.statusCode).toBe(500);
+  expect(reply.json().code).toBe("SYS_INTERNAL");
+  expect(reply.body).not.toContain("secret");
+});
+
+test("a dry run judges the bytes as they are written, places of numbers included", async () => {
+  const seen: string[] = [];
+  const other = await apiAlone({
+    drive: () => ({
+      command: () => Promise.reject(new Error("no command is asked")),
+      async dryRun({ payload }) {
+        seen.push(Buffer.from(payload).toString("utf8"));
+        return null;
+      },
+    }),
+  });
+  await other.inject({
+    method: "POST",
+    url: "/v1/events/dry-run",
+    headers: { "content-type": "application/json" },
+    payload: '{"topic":"site/rtm1/line/4/eq/scale-1/event","event":{"data":{"value":12.500,"count":9007199254740993}}}',
+  });
+  expect(seen).toEqual(['{"data":{"count":9007199254740993,"value":12.500}}']);
+  await other.close();
+});

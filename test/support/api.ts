@@ -1,0 +1,35 @@
+import type { FastifyInstance } from "fastify";
+import { DummyDriver, Kysely, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler } from "kysely";
+import type { ApiDeps } from "../../src/api/deps.ts";
+import { createApi } from "../../src/api/server.http.ts";
+import type { Tables } from "../../src/db/schema.ts";
+import { createMachines } from "../../src/decide/machines.ts";
+import { noDefinitions } from "../../src/decide/world.store.ts";
+import { createLog } from "../../src/ops/log.ts";
+
+/** The interface over a database that answers every question with no rows, and over whatever a test puts in the place of the rest. Nothing listens. */
+export function apiAlone(replaced: Partial<ApiDeps> = {}): Promise<FastifyInstance> {
+  const definitions = noDefinitions();
+  return createApi({
+    db: new Kysely<Tables>({
+      dialect: {
+        createAdapter: () => new PostgresAdapter(),
+        createDriver: () => new DummyDriver(),
+        createIntrospector: (db) => new PostgresIntrospector(db),
+        createQueryCompiler: () => new PostgresQueryCompiler(),
+      },
+    }),
+    log: createLog({ level: "silent" }),
+    definitions,
+    machines: createMachines((name) => definitions.machines.get(name)),
+    prefix: "",
+    version: "0.0.0",
+    maxBytes: 262_144,
+    drive: () => undefined,
+    siteRegistered: async () => {},
+    health: async () => ({ ready: true, checks: [] }),
+    metrics: async () => "",
+    onCommitted: () => () => {},
+    ...replaced,
+  });
+}
