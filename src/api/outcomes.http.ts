@@ -96,34 +96,37 @@ export function outcomeRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       const out = new PassThrough();
       streams.add(out);
       const open = (): boolean => !out.writableEnded && !out.destroyed;
+      const readOn = async (): Promise<void> => {
+        let read: number;
+        do {
+          const rows = await readOutcomesAfter(db, site, request.query.stream ?? null, after, PAGE);
+          for (const [i, row] of rows.entries()) {
+            if (!open()) return;
+            const last = rows[i + 1]?.position !== row.position;
+            const block = `${last ? `id: ${row.position}\n` : ""}event: signalbox.${row.type}.v1\ndata: ${JSON.stringify(outcomeEvent(row))}\n\n`;
+            if (!out.write(block)) await drained(out);
+            if (last) after = row.position;
+          }
+          read = rows.length;
+        } while (read > 0 && open());
+      };
       let reading = false;
       let wanted = true;
       const pump = async (): Promise<void> => {
         wanted = true;
         if (reading) return;
         reading = true;
-        try {
-          while (wanted && open()) {
-            wanted = false;
-            let read: number;
-            do {
-              const rows = await readOutcomesAfter(db, site, request.query.stream ?? null, after, PAGE);
-              for (const [i, row] of rows.entries()) {
-                if (!open()) return;
-                const last = rows[i + 1]?.position !== row.position;
-                const block = `${last ? `id: ${row.position}\n` : ""}event: signalbox.${row.type}.v1\ndata: ${JSON.stringify(outcomeEvent(row))}\n\n`;
-                if (!out.write(block)) await drained(out);
-                if (last) after = row.position;
-              }
-              read = rows.length;
-            } while (read > 0 && open());
+        // whoever asks while this reads is heard afterwards, also when the read fails
+        while (wanted && open()) {
+          wanted = false;
+          try {
+            await readOn();
+          } catch (error) {
+            // the database is away: the stream stays, and goes on with the next commit or heartbeat
+            deps.log.debug({ err: error, site }, "a stream of outcomes could not be read on");
           }
-        } catch (error) {
-          // the database is away: the stream stays, and goes on with the next commit or heartbeat
-          deps.log.debug({ err: error, site }, "a stream of outcomes could not be read on");
-        } finally {
-          reading = false;
         }
+        reading = false;
       };
       const stopListening = deps.onCommitted(() => void pump());
       const heartbeat = setInterval(() => {

@@ -1,9 +1,21 @@
 import Ajv2020, { type ValidateFunction } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
+import { z } from "zod";
 
 // Everything the service says in a test is held against the documents that it serves; what is not documented fails.
 
 type Fetch = (path: string, init?: RequestInit) => Promise<Response>;
+
+const openApi = z.looseObject({
+  paths: z.record(
+    z.string(),
+    z.record(z.string(), z.looseObject({ responses: z.record(z.string(), z.looseObject({ content: z.record(z.string(), z.unknown()).optional() })) })),
+  ),
+});
+const asyncApi = z.looseObject({
+  id: z.unknown().optional(),
+  channels: z.record(z.string(), z.looseObject({ address: z.string(), messages: z.record(z.string(), z.object({ $ref: z.string() })) })),
+});
 
 const checker = (): Ajv2020.default => {
   const ajv = new Ajv2020.default({ strict: false, allErrors: true });
@@ -13,7 +25,7 @@ const checker = (): Ajv2020.default => {
 
 /** A fetch that fails on an answer that the served OpenAPI document does not describe. */
 export async function validatedFetch(baseUrl: string): Promise<Fetch> {
-  const document: any = await (await fetch(`${baseUrl}/openapi.json`)).json();
+  const document = openApi.parse(await (await fetch(`${baseUrl}/openapi.json`)).json());
   const ajv = checker();
   ajv.addSchema(document, "openapi");
   const paths = Object.keys(document.paths).map((path) => ({
@@ -27,19 +39,19 @@ export async function validatedFetch(baseUrl: string): Promise<Fetch> {
     const response = await fetch(`${baseUrl}${path}`, init);
     const method = (init.method ?? "GET").toLowerCase();
     const bare = decodeURI(path.split("?")[0] ?? "");
-    const route = literalFirst.find(({ pattern, path: known }) => pattern.test(bare) && document.paths[known][method] !== undefined);
+    const route = literalFirst.find(({ pattern, path: known }) => pattern.test(bare) && document.paths[known]?.[method] !== undefined);
     if (route === undefined) {
       if (response.status === 404) return response;
       throw new Error(`${method} ${bare} answered ${response.status} and is in no document`);
     }
-    const described = document.paths[route.path][method].responses[String(response.status)];
+    const described = document.paths[route.path]?.[method]?.responses[String(response.status)];
     if (described === undefined)
       throw new Error(`${method} ${route.path} answered ${response.status}, which its document does not list: ${await response.clone().text()}`);
     const type = (response.headers.get("content-type") ?? "").split(";")[0]?.trim() ?? "";
     if (described.content?.[type] === undefined)
       throw new Error(`${method} ${route.path} ${response.status} came as ${type}, and the document says ${Object.keys(described.content ?? {}).join(", ")}`);
     if (!/json/.test(type)) return response;
-    const pointer = `openapi#/paths/${escape(route.path)}/${method}/responses/${response.status}/content/${escape(type)}/schema`;
+    const pointer = `openapi#/paths/${pointerPart(route.path)}/${method}/responses/${response.status}/content/${pointerPart(type)}/schema`;
     const validate = compiled.get(pointer) ?? ajv.compile({ $ref: pointer });
     compiled.set(pointer, validate);
     const body: unknown = JSON.parse(await response.clone().text());
@@ -53,15 +65,14 @@ export async function validatedFetch(baseUrl: string): Promise<Fetch> {
 
 /** Holds MQTT messages against the served AsyncAPI document; fails on a topic that is no channel and on a payload that fits none of the channel's messages. */
 export async function messageValidator(baseUrl: string): Promise<(topic: string, body: unknown) => void> {
-  const document: any = await (await fetch(`${baseUrl}/asyncapi.json`)).json();
-  const ajv = checker();
   // an AsyncAPI document's own id is no schema's
-  delete document.id;
+  const { id: _, ...document } = asyncApi.parse(await (await fetch(`${baseUrl}/asyncapi.json`)).json());
+  const ajv = checker();
   ajv.addSchema(document, "asyncapi");
-  const channels = Object.values<any>(document.channels).map((channel) => ({
+  const channels = Object.values(document.channels).map((channel) => ({
     pattern: new RegExp(`^${channel.address.replace(/[.*+?^$()|[\]\\]/g, "\\$&").replace(/\{[^}]+\}/g, "[^/]+")}$`),
     address: channel.address,
-    messages: Object.values<any>(channel.messages).map(({ $ref }) => ajv.compile({ $ref: `asyncapi${$ref}/payload` })),
+    messages: Object.values(channel.messages).map(({ $ref }) => ajv.compile({ $ref: `asyncapi${$ref}/payload` })),
   }));
   return (topic, body) => {
     const channel = channels.find(({ pattern }) => pattern.test(topic));
@@ -74,4 +85,4 @@ export async function messageValidator(baseUrl: string): Promise<(topic: string,
   };
 }
 
-const escape = (text: string): string => encodeURIComponent(text.replaceAll("~", "~0").replaceAll("/", "~1"));
+const pointerPart = (text: string): string => encodeURIComponent(text.replaceAll("~", "~0").replaceAll("/", "~1"));

@@ -1,0 +1,119 @@
+// Promise: a bad database moment stops nothing but itself; the stream of outcomes goes on where it was.
+// Attack: let the first reads fail, then the database be back; and let the service stop in the middle of a read.
+import { DummyDriver, Kysely, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler, type QueryResult } from "kysely";
+import { expect, test } from "vitest";
+import type { Tables } from "../../../src/db/schema.ts";
+import { apiAlone } from "../../support/api.ts";
+
+/** A database that answers with what `answer` gives to the statement's text. */
+function databaseThat(answer: (text: string) => Promise<readonly unknown[]>): Kysely<Tables> {
+  class Driver extends DummyDriver {
+    override async acquireConnection() {
+      return {
+        executeQuery: async <R>({ sql }: { readonly sql: string }): Promise<QueryResult<R>> => ({ rows: JSON.parse(JSON.stringify(await answer(sql))) }),
+        streamQuery: () => {
+          throw new Error("nothing is streamed here");
+        },
+      };
+    }
+  }
+  return new Kysely<Tables>({
+    dialect: {
+      createAdapter: () => new PostgresAdapter(),
+      createDriver: () => new Driver(),
+      createIntrospector: (db) => new PostgresIntrospector(db),
+      createQueryCompiler: () => new PostgresQueryCompiler(),
+    },
+  });
+}
+
+const outcome = (position: number, ordinal: number) => ({
+  site: "rtm1",
+  stream: "site",
+  line: null,
+  sequence: String(position * 10 + ordinal),
+  generation: 1,
+  position: String(position),
+  ordinal,
+  type: "call.raised",
+  eventTime: null,
+  causation: null,
+  correlation: null,
+  traceparent: null,
+  supersedes: null,
+  data: {},
+  recordedAt: "2026-11-22T08:00:00.000000Z",
+});
+
+test("the stream goes on by itself after the database was away, and names a position only when it is complete", async () => {
+  let away = true;
+  let failed: () => void = () => {};
+  const hasFailed = new Promise<void>((resolve) => {
+    failed = resolve;
+  });
+  const rows = [outcome(7, 0), outcome(7, 1), outcome(9, 0)];
+  let given = false;
+  let commit: () => void = () => {};
+  const api = await apiAlone({
+    db: databaseThat(async (text) => {
+      if (text.includes("from sites")) return [{ site: "rtm1" }];
+      if (away) {
+        failed();
+        throw Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED", syscall: "connect" });
+      }
+      const page = given ? [] : rows;
+      given = true;
+      return page;
+    }),
+    onCommitted: (listener) => {
+      commit = listener;
+      return () => {
+        commit = () => {};
+      };
+    },
+  });
+  const url = await api.listen({ host: "127.0.0.1", port: 0 });
+  const response = await fetch(`${url}/v1/outcomes/events`);
+  expect(response.status).toBe(200);
+  await hasFailed;
+  away = false;
+  commit();
+  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  while (!text.includes("id: 9")) {
+    const { value, done } = (await reader?.read()) ?? { value: undefined, done: true };
+    if (done || value === undefined) throw new Error(`the stream ended after: ${text}`);
+    text += value;
+  }
+  expect(text.match(/^id: .*$/gm)).toEqual(["id: 7", "id: 9"]);
+  expect(text.match(/^data: /gm)).toHaveLength(3);
+  await api.close();
+  expect((await reader?.read())?.done ?? true).toBe(true);
+});
+
+test("a stop in the middle of a read ends the stream and nothing else", async () => {
+  let reading: () => void = () => {};
+  const isReading = new Promise<void>((resolve) => {
+    reading = resolve;
+  });
+  let release: () => void = () => {};
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const api = await apiAlone({
+    db: databaseThat(async (text) => {
+      if (text.includes("from sites")) return [{ site: "rtm1" }];
+      reading();
+      await released;
+      return [outcome(1, 0)];
+    }),
+  });
+  const url = await api.listen({ host: "127.0.0.1", port: 0 });
+  const response = await fetch(`${url}/v1/outcomes/events`);
+  await isReading;
+  const closed = api.close();
+  const text = await response.text();
+  release();
+  await closed;
+  expect(text).not.toContain("data:");
+});
