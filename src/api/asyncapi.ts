@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { OUTCOME_TYPES } from "../decide/outcomes.ts";
 import { dataSchema, EVENT_TYPES, type EventTypeName } from "../decode/event-types.ts";
 import { batchStateEventSchema, cursorEventSchema, outcomeEventSchema, verdictEventSchema } from "./message-schemas.ts";
 
@@ -84,7 +85,7 @@ export function asyncApi(options: { readonly version: string; readonly prefix: s
       },
     },
     verdict: message("signalbox.event.decided.v1", verdictEventSchema),
-    outcome: message("outcome", outcomeEventSchema),
+    outcome: message("outcome", outcomeEventSchema.extend({ type: z.enum([...new Set(OUTCOME_TYPES.map((type) => `signalbox.${type}.v1`))]) })),
     cursor: message("signalbox.source.cursor.v1", cursorEventSchema),
     batchState: message("signalbox.batch.state.v1", batchStateEventSchema),
   };

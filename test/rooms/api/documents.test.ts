@@ -14,6 +14,8 @@ import { CODES } from "../../../src/decide/verdict.ts";
 import { EVENT_TYPES } from "../../../src/decode/event-types.ts";
 import { apiAlone } from "../../support/api.ts";
 
+const require = createRequire(import.meta.url);
+
 const schema = z.looseObject({ type: z.string().optional(), additionalProperties: z.unknown().optional() });
 const operation = z.looseObject({
   operationId: z.string().optional(),
@@ -130,7 +132,7 @@ describe("the OpenAPI document", () => {
 });
 
 describe("the AsyncAPI document", () => {
-  const specification = createRequire(import.meta.url).resolve("@asyncapi/specs/schemas/3.1.0-without-$id.json");
+  const specification = require.resolve("@asyncapi/specs/schemas/3.1.0-without-$id.json");
 
   test.each(["", "acme/plant/"])("is valid AsyncAPI 3.1 with the prefix %j", (prefix) => {
     const ajv = new Ajv.default({ strict: false, allErrors: true, validateFormats: true });
@@ -163,6 +165,26 @@ describe("the AsyncAPI document", () => {
       ].sort(),
     );
   });
+});
+
+test("every outcome that an event or a command can bring about is named in the AsyncAPI document", () => {
+  const parsed = z
+    .looseObject({
+      components: z.looseObject({
+        messages: z.looseObject({
+          outcome: z.looseObject({ payload: z.looseObject({ properties: z.looseObject({ type: z.object({ enum: z.array(z.string()) }) }) }) }),
+        }),
+      }),
+    })
+    .parse(asyncApi({ version: "1.0.0", prefix: "" }));
+  const named = parsed.components.messages.outcome.payload.properties.type.enum;
+  expect(named).toHaveLength(new Set(named).size);
+  // the contract's ten of section 6, and what is told and moves nothing
+  for (const type of ["batch.created", "batch.ready", "batch.started", "step.started", "evidence.recorded", "step.completed", "batch.completed"])
+    expect(named).toContain(`signalbox.${type}.v1`);
+  const told = Object.keys(EVENT_TYPES).filter((name) => /^(material\.(?!check)|label\.(?!check)|count|sample|downtime|alarm|call)/.test(name));
+  expect(told.length).toBeGreaterThan(10);
+  for (const name of told) expect(named).toContain(`signalbox.${name}.v1`);
 });
 
 describe("what is served beside them", () => {
