@@ -54,7 +54,7 @@ function fromLock(view: ContextView, claim: Claim, held: readonly ContextLock[])
   if (claim.needs === "claim") {
     return refused("none", "CTX_MISSING", false, [], claim.about === "batch" ? "batchid" : "batchid and stepid", "none");
   }
-  const [first, second] = held;
+  const [first, second] = contexts(held);
   if (first === undefined) {
     if (claim.needs === "optional") return { kind: "context", from: "none", batch: null, step: null };
     return refused("none", "CTX_MISSING", true, waits, "an open engagement", "none");
@@ -87,7 +87,12 @@ function fromClaim(view: ContextView, claim: Claim, held: readonly ContextLock[]
 
   if (claim.about === "batch") return { kind: "context", from: "claim", batch, step: null };
 
-  const stepId = claim.step ?? held.find((lock) => lock.batch === batchId)?.step ?? null;
+  const inBatch = contexts(held).filter((lock) => lock.batch === batchId);
+  if (claim.step === null && claim.needs !== "claim" && inBatch.length > 1) {
+    if (claim.needs === "optional") return { kind: "context", from: "claim", batch, step: null };
+    return refused("claim", "CTX_AMBIGUOUS", false, [], "one open engagement", inBatch.map(inWords).join(", "));
+  }
+  const stepId = claim.step ?? inBatch[0]?.step ?? null;
   if (stepId === null) {
     if (claim.needs === "claim") return refused("claim", "CTX_MISSING", false, [], "stepid", "none");
     const other = held[0];
@@ -122,6 +127,10 @@ function fromClaim(view: ContextView, claim: Claim, held: readonly ContextLock[]
   }
   return { kind: "context", from: "claim", batch, step };
 }
+
+/** Engagements of different step attempts; equipment that plays two roles in one step stands in one context. */
+const contexts = (held: readonly ContextLock[]): readonly ContextLock[] =>
+  held.filter((lock, n) => held.findIndex((other) => other.batch === lock.batch && other.step === lock.step && other.attempt === lock.attempt) === n);
 
 const inWords = (lock: ContextLock): string => `${lock.batch}/${lock.step ?? "-"}`;
 
