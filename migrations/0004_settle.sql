@@ -166,8 +166,8 @@ begin
         gap_since = case r.gap when 'none' then null when 'open' then v_now else s.gap_since end,
         gap_due_at = case r.gap when 'none' then null when 'keep' then s.gap_due_at when 'halted' then null else v_now + make_interval(secs => r.gap_ms / 1000.0) end,
         parked = r.parked,
-        parked_position = case when r.parked is null then null when s.parked is distinct from r.parked then place(v_base, r.parked_ref) else s.parked_position end,
-        parked_at = case when r.parked is null then null when s.parked is distinct from r.parked then v_now else s.parked_at end,
+        parked_position = case when r.parked is null then null when r.parked_ref < 0 then place(v_base, r.parked_ref) else s.parked_position end,
+        parked_at = case when r.parked is null then null when r.parked_ref < 0 then v_now else s.parked_at end,
         reused = r.reused, waiting_count = r.waiting_count, waiting_bytes = r.waiting_bytes, connection = r.connection, monotonic = r.monotonic
       from jsonb_to_recordset(p -> 'sources') as r (key bigint, changed boolean, incarnation integer, epoch bigint, through bigint, highest bigint, gap text, gap_ref bigint, gap_ms double precision,
         parked text, parked_ref bigint, reused integer, waiting_count integer, waiting_bytes bigint, connection text, monotonic jsonb)
@@ -184,9 +184,9 @@ begin
         batch_machine_hash text, step_machine text, step_machine_hash text, quantity text, unit text, parameters jsonb, roles jsonb, execution text, disposition text, opened_on date,
         facts bigint, created_at timestamptz, started_at timestamptz, ended_at timestamptz, closed_at timestamptz, asked text)
       where r.version = 0 and r.changed;
-    update batches b set version = b.version + 1, roles = r.roles, parameters = r.parameters, execution = r.execution, disposition = r.disposition, facts = r.facts,
+    update batches b set version = b.version + 1, quantity = r.quantity, unit = r.unit, roles = r.roles, parameters = r.parameters, execution = r.execution, disposition = r.disposition, facts = r.facts,
         started_at = r.started_at, ended_at = r.ended_at, closed_at = r.closed_at
-      from jsonb_to_recordset(p -> 'batches') as r (batch text, version bigint, changed boolean, roles jsonb, parameters jsonb, execution text, disposition text, facts bigint,
+      from jsonb_to_recordset(p -> 'batches') as r (batch text, version bigint, changed boolean, quantity text, unit text, roles jsonb, parameters jsonb, execution text, disposition text, facts bigint,
         started_at timestamptz, ended_at timestamptz, closed_at timestamptz)
       where b.site = p_site and b.batch = r.batch and r.version > 0 and r.changed;
   end if;
@@ -237,6 +237,15 @@ begin
       select p_site, w.waits_for, place(v_base, r.ref)
       from jsonb_to_recordset(p -> 'deferrals') as r (ref bigint, waits jsonb), jsonb_array_elements_text(r.waits) as w (waits_for);
   end if;
+  -- still open, and waiting for more than before
+  if p ? 'deferrals_kept' then
+    update deferrals d set version = d.version + 1, batch = r.batch, step = r.step
+      from jsonb_to_recordset(p -> 'deferrals_kept') as r (position bigint, batch text, step text) where d.site = p_site and d.position = r.position;
+    insert into deferral_waits (site, waits_for, position)
+      select p_site, w.waits_for, r.position
+      from jsonb_to_recordset(p -> 'deferrals_kept') as r (position bigint, waits jsonb), jsonb_array_elements_text(r.waits) as w (waits_for)
+      on conflict do nothing;
+  end if;
   if p ? 'quarantine_resolved' then
     update quarantine q set version = q.version + 1, resolved_at = v_now, resolved_position = place(v_base, r.ref), resolution = r.resolution
       from jsonb_to_recordset(p -> 'quarantine_resolved') as r (position bigint, ref bigint, resolution text) where q.site = p_site and q.position = r.position;
@@ -257,7 +266,8 @@ begin
   if p ? 'exceptions_resolved' then
     update exceptions e set resolved_at = v_now, resolved_position = place(v_base, r.ref)
       from jsonb_to_recordset(p -> 'exceptions_resolved') as r (event_position bigint, ref bigint)
-      where e.site = p_site and e.event_position = r.event_position and e.resolved_at is null;
+      -- what the resolving round itself opens stays open
+      where e.site = p_site and e.event_position = place(v_base, r.event_position) and e.position < place(v_base, r.ref) and e.resolved_at is null;
   end if;
 
   if p ? 'facts' then

@@ -343,10 +343,15 @@ function openEvents(world: World, rows: Rows): Record<string, readonly Json[]> {
   const { assumed } = world;
   const patience = new Map(rows.patience.map(({ event, ms }) => [event, ms]));
   const deferrals: Json[] = [];
+  const kept: Json[] = [];
   const gone: Json[] = [];
   for (const [position, deferral] of assumed.deferrals) {
     if (deferral === null) {
       if (position > 0) gone.push({ position });
+      continue;
+    }
+    if (world.read.deferrals.get(position) != null) {
+      kept.push({ position, batch: deferral.batch, step: deferral.step, waits: deferral.waits });
       continue;
     }
     deferrals.push({
@@ -383,6 +388,7 @@ function openEvents(world: World, rows: Rows): Record<string, readonly Json[]> {
   const resolvedHere = new Set(rows.quarantineResolved.map((r) => r.event));
   return {
     deferrals,
+    deferrals_kept: kept,
     deferrals_gone: gone,
     waiting,
     waiting_gone: waitingGone,
