@@ -68,7 +68,7 @@ function createBatch(command: Of<"batch.create">, at: string, tools: CommandTool
   const existing = world.batch(command.batch);
   if (existing !== undefined) {
     return existing.asked === command.asked
-      ? { kind: "done", created: false, batch: batchView(existing, existing.version), warnings: [] }
+      ? { kind: "done", created: false, batch: batchView(existing, world.batchVersion(existing.batch)), warnings: [] }
       : refused("CTX_UNKNOWN_ORDER", `Batch ${command.batch} exists with other content.`);
   }
   const other = world.batchOfOrder(command.jobOrder);
@@ -122,7 +122,7 @@ function createBatch(command: Of<"batch.create">, at: string, tools: CommandTool
       endedAt: null,
       evidence: [],
     })),
-    openDeferrals: 0,
+    openDeferrals: world.waitingFor(`batch:${command.batch}`).filter((position) => world.deferral(position)?.batch === command.batch).length,
     openQuarantine: 0,
     openExceptions: 0,
   };
@@ -146,7 +146,7 @@ function checkRoles(recipe: Recipe, equipment: Readonly<Record<string, string>>,
 function updateBatch(command: Of<"batch.update">, signal: CommandSignal, tools: CommandTools): CommandAnswer {
   const batch = tools.world.batch(command.batch);
   if (batch === undefined) return unknown(`batch ${command.batch}`);
-  if (isStale(batch, signal)) return stale(batch);
+  if (isStale(batch, signal, tools)) return stale(batch, tools);
   if (batch.execution !== "planned" && batch.execution !== "ready")
     return refused("STA_INVALID_TRANSITION", `Batch ${batch.batch} is ${batch.execution}; it changes only before its start.`);
   const roles = command.equipment ?? batch.roles;
@@ -177,7 +177,7 @@ const NEEDS_SIGNATURE: ReadonlySet<string> = new Set(["amend", "verify", "skip",
 function commandBatch(command: Of<"batch.command">, signal: CommandSignal, tools: CommandTools): CommandAnswer {
   const batch = tools.world.batch(command.batch);
   if (batch === undefined) return unknown(`batch ${command.batch}`);
-  if (isStale(batch, signal)) return stale(batch);
+  if (isStale(batch, signal, tools)) return stale(batch, tools);
   if (NEEDS_SIGNATURE.has(command.command)) return needsSignature();
   if (NEEDS_REASON.has(command.command) && command.reason === null) return refused("SIG_REASON_MISSING", `To ${command.command} a batch, give a reason.`);
   const context: ContextInWords = { batch: batch.batch, step: null, attempt: null, from: "claim" };
@@ -190,7 +190,7 @@ function commandStep(command: Of<"step.command">, signal: CommandSignal, at: Ref
   if (batch === undefined) return unknown(`batch ${command.batch}`);
   const step = stepOf(batch, command.step);
   if (step === undefined) return unknown(`step ${command.step} of batch ${command.batch}`);
-  if (isStale(batch, signal)) return stale(batch);
+  if (isStale(batch, signal, tools)) return stale(batch, tools);
   if (NEEDS_SIGNATURE.has(command.command)) return needsSignature();
   if (NEEDS_REASON.has(command.command) && command.reason === null) return refused("SIG_REASON_MISSING", `To ${command.command} evidence, give a reason.`);
   if (command.command === "comment") {
@@ -235,7 +235,14 @@ function settled(judgement: Judgement, batch: BatchState, step: StepState | null
   return { kind: "done", created: false, batch: batchView(tools.world.batch(batch.batch) ?? batch), warnings: judgement.exceptions };
 }
 
-const asked = (signal: CommandSignal): GuardSignal => ({ source: null, equipment: null, revision: null, evidence: null, receivedAt: signal.receivedAt, clock: null });
+const asked = (signal: CommandSignal): GuardSignal => ({
+  source: null,
+  equipment: null,
+  revision: null,
+  evidence: null,
+  receivedAt: signal.receivedAt,
+  clock: null,
+});
 
 function resolveGap(command: Of<"gap.resolve">, tools: CommandTools): CommandAnswer {
   const source = tools.world.source(command.source);
@@ -285,8 +292,9 @@ function resolveQuarantine(command: Of<"quarantine.resolve">, tools: CommandTool
   return still === null ? { kind: "done", created: false, batch: null, warnings: [] } : refused(still.code, still.reason, still.explanation);
 }
 
-const isStale = (batch: BatchState, signal: CommandSignal): boolean => signal.ifVersion !== null && signal.ifVersion !== batch.version;
-const stale = (batch: BatchState): CommandAnswer => ({ kind: "stale", version: batch.version });
+const isStale = (batch: BatchState, signal: CommandSignal, tools: CommandTools): boolean =>
+  signal.ifVersion !== null && signal.ifVersion !== tools.world.batchVersion(batch.batch);
+const stale = (batch: BatchState, tools: CommandTools): CommandAnswer => ({ kind: "stale", version: tools.world.batchVersion(batch.batch) });
 const unknown = (what: string): CommandAnswer => ({ kind: "unknown", what });
 const refused = (code: string, reason: string, explanation: Explanation | null = null): CommandAnswer => ({ kind: "refused", code, reason, explanation });
 const needsSignature = (): CommandAnswer => refused("SIG_MISSING", "This act needs an electronic signature.");

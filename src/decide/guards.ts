@@ -263,14 +263,16 @@ export function rolesOf(batch: BatchState): readonly { readonly role: string; re
   return [...roles].map(([role, className]) => ({ role, class: className }));
 }
 
-/** The equipment that the batch holds as a whole. */
+/** The equipment that the batch holds as a whole, each once, whatever roles it plays. */
 export function allocations(batch: BatchState): readonly { readonly role: string; readonly equipment: string }[] {
   const roles = new Set<string>();
   for (const step of batch.recipe.steps) for (const need of step.equipment ?? []) if (need.locked === "batch") roles.add(need.role);
-  return [...roles].flatMap((role) => {
+  const held = new Map<string, string>();
+  for (const role of roles) {
     const equipment = batch.roles[role];
-    return equipment === undefined ? [] : [{ role, equipment }];
-  });
+    if (equipment !== undefined && !held.has(equipment)) held.set(equipment, role);
+  }
+  return [...held].map(([equipment, role]) => ({ role, equipment }));
 }
 
 export function slotOf(context: Pick<GuardContext, "batch">, step: StepState, signal: Pick<GuardSignal, "evidence"> | null): EvidenceSlot | undefined {

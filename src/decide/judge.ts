@@ -317,7 +317,7 @@ function afterStep(world: World, machines: Machines, fact: Extract<Fact, { kind:
   const facts: Fact[] = [];
   const moved = batch.steps.find((s) => s.step === fact.step && s.attempt === fact.attempt);
   if (moved?.endedAt != null) {
-    for (const { equipment } of equipmentOfStep(batch, fact.step)) {
+    for (const equipment of new Set(equipmentOfStep(batch, fact.step).map((need) => need.equipment))) {
       for (const lock of world.equipment(equipment)?.locks ?? []) {
         if (lock.kind === "engagement" && lock.batch === batch.batch && lock.step === fact.step && lock.attempt === fact.attempt)
           facts.push({ kind: "lock.freed", lock });
@@ -372,10 +372,12 @@ export function guardsFor(world: World, batch: BatchState, step: StepState | nul
 }
 
 function engage(world: World, batch: BatchState, step: StepState, at: Ref): Fact[] {
-  const given = new Map<string, number>();
-  return equipmentOfStep(batch, step.step).map(({ role, equipment, locked }) => {
-    const token = (given.get(equipment) ?? world.equipment(equipment)?.token ?? 0) + 1;
-    given.set(equipment, token);
+  const needed = equipmentOfStep(batch, step.step);
+  // equipment that plays two roles in a step is engaged in it once, as strictly as the stricter of the two
+  const once = needed.filter(({ equipment }, n) => needed.findIndex((other) => other.equipment === equipment) === n);
+  return once.map(({ role, equipment }) => {
+    const token = (world.equipment(equipment)?.token ?? 0) + 1;
+    const locked = needed.some((need) => need.equipment === equipment && need.locked === "step") ? "step" : "batch";
     return {
       kind: "lock.taken",
       lock: { equipment, kind: "engagement", batch: batch.batch, step: step.step, attempt: step.attempt, role, locked, token, takenAt: at },

@@ -14,7 +14,7 @@ import type { Machines } from "./machines.ts";
 import { outcomeOf } from "./outcomes.ts";
 import { cutRows, markRows, noRows, type Rows } from "./rows.ts";
 import type { CommandSignal, DiagSignal, EventInHand, EventSignal, Signal, Tick, TickSignal } from "./signal.ts";
-import { FINAL, nextFor, type Status, type Verdict } from "./verdict.ts";
+import { nextFor, type Status, type Verdict } from "./verdict.ts";
 import { byAge, type Deferral, type QuarantineEntry, World, type WorldData } from "./world.ts";
 
 /** What one group comes to: what was assumed and changed, what goes on record, and what is told to whoever waits for an answer. */
@@ -53,7 +53,8 @@ class Group {
   readonly #touchedSources = new Set<string>();
   readonly #touchedBatches = new Set<string>();
   readonly #followUps: Tick[] = [];
-  readonly #changed = new Set<string>();
+  /** What has changed, and behind which position the deferred events that wait for it are still to be judged again (0: all of them). */
+  readonly #changed = new Map<string, Ref>();
   #positions = 0;
   #again = 0;
 
@@ -187,9 +188,10 @@ class Group {
     switch (settled.as) {
       case "judged": {
         if (settled.copy === null) this.#takeId(source, hash, digest, ref, null);
-        else this.#copyJudgedElsewhere(source, settled.copy, hash, digest, ref, inHand);
+        else this.#judgedInsteadOf(source, settled.copy, hash, digest, ref);
         const began = this.#take(source, given, inHand);
         this.#judge(began, inHand, { ref, event: ref, round: 1 }, hash);
+        if (settled.copy !== null) this.#becomesDuplicate(source, settled.copy, inHand, hash, ref);
         this.#drain(source.source, ref);
         return;
       }
@@ -213,20 +215,20 @@ class Group {
           this.#numberOnly(source, given, settled.takes, hash, digest, inHand);
         } else {
           this.#takeId(source, hash, digest, ref, null);
-          this.#reusedNumber(source, inHand, given);
+          this.#reusedNumber(source, inHand, given, at.kind === "passed");
         }
         return;
       case "late":
         this.#takeId(source, hash, digest, ref, null);
-        this.#quarantine(source, inHand, { ref, event: ref, round: 1 }, settled.code, "order", lateReason(settled.code, source, given));
+        this.#late(source, inHand, { ref, event: ref, round: 1 }, settled.code, given);
         return;
     }
   }
 
   /** The number goes with this settlement; a newer epoch begins with number 1 or a birth. Returns the source as it stands then. */
-  #take(source: SourceState, given: Given, inHand: EventInHand): SourceState {
+  #take(source: SourceState, given: Given, inHand: EventInHand, cause: Ref = given.ref): SourceState {
     const newer = source.epoch === null || given.epoch > source.epoch;
-    if (newer && (source.epoch !== null || source.waitingCount > 0)) this.#endEpoch(source, given);
+    if (newer && (source.epoch !== null || source.waitingCount > 0)) this.#endEpoch(source, { ...given, ref: cause });
     const before = this.#world.source(source.source) ?? source;
     const birth = inHand.said.kind === "event" && inHand.said.event.type === "source.birth";
     if (newer && birth && given.sequence > 1n) {
@@ -237,12 +239,12 @@ class Group {
         first: 1n,
         last: given.sequence - 1n,
         reason: "baseline",
-        ref: given.ref,
+        ref: cause,
       });
     }
     const next = takeNumber(before, given);
     this.#number(source, given);
-    this.#putSource(next, given.ref);
+    this.#putSource(next, cause);
     return next;
   }
 
@@ -290,12 +292,12 @@ class Group {
     }
     const older = this.#olderThanLast(source, event);
     const judgement = older ? null : judgeEvent(this.#world, this.#machines, source, event, inHand.receivedAt, given.ref);
-    if (judgement?.kind === "refused" || !this.#roomToWait(source, inHand.bytes)) {
+    if (judgement?.kind === "refused" || !this.#roomAhead(source)) {
       this.#wait(source, inHand, given, hash, digest);
       return;
     }
     this.#takeId(source, hash, digest, given.ref, null);
-    this.#putWaiting(source, inHand, given, hash, digest, true);
+    this.#putWaiting(source, { ...inHand, bytes: 0 }, given, hash, digest, true);
     if (judgement === null) this.#observed(inHand, { ref: given.ref, event: given.ref, round: 1, ahead: true });
     else this.#accept(source, inHand, { ref: given.ref, event: given.ref, round: 1, ahead: true }, judgement);
     if (event.type === "source.lost") this.#lost(source.source, event, given);
@@ -344,11 +346,18 @@ class Group {
 
   #roomToWait(source: SourceState, bytes: number): boolean {
     const now = this.#world.source(source.source) ?? source;
+    const deferred = this.#world.deferred(now);
     return (
-      now.waitingCount + now.deferredCount < WAITING.perSource &&
-      now.waitingBytes + now.deferredBytes + bytes <= WAITING.bytesPerSource &&
+      now.waitingCount + deferred.count < WAITING.perSource &&
+      now.waitingBytes + deferred.bytes + bytes <= WAITING.bytesPerSource &&
       this.#world.waitingBytesOfShard + bytes <= WAITING.bytesPerShard
     );
+  }
+
+  /** What has acted needs room for its number alone, and has it also when the room for waiting is used up: what restricts, and a declared loss, must get through. */
+  #roomAhead(source: SourceState): boolean {
+    const now = this.#world.source(source.source) ?? source;
+    return now.waitingCount + this.#world.deferred(now).count < WAITING.perSource + WAITING.aheadPerSource;
   }
 
   /** A delivery without an effect of its own may still take its number, at once or in its turn. */
@@ -373,7 +382,8 @@ class Group {
     this.#quarantine(source, inHand, at, "DUP_ID_REUSED", "order", `Id ${identityOf(inHand).id} of ${source.source} was used before with other content.`);
   }
 
-  #reusedNumber(source: SourceState, inHand: EventInHand, given: Given): void {
+  /** Only a number at or below the cursor says that the counter went back. */
+  #reusedNumber(source: SourceState, inHand: EventInHand, given: Given, wentBack: boolean): void {
     this.#quarantine(
       source,
       inHand,
@@ -382,6 +392,7 @@ class Group {
       "order",
       `Number ${given.sequence} of epoch ${given.epoch} of ${source.source} is taken by another event.`,
     );
+    if (!wentBack) return;
     const reused = source.reused + 1;
     const parks = reused >= 2 && source.parked === null;
     if (parks)
@@ -389,11 +400,9 @@ class Group {
     this.#putSource({ ...source, reused, parked: parks ? { why: "counter_back", position: given.ref } : source.parked }, given.ref);
   }
 
-  /** A copy in a newer epoch is judged; what waited under the old number becomes its duplicate. */
-  #copyJudgedElsewhere(source: SourceState, copy: WaitingEvent, hash: string, digest: string, ref: Ref, inHand: EventInHand): void {
+  /** A copy in a newer epoch is judged in the stead of what waited under the old number. */
+  #judgedInsteadOf(source: SourceState, copy: WaitingEvent, hash: string, digest: string, ref: Ref): void {
     this.#endWaiting(copy);
-    const round = this.#next();
-    this.#verdict(inHand, { ref: round, event: copy.position, round: 2, cause: ref }, duplicateOf(ref, { status: "accepted", code: null }));
     this.#world.putId(source, hash, {
       position: ref,
       digest,
@@ -403,13 +412,28 @@ class Group {
     });
   }
 
+  /** What waited under the old number is the duplicate of what was judged in its stead. */
+  #becomesDuplicate(source: SourceState, copy: WaitingEvent, inHand: EventInHand, hash: string, ref: Ref): void {
+    const today = this.#world.id(source, hash)?.latest ?? { status: "deferred", code: null };
+    const round = this.#next();
+    this.#verdict(underNumber(inHand, copy), { ref: round, event: copy.position, round: 2, cause: ref }, duplicateOf(ref, today));
+  }
+
   /** Judges what has come next, a slice at a time. */
-  #drain(sourceName: string, cause: Ref): void {
+  #drain(sourceName: string, cause: Ref, beginsNewer = false): void {
     for (let n = 0; n < WAITING.slice; n += 1) {
       const source = this.#world.source(sourceName);
-      if (source === undefined || source.epoch === null || source.parked?.why === "poison" || source.parked?.why === "counter_back") return;
+      if (source === undefined || source.parked?.why === "poison" || source.parked?.why === "counter_back") return;
+      if (source.epoch === null) {
+        if (!beginsNewer || !this.#beginNewer(source, cause)) return;
+        continue;
+      }
+      if (this.#world.beyondWindow(source, source.epoch, source.through + 1n)) break;
       const step = advance(source, (sequence) => this.#nextWaiting(source, sequence));
-      if (step.kind === "still") return;
+      if (step.kind === "still") {
+        if (!beginsNewer || !this.#beginNewer(source, cause)) return;
+        continue;
+      }
       if (step.kind === "skipped") {
         this.#putSource(step.source, cause);
         continue;
@@ -428,6 +452,30 @@ class Group {
     this.#followUps.push({ tick: "drain", source: sourceName });
   }
 
+  /** While a source stood still, a newer epoch may have begun to wait: with its number 1, or with a birth. It begins now. */
+  #beginNewer(source: SourceState, cause: Ref): boolean {
+    if (source.waitingCount === 0) return false;
+    const newer = this.#world.allWaiting(source).filter((w) => source.epoch === null || w.epoch > source.epoch);
+    for (const epoch of [...new Set(newer.map((w) => w.epoch))].sort((a, b) => (a < b ? -1 : 1))) {
+      const first = this.#world
+        .waitingAfter(source, epoch, 0n)
+        .find(({ sequence, event }) => sequence === 1n || (event?.said.kind === "event" && event.said.event.type === "source.birth"));
+      if (first?.event == null) continue;
+      const { event: inHand, ...waiting } = first;
+      this.#endWaiting(waiting);
+      const at = { ...source, waitingCount: source.waitingCount - 1, waitingBytes: source.waitingBytes - waiting.bytes };
+      this.#world.putSource(at);
+      const began = this.#take(at, { epoch, sequence: waiting.sequence, ref: waiting.position }, inHand, cause);
+      if (waiting.ahead) return true;
+      const ref = this.#next();
+      const round: Round = { ref, event: waiting.position, round: 2, cause };
+      const judged = this.#attempt(() => this.#judge(began, inHand, round, waiting.idHash));
+      if (!judged.ok) this.#poisonKnown(began, inHand, round, judged.error);
+      return true;
+    }
+    return false;
+  }
+
   #nextWaiting(source: SourceState, sequence: bigint) {
     return source.epoch === null || source.waitingCount === 0 ? undefined : this.#world.waitingNext(source, source.epoch, sequence);
   }
@@ -440,8 +488,9 @@ class Group {
   #typeWaits(source: SourceState, inHand: EventInHand, epoch: bigint): boolean {
     if (inHand.said.kind === "refused") return true;
     const { event } = inHand.said;
-    if (event.type === "source.birth") return source.epoch !== null && epoch <= source.epoch;
-    if (event.type === "source.lost") return false;
+    if (event.type === "source.birth") return (source.epoch !== null && epoch <= source.epoch) || source.parked?.why === "poison";
+    // a loss in an epoch that has not begun gives nothing up yet
+    if (event.type === "source.lost") return epoch !== source.epoch;
     const type = EVENT_TYPES[event.type];
     return (type.waits && type.ordering !== "monotonic") || isHistory(event, inHand.receivedAt);
   }
@@ -704,24 +753,36 @@ class Group {
       const keys = [...this.#changed];
       this.#changed.clear();
       const positions = new Set<Ref>();
-      for (const key of keys) for (const position of this.#world.waitingFor(key)) positions.add(position);
+      for (const [key, after] of keys)
+        for (const position of this.#world.waitingFor(key)) if (after === 0 || byAge(position, after) > 0) positions.add(position);
+      let reached: Ref = 0;
       for (const position of [...positions].sort(byAge)) {
         if (this.#again >= AGAIN_LIMIT) {
-          this.#followUps.push({ tick: "again", waitsFor: keys });
+          // goes on behind what was judged here; were it to begin with the oldest again, it would never end while those stay open
+          for (const [key, after] of keys) {
+            const behind = reached > after ? reached : after;
+            this.#followUps.push({ tick: "again", waitsFor: [key], ...(behind > 0 ? { after: behind } : {}) });
+          }
           return;
         }
         this.#again += 1;
+        if (position > 0) reached = position;
         const open = this.#world.deferral(position);
         if (open === undefined) continue;
         const judged = this.#attempt(() => this.#rejudge(open, false, this.#lastCause()));
         if (!judged.ok) this.#poisonDeferral(open, judged.error);
         if (this.#changed.size > 0) {
           // something came free: what is older may now move too, so begin again from the oldest
-          for (const key of keys) this.#changed.add(key);
+          for (const [key, after] of keys) this.#change(key, after);
           break;
         }
       }
     }
+  }
+
+  #change(key: string, after: Ref = 0): void {
+    const known = this.#changed.get(key);
+    this.#changed.set(key, known === undefined || after < known ? after : known);
   }
 
   #rejudge(open: Deferral, patienceOver: boolean, cause: Ref): boolean {
@@ -731,16 +792,33 @@ class Group {
     if (!patienceOver && this.#behind(source, event, open.position) !== undefined) return false;
     const mark = this.#positions;
     const ref = this.#next();
+    const at: Round = { ref, event: open.position, round: open.round + 1, cause };
+    if (this.#olderThanLast(source, event)) {
+      this.#endDeferral(open);
+      this.#observed(open.event, at);
+      return true;
+    }
     const judgement = judgeEvent(this.#world, this.#machines, source, event, open.event.receivedAt, ref);
     if (judgement.kind === "refused" && judgement.notYet && !patienceOver) {
       this.#positions = mark;
+      this.#waitsOn(open, judgement);
       return false;
     }
     this.#endDeferral(open);
-    const at: Round = { ref, event: open.position, round: open.round + 1, cause };
     if (judgement.kind === "accepted") this.#accept(source, open.event, at, judgement);
     else this.#refuse(source, open.event, at, judgement);
     return true;
+  }
+
+  /** What it first waited for has come, and it lacks something else now: it waits for that too. Nothing is said about it. */
+  #waitsOn(open: Deferral, judgement: Extract<Judgement, { kind: "refused" }>): void {
+    const more = judgement.waits.filter((key) => !open.waits.includes(key));
+    if (more.length === 0) return;
+    const batch = open.batch ?? judgement.context.batch;
+    this.#world.putDeferral({ ...open, batch, step: open.step ?? judgement.context.step, waits: [...open.waits, ...more] });
+    for (const key of more) this.#world.raise(key);
+    const known = batch === null || open.batch !== null ? undefined : this.#world.batch(batch);
+    if (known !== undefined) this.#world.putBatch({ ...known, openDeferrals: known.openDeferrals + 1 });
   }
 
   #endDeferral(open: Deferral): void {
@@ -748,7 +826,7 @@ class Group {
     const batch = open.batch === null ? undefined : this.#world.batch(open.batch);
     if (batch !== undefined) this.#world.putBatch({ ...batch, openDeferrals: Math.max(0, batch.openDeferrals - 1) });
     // what waits behind it may move now
-    if (open.batch !== null) this.#changed.add(`batch:${open.batch}`);
+    if (open.batch !== null) this.#change(`batch:${open.batch}`);
   }
 
   #sourceOf(open: { readonly event: EventInHand }): SourceState {
@@ -785,7 +863,7 @@ class Group {
         }
         count += 1;
         this.#rows.facts.push({ ref, ordinal: count, fact, openedOn, number });
-        for (const key of changedBy(fact)) this.#changed.add(key);
+        for (const key of changedBy(fact)) this.#change(key);
         const outcome = outcomeOf(this.#world, this.#machines, fact, by.flags);
         if (outcome === null) continue;
         const stream = this.#world.stream(outcome.stream) ?? { stream: outcome.stream, line: outcome.line, sequence: 0, openedOn: outcome.openedOn };
@@ -825,7 +903,6 @@ class Group {
       return;
     }
     const ref = this.#next();
-    const positions = this.#positions;
     const judged = this.#attempt(() =>
       judgeCommand(signal, ref, {
         world: this.#world,
@@ -836,19 +913,19 @@ class Group {
         giveUp: (source, epoch, first, last) => this.#giveUp(source, epoch, first, last, "resolved", ref),
         succeed: (source) => this.#succeed(source, ref),
         rebase: (source, epoch, sequence) => this.#rebase(source, epoch, sequence, ref),
-        drain: (source) => this.#drain(source, ref),
+        drain: (source) => this.#drain(source, ref, true),
         reprocess: (entry) => this.#reprocess(entry, ref),
         reject: (entry, reason) => this.#reject(entry, reason, ref),
       }),
     );
-    if (!judged.ok) {
-      this.#positions = positions;
-      throw judged.error;
-    }
+    // one command that makes the judge throw is refused by itself; the rest of the group goes on
+    const answer: CommandAnswer = judged.ok
+      ? judged.value
+      : { kind: "refused", code: "SYS_POISON", reason: `The service failed on this command alone: ${messageOf(judged.error)}.`, explanation: null };
     this.#rows.signals.push({ ...NO_EVENT, ref, kind: "command", receivedAt: signal.receivedAt, actor: signal.actor, body: commandBody(signal) });
-    this.#answers.set(signal, judged.value);
-    if (key !== null) this.#rows.answers.push({ ...key, answer: judged.value, ref });
-    if (key !== null) this.#world.putAnswer(key.key, { request: key.request, bodyDigest: key.bodyDigest, answer: judged.value, position: ref });
+    this.#answers.set(signal, answer);
+    if (key !== null) this.#rows.answers.push({ ...key, answer, ref });
+    if (key !== null) this.#world.putAnswer(key.key, { request: key.request, bodyDigest: key.bodyDigest, answer, position: ref });
   }
 
   /** A replaced device counts anew: what its predecessor left missing is given up, what waits stays open for the gap limit. */
@@ -899,6 +976,11 @@ class Group {
     const source = this.#sourceOf(entry);
     const positions = this.#positions;
     const ref = this.#next();
+    if (this.#olderThanLast(source, event)) {
+      this.#resolve(entry, ref, "reprocess");
+      this.#observed(entry.event, { ref, event: entry.position, round: entry.round + 1, cause });
+      return null;
+    }
     const judgement = judgeEvent(this.#world, this.#machines, source, event, entry.event.receivedAt, ref);
     if (judgement.kind === "refused") {
       this.#positions = positions;
@@ -926,7 +1008,7 @@ class Group {
     const batch = entry.batch === null ? undefined : this.#world.batch(entry.batch);
     if (batch !== undefined) {
       this.#world.putBatch({ ...batch, openQuarantine: Math.max(0, batch.openQuarantine - 1), openExceptions: Math.max(0, batch.openExceptions - 1) });
-      this.#changed.add(`batch:${batch.batch}`);
+      this.#change(`batch:${batch.batch}`);
     }
   }
 
@@ -956,7 +1038,8 @@ class Group {
       }
       case "gap": {
         const source = this.#world.source(tick.source);
-        if (source?.gap == null || source.gapDueAt === null || source.parked !== null || Date.parse(source.gapDueAt) > Date.parse(signal.receivedAt))
+        // a gap that this group has moved has its time anew, though the due time that was read is over
+        if (source?.gap?.timer !== "kept" || source.gapDueAt === null || source.parked !== null || Date.parse(source.gapDueAt) > Date.parse(signal.receivedAt))
           return false;
         this.#exception(ref, null, "SEQ_GAP_TIMEOUT", `Numbers of ${source.source} stayed missing; the source is parked.`, source.source, null, null, null);
         this.#putSource({ ...source, parked: { why: "gap", position: ref } }, ref);
@@ -966,13 +1049,17 @@ class Group {
         return this.#expire(tick, ref);
       case "drain": {
         const source = this.#world.source(tick.source);
-        if (source === undefined || source.epoch === null) return false;
-        if (advance(source, (sequence) => this.#nextWaiting(source, sequence)).kind === "still") return false;
-        this.#drain(tick.source, ref);
-        return true;
+        if (source === undefined || source.parked?.why === "poison" || source.parked?.why === "counter_back") return false;
+        const before = this.#positions;
+        const numbers = this.#rows.numbers.length;
+        const followUps = this.#followUps.length;
+        this.#drain(tick.source, ref, true);
+        return (
+          this.#positions > before || this.#rows.numbers.length > numbers || this.#followUps.length > followUps || this.#world.source(tick.source) !== source
+        );
       }
       case "again":
-        for (const key of tick.waitsFor) this.#changed.add(key);
+        for (const key of tick.waitsFor) this.#change(key, tick.after ?? 0);
         return true;
       case "interruption":
         this.#rows.interruptionMs += tick.ms;
@@ -993,12 +1080,18 @@ class Group {
     const round = this.#next();
     const code = source.epoch !== null && waiting.epoch === source.epoch ? "SEQ_SKIPPED" : "SEQ_EPOCH_OLD";
     const at: Round = { ref: round, event: waiting.position, round: 2, cause: ref };
-    if (waiting.event.said.kind === "refused") {
-      this.#verdict(waiting.event, at, { status: "rejected", code: waiting.event.said.refusal.code, by: "form", reason: waiting.event.said.refusal.reason });
-    } else {
-      this.#quarantine(source, waiting.event, at, code, "order", lateReason(code, source, { epoch: waiting.epoch, sequence: waiting.sequence, ref }));
-    }
+    this.#late(source, waiting.event, at, code, { epoch: waiting.epoch, sequence: waiting.sequence, ref });
     return true;
+  }
+
+  /** What comes too late is for a person to decide, if it can be read; its form alone rejects it otherwise. */
+  #late(source: SourceState, inHand: EventInHand, at: Round, code: "SEQ_SKIPPED" | "SEQ_EPOCH_OLD", given: Given): void {
+    if (inHand.said.kind === "refused") {
+      const { code: form, reason } = inHand.said.refusal;
+      this.#verdict(inHand, at, { status: "rejected", code: form, by: "form", reason });
+    } else {
+      this.#quarantine(source, inHand, at, code, "order", lateReason(code, source, given));
+    }
   }
 
   #diag(signal: DiagSignal): void {
@@ -1035,11 +1128,13 @@ class Group {
     this.#record(signal, ref, source.key);
     const known = this.#world.id(source, hash);
     const digest = digestOf(signal.inHand);
-    if (known !== undefined) {
+    const copy = known?.waitsAt == null || known.digest !== digest ? undefined : this.#world.waitingAt(source, known.waitsAt.epoch, known.waitsAt.sequence);
+    if (known !== undefined && copy === undefined) {
       this.#duplicate(signal.inHand, ref, known);
       return;
     }
-    this.#takeId(source, hash, digest, ref, null);
+    if (copy === undefined) this.#takeId(source, hash, digest, ref, null);
+    else this.#judgedInsteadOf(source, copy, hash, digest, ref);
     const given = claimed.epoch === null || claimed.sequence === null ? null : { epoch: claimed.epoch, sequence: claimed.sequence, ref };
     let stands = source;
     if (source.numbering && given !== null) {
@@ -1051,6 +1146,7 @@ class Group {
       }
     }
     this.#poisonKnown(stands, signal.inHand, { ref, event: ref, round: 1 }, error);
+    if (copy !== undefined) this.#becomesDuplicate(source, copy, signal.inHand, hash, ref);
   }
 
   #poisonKnown(source: SourceState, inHand: EventInHand, at: Round, error: unknown): void {
@@ -1086,7 +1182,7 @@ class Group {
       this.#positions = positions;
       this.#followUps.length = followUps;
       this.#changed.clear();
-      for (const key of changed) this.#changed.add(key);
+      for (const [key, after] of changed) this.#changed.set(key, after);
     }
     return result;
   }
@@ -1133,7 +1229,7 @@ class Group {
     const noted = noteGap(before, next, ref, (sequence) => next.epoch !== null && this.#world.waitingAt(next, next.epoch, sequence) !== undefined);
     this.#world.putSource(noted);
     this.#touchedSources.add(next.source);
-    if (before.gap !== null && noted.gap === null) this.#changed.add(`source:${next.source}`);
+    if (before.gap !== null && noted.gap === null) this.#change(`source:${next.source}`);
   }
 
   #exception(
@@ -1190,7 +1286,7 @@ class Group {
     };
     this.#rows.verdicts.push(verdict);
     if (decided.patienceMs !== undefined) this.#rows.patience.push({ event: at.event, ms: decided.patienceMs });
-    if (claimed.source !== null && FINAL.has(status)) {
+    if (claimed.source !== null) {
       const source = this.#world.source(claimed.source);
       if (source !== undefined) this.#latest(source, idHash(claimed), at, status, decided.code);
     }
@@ -1277,6 +1373,13 @@ const NO_EVENT = {
 
 function commandBody(signal: CommandSignal): Readonly<Record<string, unknown>> {
   return JSON.parse(JSON.stringify({ ...signal.command, ifVersion: signal.ifVersion }, (_, value) => (typeof value === "bigint" ? value.toString() : value)));
+}
+
+/** The same event under the number that it had before. */
+function underNumber(inHand: EventInHand, { epoch, sequence }: { readonly epoch: bigint; readonly sequence: bigint }): EventInHand {
+  const { said } = inHand;
+  if (said.kind === "event") return { ...inHand, said: { ...said, event: { ...said.event, epoch, sequence } } };
+  return { ...inHand, said: { ...said, partial: { ...said.partial, epoch, sequence } } };
 }
 
 interface Identity {

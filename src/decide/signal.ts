@@ -97,8 +97,8 @@ export type Tick =
   | { readonly tick: "expiry"; readonly source: string; readonly incarnation: number; readonly epoch: string; readonly sequence: string }
   /** Waiting events that have come next are judged, a slice at a time. */
   | { readonly tick: "drain"; readonly source: string }
-  /** Deferred events that wait for something that changed are judged again. */
-  | { readonly tick: "again"; readonly waitsFor: readonly string[] }
+  /** Deferred events that wait for something that changed are judged again, those behind a position when the older ones were already. */
+  | { readonly tick: "again"; readonly waitsFor: readonly string[]; readonly after?: Ref }
   /** The shard did not receive for a while; every due time moves on by as much. */
   | { readonly tick: "interruption"; readonly ms: number };
 

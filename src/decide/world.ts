@@ -153,6 +153,8 @@ export class World {
   readonly #waiting = new Map<string, WaitingEvent & { event: EventInHand | null }>();
   readonly #waitingGone = new Set<string>();
   readonly #deferrals = new Map<Ref, Deferral | null>();
+  /** by source: how many deferred events this group opened and ended */
+  readonly #deferred = new Map<string, { readonly count: number; readonly bytes: number }>();
   readonly #quarantine = new Map<Ref, QuarantineEntry | null>();
   readonly #answers = new Map<string, PriorAnswer>();
   readonly #jobOrders = new Map<string, string>();
@@ -259,7 +261,7 @@ export class World {
   number(source: SourceState, epoch: bigint, sequence: bigint): Ref | undefined {
     const key = numberKey(source.key, source.incarnation, epoch, sequence);
     const fresh = this.#numbers.get(key);
-    if (fresh !== undefined) return fresh;
+    if (fresh !== undefined || this.#countsAnew(source)) return fresh;
     const read = this.#data.numbers.get(key);
     if (read === undefined)
       throw new NotRead(`number ${epoch}.${sequence} of ${source.source}`, (r) => addTo(r.numbers, source.source, `${epoch}.${sequence}`));
@@ -270,7 +272,7 @@ export class World {
     const key = numberKey(source.key, source.incarnation, epoch, sequence);
     if (this.#waitingGone.has(key)) return undefined;
     const fresh = this.#waiting.get(key);
-    if (fresh !== undefined) return fresh;
+    if (fresh !== undefined || this.#countsAnew(source)) return fresh;
     if (this.#nobodyWaited(source, epoch, sequence)) return undefined;
     const window = this.#data.waitingNext.get(windowKey(source, epoch));
     if (window !== undefined && covers(window, sequence)) return window.events.find((w) => w.sequence === sequence);
@@ -280,7 +282,7 @@ export class World {
     return read ?? undefined;
   }
 
-  /** The waiting event at a number, with the event itself. `undefined`: nobody waits there. */
+  /** The waiting event at a number, with the event itself. `undefined`: nobody waits there, as far as the window reaches. */
   waitingNext(source: SourceState, epoch: bigint, sequence: bigint): (WaitingEvent & { readonly event: EventInHand | null }) | undefined {
     const key = numberKey(source.key, source.incarnation, epoch, sequence);
     if (this.#waitingGone.has(key)) return undefined;
@@ -288,8 +290,14 @@ export class World {
     if (fresh !== undefined) return fresh;
     if (this.#nobodyWaited(source, epoch, sequence)) return undefined;
     const window = this.#data.waitingNext.get(windowKey(source, epoch));
-    if (window === undefined || !covers(window, sequence)) throw this.#wantsWindow(source, epoch, sequence - 1n);
+    if (window === undefined || sequence <= window.after) throw this.#wantsWindow(source, epoch, sequence - 1n);
     return window.events.find((w) => w.sequence === sequence);
+  }
+
+  /** Whether a number lies beyond what was read of a source's waiting events: then the next commit goes on there. */
+  beyondWindow(source: SourceState, epoch: bigint, sequence: bigint): boolean {
+    const window = this.#data.waitingNext.get(windowKey(source, epoch));
+    return window !== undefined && window.reaches !== null && sequence > window.reaches;
   }
 
   /** The waiting events of a source behind a number, nearest first, as far as one window reaches. */
@@ -309,16 +317,31 @@ export class World {
     return read.epoch === null || epoch > read.epoch || (epoch === read.epoch && sequence > read.through);
   }
 
+  /** Whether the source began to count anew within this group: then none of its numbers was known before. */
+  #countsAnew(source: SourceState): boolean {
+    const read = this.#data.sources.get(source.source);
+    return read != null && source.incarnation > read.incarnation;
+  }
+
+  /** A window only ever grows towards lower numbers, so that two wishes never take turns in undoing each other. */
   #wantsWindow(source: SourceState, epoch: bigint, after: bigint): NotRead {
     const { source: name, incarnation } = source;
-    return new NotRead(`what waits at ${name}`, (r) => r.waitingNext.set(windowKey(source, epoch), { source: name, incarnation, epoch, after }));
+    return new NotRead(`what waits at ${name}`, (r) => {
+      const asked = r.waitingNext.get(windowKey(source, epoch));
+      r.waitingNext.set(windowKey(source, epoch), {
+        source: name,
+        incarnation,
+        epoch,
+        after: asked === undefined || after < asked.after ? after : asked.after,
+      });
+    });
   }
 
   /** All waiting events of a source, without the events themselves. */
   allWaiting(source: SourceState): readonly WaitingEvent[] {
-    const fresh = [...this.#waiting.values()].filter((w) => w.sourceKey === source.key);
+    const fresh = [...this.#waiting.values()].filter((w) => w.sourceKey === source.key && w.incarnation === source.incarnation);
     const before = this.#data.sources.get(source.source);
-    if (before === undefined || before === null || before.waitingCount === 0) return fresh;
+    if (before === undefined || before === null || before.waitingCount === 0 || this.#countsAnew(source)) return fresh;
     const read = this.#data.waitingNumbers.get(source.source);
     if (read === undefined) throw new NotRead(`what waits at ${source.source}`, (r) => r.waitingNumbers.add(source.source));
     return [...read.filter((w) => !this.#waitingGone.has(numberKey(w.sourceKey, w.incarnation, w.epoch, w.sequence))), ...fresh];
@@ -364,6 +387,18 @@ export class World {
     const read = this.#data.keys.get(key);
     if (read === undefined) throw new NotRead(`idempotency key ${key}`, (r) => r.keys.add(key));
     return read ?? undefined;
+  }
+
+  /** How many deferred events of a source are open by now, and their bytes. */
+  deferred(source: SourceState): { readonly count: number; readonly bytes: number } {
+    const here = this.#deferred.get(source.key);
+    return { count: source.deferredCount + (here?.count ?? 0), bytes: source.deferredBytes + (here?.bytes ?? 0) };
+  }
+
+  /** A batch's version as it stands after what this group has done to it so far: whoever saw an older one did not see that. */
+  batchVersion(batch: string): number {
+    const before = this.#data.batches.get(batch)?.version ?? 0;
+    return this.#batches.has(batch) || this.#raised.get("batches")?.has(batch) === true ? before + 1 : before;
   }
 
   /** The open deferred event at a position. */
@@ -439,9 +474,11 @@ export class World {
     this.#undo.push(() => this.#waitingGone.delete(key));
   }
   putDeferral(next: Deferral): void {
+    if (this.#deferrals.get(next.position) == null && this.#data.deferrals.get(next.position) == null) this.#countDeferral(next, 1);
     this.#set(this.#deferrals, next.position, next);
   }
   endDeferral(deferral: Deferral): void {
+    this.#countDeferral(deferral, -1);
     this.#set(this.#deferrals, deferral.position, null);
   }
   putQuarantine(next: QuarantineEntry): void {
@@ -476,6 +513,11 @@ export class World {
       deferrals: this.#deferrals,
       quarantine: this.#quarantine,
     };
+  }
+
+  #countDeferral({ sourceKey, event }: Deferral, by: 1 | -1): void {
+    const { count, bytes } = this.#deferred.get(sourceKey) ?? { count: 0, bytes: 0 };
+    this.#set(this.#deferred, sourceKey, { count: count + by, bytes: bytes + by * event.bytes });
   }
 
   #raise(kind: Kind, name: string): void {

@@ -83,6 +83,8 @@ export interface Latest {
 /** Bounds of waiting, and how long a gap is waited for. */
 export const WAITING = {
   perSource: 1000,
+  /** Room beyond it for what does not wait: it has acted, and only its number is still to be taken. */
+  aheadPerSource: 200,
   bytesPerSource: 1024 * 1024,
   bytesPerShard: 64 * 1024 * 1024,
   /** Waiting events judged in one commit when a gap closes; the rest follow in the next commits. */

@@ -301,7 +301,7 @@ interface Doc {
     ms: number;
     waits: string[];
   }[];
-  deferrals_kept?: { position: number; code: string; batch: string | null; step: string | null; waits: string[] }[];
+  deferrals_kept?: { position: number; batch: string | null; step: string | null; waits: string[] }[];
   deferrals_gone?: { position: number }[];
   quarantine?: { ref: number; round: number; code: string; source: string | null; batch: string | null }[];
   quarantine_resolved?: { position: number; ref: number; resolution: "reprocess" | "reject" }[];
@@ -946,7 +946,7 @@ export class Model {
     for (const r of p.deferrals_kept ?? []) {
       const row = this.deferrals.get(r.position);
       insist(row !== undefined, `no deferral at ${r.position}`);
-      Object.assign(row, { version: row.version + 1, code: r.code, batch: r.batch, step: r.step });
+      Object.assign(row, { version: row.version + 1, batch: r.batch, step: r.step });
       for (const key of r.waits) row.waits.add(key);
     }
     for (const r of p.quarantine_resolved ?? []) {
