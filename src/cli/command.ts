@@ -1,11 +1,14 @@
-import type { ParseArgsOptionsConfig } from "node:util";
+import type { ParseArgsConfig } from "node:util";
 import type { Terminal } from "./terminal.ts";
 
 /** Done; found something that a person should see, or could not do it; asked wrongly. */
 export type ExitCode = 0 | 1 | 2;
 
+export type Environment = Readonly<Record<string, string | undefined>>;
+
 /** What a person typed for one command, checked against its options. */
 export interface Call {
+  readonly environment: Environment;
   readonly positionals: readonly string[];
   text(option: string): string | undefined;
   flag(option: string): boolean;
@@ -43,7 +46,7 @@ export const COMMON: Readonly<Record<string, Described>> = {
 
 export const URL_OPTION: Described = { type: "string", value: "URL", default: "http://127.0.0.1:8080", help: "Address of the running service." };
 
-export function parserOptions(command: Command): ParseArgsOptionsConfig {
+export function parserOptions(command: Command): NonNullable<ParseArgsConfig["options"]> {
   const described = { ...command.options, ...COMMON };
   return Object.fromEntries(
     Object.entries(described).map(([name, option]) => [

@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { type Call, type Command, parserOptions } from "./command.ts";
+import { type Call, type Command, type Environment, parserOptions } from "./command.ts";
 import { nearest } from "./nearest.ts";
 
 export type Parsed =
@@ -9,14 +9,14 @@ export type Parsed =
   | { readonly kind: "wrong"; readonly message: string; readonly command: Command | null };
 
 /** Reads what was typed after `signalbox`: a command to run, a wish for help, or what is wrong with it in one sentence. */
-export function parse(argv: readonly string[], commands: readonly Command[]): Parsed {
+export function parse(argv: readonly string[], commands: readonly Command[], environment: Environment): Parsed {
   const [first, second] = argv;
   if (first === undefined || first === "--help" || first === "-h") return { kind: "help", command: null };
   if (first === "--version") return { kind: "version" };
   if (first === "help") return helpFor(argv.slice(1).join(" "), commands);
   const command = commands.find(({ name }) => name === first) ?? commands.find(({ name }) => name === `${first} ${second}`);
   if (command === undefined) return unknown(argv, commands);
-  return parseCall(command, argv.slice(command.name.split(" ").length));
+  return parseCall(command, argv.slice(command.name.split(" ").length), environment);
 }
 
 function helpFor(name: string, commands: readonly Command[]): Parsed {
@@ -38,7 +38,7 @@ function unknown(argv: readonly string[], commands: readonly Command[]): Parsed 
   return { kind: "wrong", command: null, message: `There is no command "${first}".${meant === null ? "" : ` Did you mean "${meant}"?`}` };
 }
 
-function parseCall(command: Command, args: readonly string[]): Parsed {
+function parseCall(command: Command, args: readonly string[], environment: Environment): Parsed {
   const wrong = (message: string): Parsed => ({ kind: "wrong", command, message });
   const options = parserOptions(command);
   if (args.includes("--help") || args.includes("-h")) return { kind: "help", command };
@@ -57,6 +57,7 @@ function parseCall(command: Command, args: readonly string[]): Parsed {
     kind: "run",
     command,
     call: {
+      environment,
       positionals,
       text: (option) => {
         const value = values[option];

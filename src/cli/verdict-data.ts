@@ -9,6 +9,7 @@ const guardSchema = z.looseObject({ guard: z.string(), ok: z.boolean(), code: te
 export const verdictSchema = z.looseObject({
   verdict: z.string(),
   round: z.number(),
+  firstRound: text,
   event: z.looseObject({ source: text, id: text, type: text, epoch: text, sequence: text }),
   status: z.string(),
   final: z.boolean(),

@@ -17,8 +17,11 @@ export const paintStatus = (paint: Paint, status: string, width = 0): string => 
   return colour === undefined ? padded : paint(colour, padded);
 };
 
-/** One verdict in one line: when, what became of it, who said what about which step, why, and what to do next. Control characters in what devices say are taken out. */
-export function verdictLine(verdict: VerdictData, time: string, paint: Paint): string {
+/**
+ * One verdict in one line: when, what became of it, who said what about which step, why, and what to do next. `branch` is the equipment on whose topic it came, for what no source
+ * could be read of. Control characters in what devices say are taken out.
+ */
+export function verdictLine(verdict: VerdictData, time: string, paint: Paint, branch: string | null = null): string {
   const { event, context } = verdict;
   const about = [context?.batch, context?.step].filter((part) => part != null && part !== "").join("/");
   const number = event.sequence == null ? "" : `#${event.sequence}`;
@@ -29,7 +32,7 @@ export function verdictLine(verdict: VerdictData, time: string, paint: Paint): s
     paint("dim", time.slice(11, 23)),
     paintStatus(paint, verdict.status, 11),
     verdict.round === 1 ? "  " : `r${verdict.round}`,
-    printable(sourceName(event.source)).padEnd(10),
+    printable(sourceName(event.source ?? branch)).padEnd(10),
     printable(`${shortType(event.type)} ${number}`.trim()).padEnd(20),
     printable(about),
     printable(why),
@@ -50,4 +53,4 @@ export function sourceName(source: string | null | undefined): string {
 export const shortType = (type: string | null | undefined): string => (type == null ? "?" : type.replace(/^signalbox\./, "").replace(/\.v\d+$/, ""));
 
 // What a device wrote reaches a person's terminal: escape sequences must not.
-export const printable = (text: string): string => text.replace(/[\u0000-\u001f\u007f-\u009f]/g, "·");
+export const printable = (text: string): string => text.replace(/\p{Cc}/gu, "·");

@@ -1,0 +1,31 @@
+import { DatabaseUnfit } from "../db/fit.store.ts";
+import { MigrationRefused } from "../db/migrate.store.ts";
+import { PortTaken } from "../embedded/broker.process.ts";
+import { DataDirTaken } from "../embedded/data-dir.file.ts";
+import { ConfigInvalid } from "../ops/config.ts";
+import type { ExitCode } from "./command.ts";
+import { Unreachable } from "./rest.fetch.ts";
+
+/** Something that a command found out and says in one sentence; it ends with exit 1, or 2 where the person has to ask differently. */
+export class Said extends Error {
+  readonly exit: ExitCode;
+  constructor(message: string, exit: ExitCode = 1) {
+    super(message);
+    this.exit = exit;
+  }
+}
+
+/** What to print for an error, and how to end. What was foreseen is its own sentence; anything else is shown whole, since somebody has to find it. */
+export function inWords(error: unknown): { readonly lines: readonly string[]; readonly exit: ExitCode } {
+  if (error instanceof ConfigInvalid) return { lines: ["The settings are not valid:", ...error.problems.map((problem) => `  ${problem}`)], exit: 2 };
+  if (error instanceof Said) return { lines: [error.message], exit: error.exit };
+  if (error instanceof DatabaseUnfit) return { lines: [...error.problems], exit: 1 };
+  if (error instanceof DataDirTaken || error instanceof PortTaken || error instanceof MigrationRefused || error instanceof Unreachable)
+    return { lines: [error.message], exit: 1 };
+  const { code, port, syscall } = Object(error);
+  if (code === "EADDRINUSE" && syscall === "listen")
+    return { lines: [`Port ${port} is taken, so REST cannot listen there. Set HTTP_PORT to another one (0 picks a free one).`], exit: 1 };
+  if (code === "ECONNREFUSED" || code === "ENOTFOUND")
+    return { lines: [`Nothing answers: ${error instanceof Error && error.message !== "" ? error.message : code}.`], exit: 1 };
+  return { lines: [error instanceof Error ? (error.stack ?? error.message) : String(error)], exit: 1 };
+}

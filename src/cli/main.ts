@@ -1,0 +1,52 @@
+#!/usr/bin/env node
+import { version } from "../version.ts";
+import type { Command } from "./command.ts";
+import { demo } from "./demo.ts";
+import { device } from "./device.ts";
+import { doctor } from "./doctor.ts";
+import { inWords } from "./failure.ts";
+import { helpOf, helpOfAll } from "./help.ts";
+import { migrate } from "./migrate.ts";
+import { replay, verify } from "./not-yet.ts";
+import { parse } from "./parse.ts";
+import { registryApply } from "./registry-apply.ts";
+import { serve } from "./serve.ts";
+import { stateMachineCheck } from "./state-machine-check.ts";
+import { tail } from "./tail.ts";
+import { terminalOn } from "./terminal.ts";
+import { why } from "./why.ts";
+
+const COMMANDS: readonly Command[] = [serve, migrate, registryApply, stateMachineCheck, device, tail, why, verify, replay, doctor, demo];
+
+// `tail | head`: whoever reads has read enough
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0);
+  throw error;
+});
+
+const terminal = terminalOn(process.stdout, process.stderr);
+const parsed = parse(process.argv.slice(2), COMMANDS, process.env);
+
+switch (parsed.kind) {
+  case "help":
+    terminal.out(parsed.command === null ? helpOfAll(COMMANDS, version) : helpOf(parsed.command));
+    break;
+  case "version":
+    terminal.out(version);
+    break;
+  case "wrong":
+    terminal.err(parsed.message);
+    terminal.err(`"signalbox ${parsed.command === null ? "" : `${parsed.command.name} `}--help" says how.`);
+    process.exitCode = 2;
+    break;
+  case "run":
+    try {
+      process.exitCode = await parsed.command.run(parsed.call, terminal);
+    } catch (error) {
+      const { lines, exit } = inWords(error);
+      for (const line of lines) terminal.err(line);
+      process.exitCode = exit;
+    }
+    // everything was stopped; whatever still lingers must not keep a person waiting
+    setTimeout(() => process.exit(), 2_000).unref();
+}

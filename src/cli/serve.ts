@@ -1,0 +1,47 @@
+import { startService } from "../main.ts";
+import { loadConfig } from "../ops/config.ts";
+import { createLog } from "../ops/log.ts";
+import { banner, withoutPassword } from "./banner.ts";
+import type { Command } from "./command.ts";
+import { untilAskedToStop } from "./stop.process.ts";
+
+export const serve: Command = {
+  name: "serve",
+  summary: "Start the service: database, broker, REST.",
+  positionals: [],
+  options: {},
+  notes: [
+    "Without DATABASE_URL and MQTT_URL it brings a Postgres and a broker of its own, kept below DATA_DIR.",
+    "Settings come from the environment; docs/operations.md lists them all. The log goes to standard error, one JSON line a fact.",
+  ],
+  examples: [
+    "signalbox serve",
+    "HTTP_PORT=0 MQTT_PORT=0 DATA_DIR=/var/lib/signalbox signalbox serve",
+    "MQTT_URL=mqtt://broker:1883 DATABASE_URL=… signalbox serve",
+  ],
+  exits: { done: "It was asked to stop, and stopped cleanly.", found: "It could not start, or stopped by itself; the last line says why." },
+  async run(call, terminal) {
+    const config = loadConfig(call.environment);
+    const stop = untilAskedToStop();
+    try {
+      const service = await startService(config, createLog({ level: config.logLevel }));
+      if (call.flag("json")) terminal.out(JSON.stringify({ url: service.url, mqttUrl: withoutPassword(service.mqttUrl), embedded: service.embedded }));
+      else
+        for (const line of banner({
+          url: service.url,
+          mqttUrl: service.mqttUrl,
+          embedded: service.embedded,
+          dataDir: config.dataDir,
+          topicPrefix: config.topicPrefix,
+        }))
+          terminal.out(line);
+      const ended = await Promise.race([stop.asked, service.done]);
+      if (ended === "SIGINT" || ended === "SIGTERM") terminal.err("Stopping: what has arrived is settled and published first. Once more ends it at once.");
+      await service.stop();
+      if (ended === "failed") terminal.err("The service stopped by itself; the log above says why.");
+      return ended === "failed" ? 1 : 0;
+    } finally {
+      stop.forget();
+    }
+  },
+};
