@@ -157,7 +157,8 @@ begin
   if p ? 'waiting_expires' then
     update waiting w set expires_at = v_now + make_interval(secs => r.ms / 1000.0)
       from jsonb_to_recordset(p -> 'waiting_expires') as r (source_key bigint, incarnation integer, epoch bigint, through bigint, ms double precision)
-      where w.source_key = r.source_key and (w.incarnation < r.incarnation or w.epoch < r.epoch or (w.epoch = r.epoch and w.sequence <= r.through)) and w.expires_at is null;
+      where w.source_key = r.source_key and w.expires_at is null and (w.incarnation < r.incarnation
+        or (w.incarnation = r.incarnation and (w.epoch < r.epoch or (w.epoch = r.epoch and w.sequence <= r.through))));
   end if;
 
   if p ? 'sources' then

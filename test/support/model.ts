@@ -865,7 +865,8 @@ export class Model {
       for (const w of this.waiting.values()) {
         if (w.sourceKey !== r.source_key || w.expiresAt !== null) continue;
         const epoch = BigInt(r.epoch);
-        if (w.incarnation < r.incarnation || w.epoch < epoch || (w.epoch === epoch && w.sequence <= BigInt(r.through))) w.expiresAt = this.now + r.ms;
+        if (w.incarnation < r.incarnation || (w.incarnation === r.incarnation && (w.epoch < epoch || (w.epoch === epoch && w.sequence <= BigInt(r.through)))))
+          w.expiresAt = this.now + r.ms;
       }
     }
     for (const r of p.sources ?? []) if (r.changed) this.#writeSource(r, place);
@@ -1294,7 +1295,7 @@ const instant = (ms: number): string => `${new Date(ms).toISOString().slice(0, -
 function isOf(signal: Signal, row: Settlement["rows"]["signals"][number]): boolean {
   if (signal.kind !== row.kind) return false;
   if (signal.kind === "event" || signal.kind === "diag") return signal.delivery === row.delivery;
-  return signal.kind === "command" ? signal.receivedAt === row.receivedAt : JSON.stringify(signal.tick) === JSON.stringify(row.body);
+  return inWords(signal.kind === "command" ? { ...signal.command, ifVersion: signal.ifVersion } : signal.tick) === inWords(row.body);
 }
 
 function same(expected: unknown, found: unknown, what: string): void {

@@ -143,28 +143,30 @@ const resolution: fc.Arbitrary<Act> = fc
     to: fc.integer({ min: 1, max: 20 }),
     reject: fc.boolean(),
   })
-  .map(({ n, gap, action, to, reject }) => (line: Line): Signal | readonly Signal[] => {
-    if (gap) {
-      const open = [...line.model.sources.values()].filter((s) => s.gapPosition !== null || s.parked !== null);
-      const source = open[n % Math.max(1, open.length)];
-      if (source === undefined) return [];
-      const at = source.gapPosition ?? source.parkedPosition ?? 0;
-      return line.model.command({
-        kind: "gap.resolve",
-        source: source.source,
-        gap: at,
-        action,
-        epoch: null,
-        sequence: action === "rebase" ? BigInt(to) : null,
-        reason: "seen",
-      });
-    }
-    const open = [...line.model.quarantine.values()].filter((q) => q.resolution === null);
-    const entry = open[n % Math.max(1, open.length)];
-    return entry === undefined
-      ? []
-      : line.model.command({ kind: "quarantine.resolve", event: entry.position, action: reject ? "reject" : "reprocess", reason: "seen" });
-  });
+  .map(({ n, gap, action, to, reject }) =>
+    named(`resolve ${JSON.stringify({ n, gap, action, to, reject })}`, (line: Line): Signal | readonly Signal[] => {
+      if (gap) {
+        const open = [...line.model.sources.values()].filter((s) => s.gapPosition !== null || s.parked !== null);
+        const source = open[n % Math.max(1, open.length)];
+        if (source === undefined) return [];
+        const at = source.gapPosition ?? source.parkedPosition ?? 0;
+        return line.model.command({
+          kind: "gap.resolve",
+          source: source.source,
+          gap: at,
+          action,
+          epoch: null,
+          sequence: action === "rebase" ? BigInt(to) : null,
+          reason: "seen",
+        });
+      }
+      const open = [...line.model.quarantine.values()].filter((q) => q.resolution === null);
+      const entry = open[n % Math.max(1, open.length)];
+      return entry === undefined
+        ? []
+        : line.model.command({ kind: "quarantine.resolve", event: entry.position, action: reject ? "reject" : "reprocess", reason: "seen" });
+    }),
+  );
 
 const act = fc.oneof(
   { weight: 14, arbitrary: event },
@@ -206,6 +208,6 @@ test("any signals at all leave a whole record, which judged again gives the same
         model.outcomes.map((o) => [o.stream, o.sequence, o.position, o.type]),
       );
     }),
-    { numRuns: 150 },
+    { numRuns: 120 },
   );
 }, 120_000);
