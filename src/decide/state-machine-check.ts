@@ -35,7 +35,15 @@ export function checkStateMachine(content: unknown, guards: ReadonlySet<string>)
   if (!parsed.success) return parsed.error.issues.map((issue) => ({ pointer: `/${issue.path.map(String).join("/")}`, problem: `${issue.message}.` }));
   const definition = parsed.data;
   const terminal = new Set(definition.terminal);
+  const known = new Set([...regionsOf(definition).values()].flatMap((states) => Object.keys(states)));
+  for (const [i, state] of definition.terminal.entries())
+    if (!known.has(state)) problems.push({ pointer: `/terminal/${i}`, problem: `There is no state ${state}.` });
+  for (const names of ["isa88", "isa95"] as const)
+    for (const state of Object.keys(definition[names]))
+      if (!known.has(state)) problems.push({ pointer: `/${names}/${state}`, problem: `There is no state ${state}.` });
   for (const [region, states] of regionsOf(definition)) {
+    if (region !== "" && definition.machine.states[region]?.on !== undefined)
+      problems.push({ pointer: `/machine/states/${region}/on`, problem: "A region listens to nothing by itself; its states do." });
     const base = region === "" ? "/machine/states" : `/machine/states/${region}/states`;
     const initial = region === "" ? definition.machine.initial : definition.machine.states[region]?.initial;
     if (initial === undefined || !Object.hasOwn(states, initial)) {
@@ -51,9 +59,14 @@ export function checkStateMachine(content: unknown, guards: ReadonlySet<string>)
       for (const event of events) {
         const at = `${base}/${state}/on/${event}`;
         if (event === "*" || event.includes("*")) problems.push({ pointer: at, problem: "A wildcard takes events that nobody has thought of." });
-        const candidates = candidatesOf(node, event);
+        const candidates = listed(node, event);
+        if (candidates === null) {
+          problems.push({ pointer: at, problem: 'all@1 lists the guards that must all hold, as { "guards": [ … ] }.' });
+          continue;
+        }
         for (const [i, candidate] of candidates.entries()) {
-          if (candidate.guards.length === 0 && i < candidates.length - 1) problems.push({ pointer: at, problem: "An unguarded way stands before another: the second can never be taken." });
+          if (candidate.guards.length === 0 && i < candidates.length - 1)
+            problems.push({ pointer: at, problem: "An unguarded way stands before another: the second can never be taken." });
           for (const { name } of candidate.guards) if (!guards.has(name)) problems.push({ pointer: at, problem: `The guard ${name} is not registered.` });
           if (candidate.target === null) continue;
           if (!Object.hasOwn(states, candidate.target)) {
@@ -68,12 +81,23 @@ export function checkStateMachine(content: unknown, guards: ReadonlySet<string>)
         }
       }
       if (node?.type === "final" && events.length > 0) problems.push({ pointer: `${base}/${state}`, problem: "A final state has no way out." });
-      if (node?.type !== "final" && ways.size === 0 && !terminal.has(state)) problems.push({ pointer: `${base}/${state}`, problem: "Nothing leaves this state, and it is not final." });
-      if (node?.states !== undefined) problems.push({ pointer: `${base}/${state}/states`, problem: "States within states are not used; what is parallel stands as a region." });
+      if (node?.type !== "final" && ways.size === 0 && !terminal.has(state))
+        problems.push({ pointer: `${base}/${state}`, problem: "Nothing leaves this state, and it is not final." });
+      if (node?.states !== undefined)
+        problems.push({ pointer: `${base}/${state}/states`, problem: "States within states are not used; what is parallel stands as a region." });
     }
     for (const state of Object.keys(states)) if (!reached.has(state)) problems.push({ pointer: `${base}/${state}`, problem: "No way leads to this state." });
   }
   return problems;
+}
+
+/** The candidates, or null where an `all@1` among them does not say which guards it means. */
+function listed(...asked: Parameters<typeof candidatesOf>): ReturnType<typeof candidatesOf> | null {
+  try {
+    return candidatesOf(...asked);
+  } catch {
+    return null;
+  }
 }
 
 function findForbidden(value: unknown, pointer: string): MachineProblem[] {

@@ -1,7 +1,9 @@
 import { createActor, type StateValue, setup } from "xstate";
 import { z } from "zod";
 
-export type GuardOutcome = { readonly ok: true } | { readonly ok: false; readonly code: string; readonly notYet: boolean; readonly expected?: string; readonly actual?: string };
+export type GuardOutcome =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly code: string; readonly notYet: boolean; readonly expected?: string; readonly actual?: string };
 
 /** An explaining predicate: the boolean that XState sees is derived from it, so the reason given is the code that decided. Deterministic and total. */
 export type Guard<C> = (context: C, params: unknown) => GuardOutcome;
@@ -87,7 +89,9 @@ export function candidatesOf(node: StateNode | undefined, event: string): readon
   const on = node?.on !== undefined && Object.hasOwn(node.on, event) ? node.on[event] : undefined;
   if (on === undefined) return [];
   const list = Array.isArray(on) ? on : [on];
-  return list.map((entry) => (typeof entry === "string" ? { target: entry, guards: [] } : { target: entry.target ?? null, guards: entry.guard === undefined ? [] : flat(entry.guard) }));
+  return list.map((entry) =>
+    typeof entry === "string" ? { target: entry, guards: [] } : { target: entry.target ?? null, guards: entry.guard === undefined ? [] : flat(entry.guard) },
+  );
 }
 
 /** The guards behind a reference: `all@1` stands for those it lists, in their order. */
@@ -95,7 +99,10 @@ export function flat(ref: z.infer<typeof guardRef>): readonly GuardRef[] {
   const name = typeof ref === "string" ? ref : ref.type;
   const params = typeof ref === "string" ? undefined : ref.params;
   if (name !== "all@1") return [{ name, params }];
-  return z.strictObject({ guards: z.array(guardRef) }).parse(params).guards.flatMap(flat);
+  return z
+    .strictObject({ guards: z.array(guardRef) })
+    .parse(params)
+    .guards.flatMap(flat);
 }
 
 /** Regions of a machine by name; a machine without parallel regions is one region, named by the empty text. */
@@ -123,7 +130,8 @@ export function compile<V extends StateValue, C>(content: unknown, guards: Reado
       }
     }
   }
-  for (const name of named) if (name !== "all@1" && !guards.has(name)) throw new Error(`${definition.name}@${definition.revision} names the guard ${name}, which is not registered`);
+  for (const name of named)
+    if (name !== "all@1" && !guards.has(name)) throw new Error(`${definition.name}@${definition.revision} names the guard ${name}, which is not registered`);
 
   const ask = ({ name, params }: GuardRef, context: C): Check => {
     const outcome = guards.get(name)?.(context, params);
@@ -155,11 +163,17 @@ export function compile<V extends StateValue, C>(content: unknown, guards: Reado
       return { state, node: states[state] };
     });
 
-  /** The first region that knows the event decides whether it is taken; the others only follow. */
+  const listens = [...regions.values()].map((states) => new Set(Object.values(states).flatMap((state) => Object.keys(state.on ?? {}))));
+
+  /**
+   * The first region that ever listens to an event leads: where it does not take the event, no other region moves either. Otherwise a batch that never started could
+   * be stopped in its disposition alone.
+   */
   const judge = (value: V, event: string, context: C): { readonly checks: readonly Check[]; readonly taken: boolean; readonly known: boolean } => {
-    for (const { node } of active(value)) {
+    for (const [i, { node }] of active(value).entries()) {
+      if (listens[i]?.has(event) !== true) continue;
       const candidates = candidatesOf(node, event);
-      if (candidates.length === 0) continue;
+      if (candidates.length === 0) break;
       const tried = candidates.map((candidate) => candidate.guards.map((ref) => ask(ref, context)));
       const taken = tried.find((checks) => checks.every(({ ok }) => ok));
       if (taken !== undefined) return { checks: taken, taken: true, known: true };
@@ -184,7 +198,13 @@ export function compile<V extends StateValue, C>(content: unknown, guards: Reado
       }
       if (!judged.taken) {
         const failed = judged.checks.filter(({ ok }) => !ok);
-        return { kind: "refused", code: failed[0]?.code ?? "STA_INVALID_TRANSITION", notYet: failed.every((check) => check.notYet === true), checks: judged.checks, permitted: permitted(value, unasked) };
+        return {
+          kind: "refused",
+          code: failed[0]?.code ?? "STA_INVALID_TRANSITION",
+          notYet: failed.every((check) => check.notYet === true),
+          checks: judged.checks,
+          permitted: permitted(value, unasked),
+        };
       }
       asked = context;
       try {
