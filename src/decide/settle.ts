@@ -602,7 +602,7 @@ class Group {
   #observed(inHand: EventInHand, at: Round): void {
     this.#verdict(inHand, at, {
       status: "observed",
-      code: "SEQ_SKIPPED",
+      code: "TIM_STALE",
       by: "order",
       reason: "A newer report of the same type was already accepted; this one was only looked at.",
     });

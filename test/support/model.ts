@@ -366,7 +366,7 @@ function shippedMachines(): Map<string, Definition> {
   const root = new URL("../../state-machines/", import.meta.url);
   const found = new Map<string, Definition>();
   for (const kind of ["batch", "step"]) {
-    for (const file of readdirSync(new URL(`${kind}/`, root))) {
+    for (const file of readdirSync(new URL(`${kind}/`, root)).filter((name) => /\.v\d+\.json$/.test(name))) {
       const content: { name: string; revision: number } = JSON.parse(readFileSync(new URL(`${kind}/${file}`, root), "utf8"));
       found.set(`${content.name}@${content.revision}`, { hash: hashOf(content), content });
     }

@@ -67,9 +67,9 @@ const event: fc.Arbitrary<Act> = fc
   .record({
     by: fc.oneof({ weight: 4, arbitrary: pick(0, 1) }, { weight: 1, arbitrary: fc.nat({ max: speakers.length - 1 }) }),
     type: fc.nat({ max: types.length - 1 }),
-    epoch: fc.oneof({ weight: 8, arbitrary: fc.constant(7) }, { weight: 1, arbitrary: pick(6, 8, 9) }),
-    sequence: fc.option(fc.integer({ min: 1, max: 12 }), { nil: undefined, freq: 3 }),
-    id: fc.oneof({ weight: 5, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: pick("twice", "thrice") }),
+    epoch: fc.oneof({ weight: 30, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: pick(6, 7, 8, 9) }),
+    sequence: fc.oneof({ weight: 7, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: fc.integer({ min: 1, max: 12 }) }),
+    id: fc.oneof({ weight: 20, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: pick("twice", "thrice") }),
     batch: fc.oneof({ weight: 6, arbitrary: fc.constant("B-1") }, { weight: 2, arbitrary: pick("B-2", "B-9", null) }),
     step: fc.oneof({ weight: 6, arbitrary: pick("weigh", "blend") }, { weight: 1, arbitrary: pick("nowhere", null) }),
     occurred: fc.oneof({ weight: 5, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: fc.constant(true) }),
@@ -81,7 +81,7 @@ const event: fc.Arbitrary<Act> = fc
     return named(
       about,
       (speakers[by] ?? scale).says(name, {
-        epoch,
+        ...(epoch === undefined ? {} : { epoch }),
         ...(sequence === undefined ? {} : { sequence }),
         ...(id === undefined ? {} : { id }),
         batch,
@@ -168,8 +168,25 @@ const resolution: fc.Arbitrary<Act> = fc
     }),
   );
 
+/** What a line that works would say. */
+const good: fc.Arbitrary<Act> = pick<readonly [string, Act]>(
+  ["starts weigh", scale.starts("weigh")],
+  ["weighs", scale.weighs("12.500")],
+  ["weighs too much", scale.weighs("19.000")],
+  ["completes weigh", scale.completes("weigh")],
+  ["completes what it is engaged in", scale.says("step.complete")],
+  ["gives a weight to what it is engaged in", scale.says("step.evidence", { data: { evidence: "net-weight", value: "12.501", unit: "kg" } })],
+  ["corrects", stepCommand("correct", "weigh", { evidence: { evidence: "net-weight", value: "12.500", unit: "kg" } })],
+  ["starts blend", mixer.starts("blend")],
+  ["measures", mixer.gives("blend", "end-temperature", "24.5", "Cel")],
+  ["completes blend", mixer.completes("blend")],
+  ["pauses blend", mixer.pauses("blend")],
+  ["resumes blend", mixer.resumes("blend")],
+).map(([name, act]) => named(name, act));
+
 const act = fc.oneof(
-  { weight: 14, arbitrary: event },
+  { weight: 14, arbitrary: good },
+  { weight: 8, arbitrary: event },
   { weight: 3, arbitrary: repeat },
   { weight: 1, arbitrary: garbage },
   { weight: 1, arbitrary: beat },
@@ -188,14 +205,19 @@ test("any signals at all leave a whole record, which judged again gives the same
   fc.assert(
     fc.property(fc.array(group, { minLength: 1, maxLength: 12 }), (groups) => {
       const line = new Line(createModel(FRAGILE));
+      let fell = 0;
       line.model.run(line.signals([creates(), commands("release-to-floor"), commands("start")]));
       for (const { acts, pause } of groups) {
         const signals = line.signals(acts);
-        line.model.run(signals, [Math.max(1, signals.length)]);
+        const settled = line.model.run(signals, [Math.max(1, signals.length)]);
+        for (const [signal, answer] of settled.flatMap((s) => [...s.answers]))
+          if (signal.kind === "command" && signal.command.kind !== "quarantine.resolve" && answer.kind === "refused" && answer.code === "SYS_POISON") fell += 1;
         line.after(pause);
       }
       line.after(600_000);
       const { model } = line;
+      // a guard that falls over refuses only the one who asks for that event to be judged again
+      expect(fell).toBe(0);
       // nothing waits for ever by itself: what is open needs a person, or the number that is missing
       expect(model.deferrals.size).toBe(0);
       expect([...model.waiting.values()].filter((w) => w.expiresAt !== null)).toEqual([]);
@@ -208,6 +230,6 @@ test("any signals at all leave a whole record, which judged again gives the same
         model.outcomes.map((o) => [o.stream, o.sequence, o.position, o.type]),
       );
     }),
-    { numRuns: 120 },
+    { numRuns: 80 },
   );
 }, 120_000);
