@@ -2,7 +2,6 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { startService } from "../main.ts";
 import { loadConfig } from "../ops/config.ts";
 import { createLog } from "../ops/log.ts";
 import type { Command } from "./command.ts";
@@ -35,6 +34,8 @@ export const demo: Command = {
     try {
       say(`Starting Postgres, broker and service on free ports, data in ${dataDir} …`);
       const config = loadConfig({ DATA_DIR: dataDir, HTTP_PORT: "0", MQTT_PORT: "0", LOG_LEVEL: "error" });
+      // loaded when it is wanted: every other command would wait for it
+      const { startService } = await import("../main.ts");
       const service = await startService(config, createLog({ level: config.logLevel }));
       try {
         say(`REST ${service.url} (docs at ${service.url}/docs), MQTT ${service.mqttUrl}`);

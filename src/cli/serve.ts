@@ -1,4 +1,3 @@
-import { startService } from "../main.ts";
 import { loadConfig } from "../ops/config.ts";
 import { createLog } from "../ops/log.ts";
 import { banner, withoutPassword } from "./banner.ts";
@@ -24,6 +23,8 @@ export const serve: Command = {
     const config = loadConfig(call.environment);
     const stop = untilAskedToStop();
     try {
+      // loaded when it is wanted: every other command would wait for it
+      const { startService } = await import("../main.ts");
       const service = await startService(config, createLog({ level: config.logLevel }));
       if (call.flag("json")) terminal.out(JSON.stringify({ url: service.url, mqttUrl: withoutPassword(service.mqttUrl), embedded: service.embedded }));
       else
