@@ -68,6 +68,12 @@ const LIMITS: readonly { readonly name: string; readonly above: number; says(val
     todo: "Bring the database back; nothing is lost meanwhile, and nothing acknowledged.",
   },
   {
+    name: "signalbox_broker_dropped_messages",
+    above: 0,
+    says: (n) => `the broker told the service of ${n} dropped message${s(n)}, over all clients`,
+    todo: "Raise the broker's queue (mosquitto: max_queued_messages, max_queued_bytes), and see who does not read.",
+  },
+  {
     name: "signalbox_sources_silent",
     above: 0,
     says: (n) => `${n} source${s(n)} silent although connected`,
@@ -182,7 +188,7 @@ export function ofBroker(facts: BrokerFacts): Finding[] {
     ...(maximumQoS !== null && maximumQoS < 1 ? [ill("broker", "it delivers with QoS 0 only: messages may be lost without a word", "Allow QoS 1.")] : []),
     ...(retainAvailable === false ? [ill("broker", "it keeps no retained messages: devices cannot read their cursor", "Allow retained messages.")] : []),
     ...(dropped === null
-      ? [well("broker", "it does not say how much it has dropped ($SYS is not readable here)")]
+      ? [well("broker", "it does not say now how much it has dropped ($SYS is closed to this client, or unchanged for a while)")]
       : dropped > 0
         ? [
             ill(

@@ -54,7 +54,7 @@ export function reconcile(delivered: readonly Delivered[], heard: readonly Given
       subscriber: events(subscriber.verdicts).length,
       rest: events(rest.verdicts).length,
     },
-    ...(["accepted", "accepted_with_exception", "duplicate", "rejected", "quarantined"] as const).map((status) => ({
+    ...(["accepted", "accepted_with_exception", "duplicate", "observed", "rejected", "quarantined"] as const).map((status) => ({
       what: `… ${status.replaceAll("_", " ")} in the end`,
       senders: ended(heard, status),
       subscriber: ended(subscriber.verdicts, status),

@@ -180,7 +180,8 @@ class Line {
     const early = this.#early.get(step.step);
     const start = early !== undefined && GOOD.includes((await device.settled(id(early))).status) ? early : await this.#request(device, step, "step.start", at);
     const began = Date.now();
-    if (has("retained")) await this.#deliver(device, step, start, ["duplicate", "rejected"], "retained", true);
+    // MQTT 5 tells a retained copy from the rest: it is never a fact. 3.1.1 does not, and it is a repetition.
+    if (has("retained")) await this.#deliver(device, step, start, ["duplicate", "observed"], "retained", true);
 
     const pieces: readonly Readonly<Record<string, unknown>>[] = step.evidence;
     for (const [index, piece] of pieces.slice(0, -1).entries()) await this.#evidence(device, step, at, piece, index === 0, has);

@@ -59,6 +59,7 @@ describe("three counts", () => {
       "… accepted in the end": 3,
       "… accepted with exception in the end": 0,
       "… duplicate in the end": 1,
+      "… observed in the end": 0,
       "… rejected in the end": 1,
       "… quarantined in the end": 0,
       "steps started": 1,
