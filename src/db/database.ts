@@ -43,6 +43,8 @@ export function openDatabase(url: string, options: DatabaseOptions): { readonly 
     options: "-c TimeZone=UTC -c DateStyle=ISO -c statement_timeout=25000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000",
   });
   pool.on("connect", prepareLongStatements);
+  // a connection may also end while a transaction holds it and asks nothing; without a listener that would end the process. The next statement fails and tells.
+  pool.on("connect", (client) => client.on("error", () => {}));
   pool.on("error", (error) => options.onLost?.(error));
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
   return { db, close: () => db.destroy() };

@@ -1,9 +1,25 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { basename, dirname, join, relative, resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 
 const require = createRequire(import.meta.url);
@@ -26,22 +42,22 @@ const OWNER = "signalbox_owner";
 const RUNTIME = "signalbox_runtime";
 const DATABASE = "signalbox";
 const SUPERUSER = "postgres";
+const SETTLES_WITHIN_MS = 60_000;
 
 /** Starts a real Postgres below a directory, set up with the same two roles as any other: an owner for migrations and a runtime role that owns nothing. */
 export async function startPostgres(options: PostgresOptions): Promise<EmbeddedPostgres> {
   const log = options.log ?? (() => {});
   const home = resolve(options.dataDir, "postgres");
   const account = accountToRunAs();
-  const place = account === null ? home : reachable(home, account);
-  const data = join(place, "data");
-  mkdirSync(data, { recursive: true, mode: 0o700 });
-  if (account !== null) chownSync(data, account.uid, account.gid);
+  const data = join(home, "data");
+  mkdirSync(home, { recursive: true, mode: 0o711 });
+  if (account !== null) chmodSync(home, 0o711);
   const bin = binaries(options.dataDir, account);
   const secrets = passwordsIn(options.dataDir);
   if (!existsSync(join(data, "PG_VERSION"))) initialise(bin, data, secrets.superuser, account);
 
-  const running = leftBehind(data);
-  const server = running ?? (await launch(bin, data, account, log));
+  const running = await leftBehind(data);
+  const server = running ?? (await launchWhenFree(bin, data, account, log));
   const url = (role: string, password: string, database: string): string => `postgres://${role}:${password}@127.0.0.1:${server.port}/${database}`;
   try {
     await ensureRoles(url(SUPERUSER, secrets.superuser, "postgres"), secrets);
@@ -49,7 +65,13 @@ export async function startPostgres(options: PostgresOptions): Promise<EmbeddedP
     await server.stop();
     throw error;
   }
-  return { ownerUrl: url(OWNER, secrets.owner, DATABASE), runtimeUrl: url(RUNTIME, secrets.runtime, DATABASE), adopted: running !== null, port: server.port, stop: server.stop };
+  return {
+    ownerUrl: url(OWNER, secrets.owner, DATABASE),
+    runtimeUrl: url(RUNTIME, secrets.runtime, DATABASE),
+    adopted: running !== null,
+    port: server.port,
+    stop: server.stop,
+  };
 }
 
 interface Account {
@@ -65,23 +87,27 @@ function accountToRunAs(): Account | null {
     const fields = lines.find((line) => line.startsWith(`${name}:`))?.split(":");
     if (fields !== undefined) return { uid: Number(fields[2]), gid: Number(fields[3]) };
   }
-  throw new Error("This process is root, Postgres refuses that, and there is neither a user postgres nor a user nobody to run it as. Run as an ordinary user, or set DATABASE_URL.");
+  throw new Error(
+    "This process is root, Postgres refuses that, and there is neither a user postgres nor a user nobody to run it as. Run as an ordinary user, or set DATABASE_URL.",
+  );
 }
 
-/** A path that the account can enter: a checkout below a closed folder (such as /root) keeps its cluster beside the system's own variable data instead. */
-function reachable(home: string, account: Account): string {
-  mkdirSync(home, { recursive: true, mode: 0o711 });
-  if (canEnter(home, account)) {
-    chmodSync(home, 0o711);
-    return home;
-  }
-  const moved = join("/var/tmp", `signalbox-${Buffer.from(home).toString("hex").slice(-24)}`);
-  mkdirSync(moved, { recursive: true, mode: 0o711 });
-  return moved;
+/**
+ * How a server program that works in a folder is told that folder. The working folder is entered before the account is changed, and from there Linux reaches it by
+ * /proc/self/cwd, even where the account may not enter the folders above (a checkout below /root). So the data stays in DATA_DIR, and goes when that goes.
+ */
+function nameFor(folder: string, account: Account | null): string {
+  if (account === null || canEnter(folder, account)) return folder;
+  if (process.platform === "linux") return "/proc/self/cwd";
+  throw new Error(
+    `This process is root and runs Postgres as another user, who cannot enter ${folder}. Set DATA_DIR to a folder that every user may enter, or DATABASE_URL.`,
+  );
 }
 
 function canEnter(path: string, account: Account): boolean {
-  return spawnSync(process.execPath, ["-e", "process.chdir(process.argv[1])", path], { uid: account.uid, gid: account.gid, stdio: "ignore", cwd: "/" }).status === 0;
+  return (
+    spawnSync(process.execPath, ["-e", "process.chdir(process.argv[1])", path], { uid: account.uid, gid: account.gid, stdio: "ignore", cwd: "/" }).status === 0
+  );
 }
 
 /** The native tree of the platform's package; a copy of it where the account cannot read the checkout. */
@@ -149,21 +175,41 @@ function passwordsIn(dataDir: string): Passwords {
   }
   const fresh = (): string => randomBytes(18).toString("base64url");
   const passwords = { superuser: fresh(), owner: fresh(), runtime: fresh() };
-  writeFileSync(file, JSON.stringify(passwords), { mode: 0o600 });
+  // beside and renamed: a kill in between must not leave half a file
+  writeFileSync(`${file}.new`, JSON.stringify(passwords), { mode: 0o600 });
+  renameSync(`${file}.new`, file);
   return passwords;
 }
 
+/** Made beside and renamed when complete: what a kill leaves half-made never looks like a database, and a database is never made over another. */
 function initialise(bin: string, data: string, password: string, account: Account | null): void {
+  const fresh = `${data}.new`;
   const secret = join(dirname(data), `password-${process.pid}`);
+  rmSync(fresh, { recursive: true, force: true });
+  mkdirSync(fresh, { mode: 0o700 });
   writeFileSync(secret, `${password}\n`, { mode: 0o600 });
-  if (account !== null) chownSync(secret, account.uid, account.gid);
-  const args = ["-D", data, "-U", SUPERUSER, "--auth=scram-sha-256", `--pwfile=${secret}`, "--encoding=UTF8", "--locale=C", "--data-checksums"];
-  const made = spawnSync(join(bin, executable("initdb")), args, { ...account, encoding: "utf8", cwd: data });
+  if (account !== null) for (const each of [fresh, secret]) chownSync(each, account.uid, account.gid);
+  const name = nameFor(fresh, account);
+  const args = [
+    "-D",
+    name,
+    "-U",
+    SUPERUSER,
+    "--auth=scram-sha-256",
+    `--pwfile=${name}/../${basename(secret)}`,
+    "--encoding=UTF8",
+    "--locale=C",
+    "--data-checksums",
+  ];
+  const made = spawnSync(join(bin, executable("initdb")), args, { ...account, encoding: "utf8", cwd: fresh });
   rmSync(secret, { force: true });
   if (made.status !== 0) {
-    rmSync(join(data, "PG_VERSION"), { force: true });
+    rmSync(fresh, { recursive: true, force: true });
     throw new Error(`The embedded Postgres could not be set up: ${(made.error?.message ?? made.stderr).trim()}`);
   }
+  // only an empty folder may be replaced: anything in it without PG_VERSION is for a person to look at
+  if (existsSync(data)) rmdirSync(data);
+  renameSync(fresh, data);
 }
 
 const executable = (name: string): string => (process.platform === "win32" ? `${name}.exe` : name);
@@ -173,21 +219,44 @@ interface Server {
   stop(): Promise<void>;
 }
 
-/** A server that a killed run of ours left behind lives on; it is taken over as it is. */
-function leftBehind(data: string): Server | null {
+/**
+ * A server that a killed run of ours left behind lives on; it is taken over as it is. One that is still starting or stopping is waited for. When the number in its file
+ * is another program's by now, that program is left alone and the file removed, since Postgres would not start because of it.
+ */
+async function leftBehind(data: string): Promise<Server | null> {
   const file = join(data, "postmaster.pid");
-  if (!existsSync(file)) return null;
-  const lines = readFileSync(file, "utf8").split("\n");
-  const pid = Number(lines[0]);
-  const port = Number(lines[3]);
-  if (!(pid > 0) || !(port > 0) || lines[7]?.trim() !== "ready" || !isAlive(pid)) return null;
-  return {
-    port,
-    stop: async () => {
-      if (isAlive(pid)) process.kill(pid, "SIGINT");
-      while (isAlive(pid)) await new Promise((done) => setTimeout(done, 20));
-    },
-  };
+  for (const deadline = Date.now() + SETTLES_WITHIN_MS; existsSync(file); await delay(20)) {
+    const lines = readFileSync(file, "utf8").split("\n");
+    const pid = Number(lines[0]);
+    const port = Number(lines[3]);
+    if (!(pid > 0) || !isAlive(pid)) return null;
+    if (!worksIn(pid, data)) {
+      rmSync(file, { force: true });
+      return null;
+    }
+    if (port > 0 && lines[7]?.trim() === "ready") {
+      return {
+        port,
+        stop: async () => {
+          if (isAlive(pid)) process.kill(pid, "SIGINT");
+          while (isAlive(pid)) await delay(20);
+        },
+      };
+    }
+    if (Date.now() > deadline)
+      throw new Error(`Process ${pid}, a Postgres that an earlier start left in ${data}, neither serves nor ends. End it, then start again.`);
+  }
+  return null;
+}
+
+/** A server works in its data folder, and Linux tells. Elsewhere a living process of that number is taken to be the server. */
+function worksIn(pid: number, data: string): boolean {
+  if (process.platform !== "linux") return true;
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`) === realpathSync(data);
+  } catch {
+    return false;
+  }
 }
 
 function isAlive(pid: number): boolean {
@@ -203,9 +272,33 @@ function isAlive(pid: number): boolean {
   }
 }
 
+/** Sessions of a server that was killed may outlive it for a moment, and Postgres does not start beside them. */
+async function launchWhenFree(bin: string, data: string, account: Account | null, log: (line: string) => void): Promise<Server> {
+  for (const deadline = Date.now() + SETTLES_WITHIN_MS; ; await delay(200)) {
+    try {
+      return await launch(bin, data, account, log);
+    } catch (error) {
+      if (!(error instanceof Error && error.message.includes("pre-existing shared memory block")) || Date.now() > deadline) throw error;
+    }
+  }
+}
+
 async function launch(bin: string, data: string, account: Account | null, log: (line: string) => void): Promise<Server> {
   const port = await freePort();
-  const args = ["-D", data, "-p", String(port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "timezone=UTC", "-c", "max_wal_size=2GB"];
+  const args = [
+    "-D",
+    nameFor(data, account),
+    "-p",
+    String(port),
+    "-c",
+    "listen_addresses=127.0.0.1",
+    "-c",
+    "unix_socket_directories=",
+    "-c",
+    "timezone=UTC",
+    "-c",
+    "max_wal_size=2GB",
+  ];
   const server: ChildProcess = spawn(join(bin, executable("postgres")), args, { ...account, cwd: data, stdio: ["ignore", "ignore", "pipe"], detached: true });
   await new Promise<void>((ready, failed) => {
     let tail = "";
