@@ -83,35 +83,50 @@ describeWithMosquitto("a service that is killed", () => {
     }
     const next = new Map(SOURCES.map((source) => [source, 1]));
     let sent = 0;
-    let stop = false;
-    // devices that send once: each publish waits for the broker's acknowledgement, and is never repeated. A few swap neighbours, so that events wait (C11).
+    let allowed = 0;
+    let ended = false;
+    const send = async (source: string, sequence: number): Promise<void> => {
+      await party.publish(eventTopic(source), envelope(source, 1, sequence, "call.raised", { call: "help" }));
+      sent += 1;
+    };
+    // Devices that send once: each publish waits for the broker's acknowledgement, and is never repeated. The load is spread over the kills, and goes on gently while a
+    // point is not yet reached. One event in twenty is sent some forty later, so that others wait for it (C11).
     const load = (async () => {
-      while (sent < EVENTS && !stop) {
-        const source = SOURCES[Math.floor(random() * SOURCES.length)] ?? "";
-        const n = next.get(source) ?? 1;
-        const swap = random() < 0.1 && sent + 2 <= EVENTS;
-        const numbers = swap ? [n + 1, n] : [n];
-        next.set(source, n + numbers.length);
-        for (const sequence of numbers) {
-          await party.publish(eventTopic(source), envelope(source, 1, sequence, "call.raised", { call: "help" }));
-          sent += 1;
+      const late: { source: string; sequence: number; at: number }[] = [];
+      const sendLate = async (until: number): Promise<void> => {
+        for (let due = late[0]; due !== undefined && due.at <= until; due = late[0]) {
+          late.shift();
+          await send(due.source, due.sequence);
         }
-        if (sent % 50 === 0) await new Promise((resolve) => setTimeout(resolve, 30));
+      };
+      while (!ended || sent < EVENTS) {
+        if (!ended && sent >= allowed) {
+          await new Promise((resolve) => setTimeout(resolve, 100));
+          allowed = Math.max(allowed, sent + 20);
+        }
+        const source = SOURCES[Math.floor(random() * SOURCES.length)] ?? "";
+        const sequence = next.get(source) ?? 1;
+        next.set(source, sequence + 1);
+        if (random() < 0.05) late.push({ source, sequence, at: sent + 40 });
+        else await send(source, sequence);
+        await sendLate(sent);
       }
+      await sendLate(Number.POSITIVE_INFINITY);
     })();
     const hit = new Map<string, number>();
     let inFlight = 0;
     for (let kill = 0; kill < KILLS; kill += 1) {
       const point = POINTS[kill % POINTS.length] ?? "C0";
       victim.arm(point, 1 + Math.floor(random() * 3));
+      allowed = Math.max(allowed, Math.ceil((EVENTS * (kill + 1)) / KILLS));
       const end = await victim.dead;
       expect(end.point, `kill ${kill + 1}, seed ${SEED}`).toBe(point);
       hit.set(point, (hit.get(point) ?? 0) + 1);
       if (end.unacknowledged > 0) inFlight += 1;
       victim = await startVictim();
     }
+    ended = true;
     await load;
-    stop = true;
     const total = sent;
     const settled = (): Set<string> => new Set(party.seen.filter((s) => s.topic.endsWith("/outcome")).map((s) => `${s.topic} ${s.body.causationid}`));
     await party.untilAll(`an outcome of each of ${total} events (seed ${SEED})`, () => settled().size >= total, 120_000);

@@ -34,10 +34,23 @@ export async function join(
   });
   const seen: Seen[] = [];
   const waiting = new Set<() => void>();
+  let scheduled = false;
+  // a condition over all that was seen costs as much as was seen: many messages are looked at together
+  const lookSoon = (): void => {
+    if (scheduled) return;
+    scheduled = true;
+    setTimeout(
+      () => {
+        scheduled = false;
+        for (const look of waiting) look();
+      },
+      seen.length > 2_000 ? 100 : 1,
+    );
+  };
   client.on("message", (topic, payload, packet) => {
     const text = payload.toString("utf8");
     seen.push({ topic, body: text === "" ? null : JSON.parse(text), retain: packet.retain, at: performance.now() });
-    for (const look of waiting) look();
+    lookSoon();
   });
   client.on("error", () => {});
 
