@@ -330,9 +330,9 @@ export class Drive {
       this.#finished.add(work);
       if (work.signal?.kind === "tick") this.#pending.delete(JSON.stringify(work.signal.tick));
       if (work.answer === null || work.signal === null) continue;
-      const answer = settlement.answers.get(work.signal);
-      if (answer === undefined) work.answer.reject(new Error("a command was settled without an answer"));
-      else work.answer.resolve({ answer, position: base + settlement.positions, generation });
+      const answered = settlement.answers.get(work.signal);
+      if (answered === undefined) work.answer.reject(new Error("a command was settled without an answer"));
+      else work.answer.resolve({ answer: answered.answer, position: answered.ref < 0 ? base - answered.ref : answered.ref, generation });
     }
     for (const tick of settlement.followUps) this.#enqueueFirst(tick);
     if (routed.kind !== "committed") return;

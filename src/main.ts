@@ -1,8 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { sql } from "kysely";
 import { createApi } from "./api/server.http.ts";
 import { commitGroup, findGroup } from "./commit/commit.store.ts";
-import { beat, ensurePartitions, listShards, readBacklog, readDue, readHead, silentFor, takeShard } from "./commit/shard.store.ts";
+import { beat, databaseNow, ensurePartitions, listShards, readBacklog, readDue, readHead, silentFor, takeShard } from "./commit/shard.store.ts";
 import type { Db } from "./db/database.ts";
 import { openDatabase } from "./db/database.ts";
 import { failure } from "./db/failure.ts";
@@ -17,7 +16,7 @@ import { startBroker } from "./embedded/broker.process.ts";
 import { claimDataDir } from "./embedded/data-dir.file.ts";
 import { startPostgres } from "./embedded/postgres.process.ts";
 import { databaseClock } from "./ops/clock.ts";
-import type { Config } from "./ops/config.ts";
+import type { Config } from "./ops/config.file.ts";
 import type { Log } from "./ops/log.ts";
 import { createMetrics, type Metrics } from "./ops/metrics.ts";
 import { type SourceWatch, sourceWatch } from "./ops/source-watch.ts";
@@ -330,11 +329,6 @@ async function broker(config: Config, stops: (() => Promise<void>)[]): Promise<s
   const embedded = await startBroker({ host: "127.0.0.1", port: config.mqttPort });
   stops.push(() => embedded.stop());
   return embedded.url;
-}
-
-async function databaseNow(db: Db): Promise<string> {
-  const { rows } = await sql<{ now: string }>`select to_char(clock_timestamp() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as now`.execute(db);
-  return rows[0]?.now ?? new Date().toISOString();
 }
 
 /** Readiness from real facts: the database answers, every shard is owned, connected and not behind. */

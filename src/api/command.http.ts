@@ -40,7 +40,7 @@ export async function command(deps: ApiDeps, site: string, request: FastifyReque
   if (answer.kind !== "answered before") return settle(answerSchema.parse(answer), position);
   if (!answer.sameBody) throw new Problem(422, "REQUEST_KEY_REUSED", "The idempotency key was used before with another request.");
   void reply.header("idempotent-replayed", "true");
-  return settle(answerSchema.parse(answer.answer), answer.position);
+  return settle(answerSchema.parse(answer.answer), position);
 }
 
 function settle(answer: z.infer<typeof answerSchema>, position: number): Done {

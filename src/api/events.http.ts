@@ -1,6 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
+import { databaseNow } from "../commit/shard.store.ts";
 import type { Verdict } from "../decide/verdict.ts";
 import { decode } from "../decode/decode.ts";
 import { isEventTypeName } from "../decode/event-types.ts";
@@ -12,7 +13,7 @@ import { memberText } from "./body.ts";
 import type { ApiDeps } from "./deps.ts";
 import { outcomeEventSchema, STATUSES, verdictSchema } from "./message-schemas.ts";
 import { invalid, notFound } from "./problem.ts";
-import { databaseNow, listVerdicts, readFacts, readOutcomesAt, readRounds, readSignal } from "./reads.store.ts";
+import { listVerdicts, readFacts, readOutcomesAt, readRounds, readSignal } from "./reads.store.ts";
 import { BODY_PROBLEMS, cursorText, decodeCursor, instantText, json, listLimit, pageOf, plantId, positionNumber, READ_PROBLEMS, whole } from "./schemas.ts";
 
 const filter = z.strictObject({

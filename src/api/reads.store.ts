@@ -365,8 +365,3 @@ export async function exceptionExists(db: Db, id: string): Promise<boolean> {
   const { rows } = await sql`select from exceptions where site = ${site} and position = ${position}::bigint and ordinal = ${ordinal}::integer`.execute(db);
   return rows.length > 0;
 }
-
-export async function databaseNow(db: Db): Promise<string> {
-  const { rows } = await sql<{ now: string }>`select to_char(clock_timestamp() at time zone 'utc', ${UTC}) as now`.execute(db);
-  return rows[0]?.now ?? "";
-}

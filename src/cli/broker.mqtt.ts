@@ -1,5 +1,5 @@
 import mqtt, { type MqttClient } from "mqtt";
-import type { Config } from "../ops/config.ts";
+import type { Config } from "../ops/config.file.ts";
 import { Said } from "./failure.ts";
 
 /** How to reach the broker, and as whom. */

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { loadConfig } from "../ops/config.ts";
+import { loadConfig } from "../ops/config.file.ts";
 import { createLog } from "../ops/log.ts";
 import type { Command } from "./command.ts";
 import { conclude, SIMULATION_OPTIONS, wishes } from "./device.ts";

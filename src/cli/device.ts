@@ -1,4 +1,4 @@
-import { loadConfig } from "../ops/config.ts";
+import { loadConfig } from "../ops/config.file.ts";
 import { accessFrom } from "./broker.mqtt.ts";
 import { type Command, URL_OPTION } from "./command.ts";
 import { Said } from "./failure.ts";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { loadConfig } from "../ops/config.ts";
+import { loadConfig } from "../ops/config.file.ts";
 import { accessFrom } from "./broker.mqtt.ts";
 import { type Command, URL_OPTION } from "./command.ts";
 import { examineBroker } from "./doctor.mqtt.ts";

@@ -2,7 +2,7 @@ import { DatabaseUnfit } from "../db/fit.store.ts";
 import { MigrationRefused } from "../db/migrate.store.ts";
 import { PortTaken } from "../embedded/broker.process.ts";
 import { DataDirTaken } from "../embedded/data-dir.file.ts";
-import { ConfigInvalid } from "../ops/config.ts";
+import { ConfigInvalid } from "../ops/config.file.ts";
 import type { ExitCode } from "./command.ts";
 import { Unreachable } from "./rest.fetch.ts";
 

@@ -1,5 +1,5 @@
 import { migrate as bringUpToDate } from "../db/migrate.store.ts";
-import { loadConfig } from "../ops/config.ts";
+import { loadConfig } from "../ops/config.file.ts";
 import type { Command } from "./command.ts";
 import { Said } from "./failure.ts";
 

@@ -1,4 +1,4 @@
-import { loadConfig } from "../ops/config.ts";
+import { loadConfig } from "../ops/config.file.ts";
 import { createLog } from "../ops/log.ts";
 import { banner, withoutPassword } from "./banner.ts";
 import type { Command } from "./command.ts";

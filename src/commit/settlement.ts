@@ -2,6 +2,7 @@ import type { Fact } from "../decide/facts.ts";
 import type { FactRow, Rows, SignalRow } from "../decide/rows.ts";
 import type { Settlement } from "../decide/settle.ts";
 import type { Assumed, World } from "../decide/world.ts";
+import { DIGEST_VERSION } from "../decode/digest.ts";
 import type { Delivery } from "../receive/delivery.ts";
 import type { Ref, SourceState } from "../sequence/source-state.ts";
 import { WAITING } from "../sequence/source-state.ts";
@@ -26,7 +27,7 @@ export function documentOf(settlement: Settlement, maxBytes: number): Settlement
   const lists: Record<string, readonly Json[]> = {
     ...assumptions(world),
     signals: rows.signals.map((row) => signalOf(row, raws, correlations, maxBytes)),
-    ids: rows.ids.map((r) => ({ source_key: r.sourceKey, id_hash: r.idHash, digest: r.digest, digest_version: 1, ref: r.ref })),
+    ids: rows.ids.map((r) => ({ source_key: r.sourceKey, id_hash: r.idHash, digest: r.digest, digest_version: DIGEST_VERSION, ref: r.ref })),
     numbers: rows.numbers.map((r) => ({ source_key: r.sourceKey, incarnation: r.incarnation, epoch: r.epoch, sequence: r.sequence, ref: r.ref })),
     conflicts: rows.conflicts.map((r) => ({ source_key: r.sourceKey, id_hash: r.idHash, digest: r.digest, ref: r.ref })),
     skipped: rows.skipped.map((r) => ({

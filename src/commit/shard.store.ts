@@ -3,12 +3,6 @@ import type { Db } from "../db/database.ts";
 import type { Tick } from "../decide/signal.ts";
 import { safePosition } from "./commit.store.ts";
 
-/** Makes a site and its shard known; nothing happens when they are. A site is one shard until it is divided. */
-export async function registerSite(db: Db, site: string): Promise<void> {
-  await sql`insert into sites (site) values (${site}) on conflict do nothing`.execute(db);
-  await sql`insert into shards (shard, site) values (${site}, ${site}) on conflict do nothing`.execute(db);
-}
-
 export async function listShards(db: Db): Promise<readonly { readonly shard: string; readonly site: string }[]> {
   const { rows } = await sql<{ shard: string; site: string }>`select shard, site from shards order by shard`.execute(db);
   return rows;
@@ -96,4 +90,12 @@ export async function readHead(db: Db, site: string): Promise<{ readonly positio
 export async function ensurePartitions(db: Db, reached: number): Promise<number> {
   const { rows } = await sql<{ made: number }>`select ensure_partitions(${reached}) as made`.execute(db);
   return rows[0]?.made ?? 0;
+}
+
+/** The database's clock: RFC 3339, UTC, microseconds. */
+export async function databaseNow(db: Db): Promise<string> {
+  const { rows } = await sql<{ now: string }>`select to_char(clock_timestamp() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as now`.execute(db);
+  const row = rows[0];
+  if (row === undefined) throw new Error("the database did not tell its time");
+  return row.now;
 }

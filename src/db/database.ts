@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { Kysely, PostgresDialect, type Transaction } from "kysely";
+import { Kysely, PostgresDialect } from "kysely";
 import pg from "pg";
 import { columnTypes } from "./column-types.ts";
 import type { Tables } from "./schema.ts";
@@ -7,7 +7,6 @@ import type { Tables } from "./schema.ts";
 export { RolledBack } from "./rolled-back.ts";
 
 export type Db = Kysely<Tables>;
-export type Trx = Transaction<Tables>;
 
 export interface DatabaseOptions {
   /** Connections at most. */

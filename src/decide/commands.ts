@@ -21,7 +21,7 @@ export type CommandAnswer =
   | { readonly kind: "refused"; readonly code: string; readonly reason: string; readonly explanation: Explanation | null }
   | { readonly kind: "unknown"; readonly what: string }
   | { readonly kind: "stale"; readonly version: number }
-  | { readonly kind: "answered before"; readonly sameBody: boolean; readonly answer: unknown; readonly position: Ref };
+  | { readonly kind: "answered before"; readonly sameBody: boolean; readonly answer: unknown };
 
 /** What a command may bring about; each leaves its trace in the group's settlement. */
 export interface CommandTools {

@@ -1,4 +1,5 @@
 import { recipeStep } from "../authorise/execution-context.ts";
+import { DIGEST_VERSION } from "../decode/digest.ts";
 import type { DeviceEvent } from "../decode/event.ts";
 import { EVENT_TYPES } from "../decode/event-types.ts";
 import { durationMs } from "../registry/duration.ts";
@@ -17,6 +18,12 @@ import type { CommandSignal, DiagSignal, EventInHand, EventSignal, Signal, Tick,
 import { nextFor, type Status, type Verdict } from "./verdict.ts";
 import { byAge, type Deferral, type QuarantineEntry, World, type WorldData } from "./world.ts";
 
+/** The answer to a command, and where the command that it answers stands. */
+export interface Answered {
+  readonly ref: Ref;
+  readonly answer: CommandAnswer;
+}
+
 /** What one group comes to: what was assumed and changed, what goes on record, and what is told to whoever waits for an answer. */
 export interface Settlement {
   readonly world: World;
@@ -24,7 +31,7 @@ export interface Settlement {
   /** How many positions it takes. */
   readonly positions: number;
   /** By the group's signal: the answer to a command. */
-  readonly answers: ReadonlyMap<Signal, CommandAnswer>;
+  readonly answers: ReadonlyMap<Signal, Answered>;
   /** Sources whose cursor or connection changed, batches that changed: their mirrors are published anew. */
   readonly touchedSources: ReadonlySet<string>;
   readonly touchedBatches: ReadonlySet<string>;
@@ -49,7 +56,7 @@ class Group {
   readonly #world: World;
   readonly #machines: Machines;
   readonly #rows: Rows = noRows();
-  readonly #answers = new Map<Signal, CommandAnswer>();
+  readonly #answers = new Map<Signal, Answered>();
   readonly #touchedSources = new Set<string>();
   readonly #touchedBatches = new Set<string>();
   readonly #followUps: Tick[] = [];
@@ -406,7 +413,7 @@ class Group {
     this.#world.putId(source, hash, {
       position: ref,
       digest,
-      digestVersion: 1,
+      digestVersion: DIGEST_VERSION,
       latest: { position: ref, round: 1, status: "deferred", code: null },
       waitsAt: null,
     });
@@ -894,12 +901,8 @@ class Group {
     const key = signal.key;
     const prior = key === null ? undefined : this.#world.answer(key.key);
     if (key !== null && prior !== undefined) {
-      this.#answers.set(signal, {
-        kind: "answered before",
-        sameBody: prior.bodyDigest === key.bodyDigest && prior.request === key.request,
-        answer: prior.answer,
-        position: prior.position,
-      });
+      const sameBody = prior.bodyDigest === key.bodyDigest && prior.request === key.request;
+      this.#answers.set(signal, { ref: prior.position, answer: { kind: "answered before", sameBody, answer: prior.answer } });
       return;
     }
     const ref = this.#next();
@@ -923,7 +926,7 @@ class Group {
       ? judged.value
       : { kind: "refused", code: "SYS_POISON", reason: `The service failed on this command alone: ${messageOf(judged.error)}.`, explanation: null };
     this.#rows.signals.push({ ...NO_EVENT, ref, kind: "command", receivedAt: signal.receivedAt, actor: signal.actor, body: commandBody(signal) });
-    this.#answers.set(signal, answer);
+    this.#answers.set(signal, { ref, answer });
     if (key !== null) this.#rows.answers.push({ ...key, answer, ref });
     if (key !== null) this.#world.putAnswer(key.key, { request: key.request, bodyDigest: key.bodyDigest, answer, position: ref });
   }
@@ -1214,7 +1217,13 @@ class Group {
   }
 
   #takeId(source: SourceState, hash: string, digest: string, ref: Ref, waitsAt: KnownId["waitsAt"]): void {
-    this.#world.putId(source, hash, { position: ref, digest, digestVersion: 1, latest: { position: ref, round: 1, status: "deferred", code: null }, waitsAt });
+    this.#world.putId(source, hash, {
+      position: ref,
+      digest,
+      digestVersion: DIGEST_VERSION,
+      latest: { position: ref, round: 1, status: "deferred", code: null },
+      waitsAt,
+    });
     this.#rows.ids.push({ sourceKey: source.key, idHash: hash, digest, ref });
   }
 

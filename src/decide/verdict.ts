@@ -1,19 +1,15 @@
-import { AUTHORISE_CODES, type AuthoriseCode } from "../authorise/codes.ts";
+import { AUTHORISE_CODES } from "../authorise/codes.ts";
 import type { CodeMeaning } from "../decode/code.ts";
 import { DECODE_CODES } from "../decode/codes.ts";
-import { SEQUENCE_CODES, type SequenceCode } from "../sequence/codes.ts";
+import { SEQUENCE_CODES } from "../sequence/codes.ts";
 import type { Ref } from "../sequence/source-state.ts";
-import { DECIDE_CODES, type DecideCode } from "./codes.ts";
+import { DECIDE_CODES } from "./codes.ts";
 import type { Explanation } from "./judge.ts";
 
 /** Every code of every room, with one line of meaning for a reader in quality. Append-only: a code is never reused and never changes its meaning. */
 export const CODES: Readonly<Record<string, CodeMeaning>> = { ...DECODE_CODES, ...SEQUENCE_CODES, ...AUTHORISE_CODES, ...DECIDE_CODES };
 
-export type Code = keyof typeof DECODE_CODES | SequenceCode | AuthoriseCode | DecideCode;
-
 export type Status = "accepted" | "accepted_with_exception" | "duplicate" | "rejected" | "observed" | "deferred" | "quarantined";
-
-export const FINAL: ReadonlySet<Status> = new Set<Status>(["accepted", "accepted_with_exception", "duplicate", "rejected", "observed"]);
 
 /** What was decided about an event, one round of it. */
 export interface Verdict {

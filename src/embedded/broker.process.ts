@@ -24,7 +24,12 @@ export async function startBroker(options: { readonly host: string; readonly por
     child.once("message", (message: unknown) => {
       const { port: listening, taken } = Object(message);
       if (typeof listening === "number") ready(listening);
-      else if (taken === true) failed(new PortTaken(`Port ${options.port} is taken, so the embedded broker cannot listen there. Set MQTT_PORT to another one (0 picks a free one), or MQTT_URL to a broker that runs.`));
+      else if (taken === true)
+        failed(
+          new PortTaken(
+            `Port ${options.port} is taken, so the embedded broker cannot listen there. Set MQTT_PORT to another one (0 picks a free one), or MQTT_URL to a broker that runs.`,
+          ),
+        );
       else failed(new Error(`The embedded broker could not start: ${String(Object(message).error)}`));
     });
   });

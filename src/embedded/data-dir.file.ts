@@ -41,7 +41,15 @@ export function claimDataDir(dataDir: string): { release(): void } {
 function readOwner(file: string): Owner | null {
   try {
     const owner: unknown = JSON.parse(readFileSync(file, "utf8"));
-    if (typeof owner !== "object" || owner === null || !("pid" in owner) || typeof owner.pid !== "number" || !("since" in owner) || typeof owner.since !== "string") return null;
+    if (
+      typeof owner !== "object" ||
+      owner === null ||
+      !("pid" in owner) ||
+      typeof owner.pid !== "number" ||
+      !("since" in owner) ||
+      typeof owner.since !== "string"
+    )
+      return null;
     return { pid: owner.pid, since: owner.since, began: "began" in owner && typeof owner.began === "string" ? owner.began : null };
   } catch {
     return null;

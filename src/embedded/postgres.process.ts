@@ -20,7 +20,7 @@ import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import pg from "pg";
+import { DATABASE, ensureRoles, OWNER, type Passwords, RUNTIME } from "./roles.store.ts";
 
 const require = createRequire(import.meta.url);
 
@@ -38,9 +38,6 @@ export interface PostgresOptions {
   readonly log?: (line: string) => void;
 }
 
-const OWNER = "signalbox_owner";
-const RUNTIME = "signalbox_runtime";
-const DATABASE = "signalbox";
 const SUPERUSER = "postgres";
 const SETTLES_WITHIN_MS = 60_000;
 
@@ -158,12 +155,6 @@ function linkLibraries(root: string): void {
       if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
     }
   }
-}
-
-interface Passwords {
-  readonly superuser: string;
-  readonly owner: string;
-  readonly runtime: string;
 }
 
 function passwordsIn(dataDir: string): Passwords {
@@ -331,24 +322,4 @@ function freePort(): Promise<number> {
       probe.close(() => (typeof address === "object" && address !== null ? found(address.port) : failed(new Error("no free port"))));
     });
   });
-}
-
-/** The two roles and the database, as they would be on any server. */
-async function ensureRoles(superUrl: string, secrets: Passwords): Promise<void> {
-  const client = new pg.Client({ connectionString: superUrl });
-  await client.connect();
-  try {
-    for (const [role, password] of [
-      [OWNER, secrets.owner],
-      [RUNTIME, secrets.runtime],
-    ] as const) {
-      const { rowCount } = await client.query("select 1 from pg_roles where rolname = $1", [role]);
-      const attributes = `login nosuperuser nocreatedb nocreaterole noreplication nobypassrls password ${client.escapeLiteral(password)}`;
-      await client.query(`${rowCount === 0 ? "create" : "alter"} role ${role} ${attributes}`);
-    }
-    const { rowCount } = await client.query("select 1 from pg_database where datname = $1", [DATABASE]);
-    if (rowCount === 0) await client.query(`create database ${DATABASE} owner ${OWNER}`);
-  } finally {
-    await client.end();
-  }
 }

@@ -1,9 +1,6 @@
 import { trace } from "@opentelemetry/api";
 import { type Logger, pino } from "pino";
 
-/** Field names in use; a fact is logged once, where it is caught, under these. Payloads are not logged. */
-export const FIELDS = ["site", "source", "id", "type", "status", "code", "batch", "step", "round", "reason", "protocol", "sessionPresent", "seconds", "retries", "why", "migration", "err"] as const;
-
 export type Log = Pick<Logger, "fatal" | "error" | "warn" | "info" | "debug">;
 
 /** One JSON line a fact, on standard error's quiet sibling: standard output belongs to the banner. */

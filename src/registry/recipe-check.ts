@@ -23,8 +23,10 @@ export function checkRecipe(recipe: Recipe, machines: ReadonlySet<string>): read
   }
   for (const [name, parameter] of Object.entries(recipe.parameters)) {
     const at = `/parameters/${name}`;
-    if (parameter.min !== undefined && parameter.max !== undefined && new Decimal(parameter.min).gt(parameter.max)) say(`${at}/min`, `The range of ${name} is empty: ${parameter.min} to ${parameter.max}.`);
-    else if (parametersFor({ quantity: recipe.quantity, parameters: { [name]: { ...parameter, scaled: false } } }, recipe.quantity.value).kind === "outside") say(`${at}/default`, `The default of ${name}, ${parameter.default}, lies outside its own range.`);
+    if (parameter.min !== undefined && parameter.max !== undefined && new Decimal(parameter.min).gt(parameter.max))
+      say(`${at}/min`, `The range of ${name} is empty: ${parameter.min} to ${parameter.max}.`);
+    else if (parametersFor({ quantity: recipe.quantity, parameters: { [name]: { ...parameter, scaled: false } } }, recipe.quantity.value).kind === "outside")
+      say(`${at}/default`, `The default of ${name}, ${parameter.default}, lies outside its own range.`);
   }
 
   const ids = new Map<string, number>();
@@ -41,21 +43,33 @@ export function checkRecipe(recipe: Recipe, machines: ReadonlySet<string>): read
 
 type Say = (pointer: string, problem: string, severity?: RecipeProblem["severity"]) => void;
 
-function checkStep(recipe: Recipe, step: RecipeStep, at: string, ids: ReadonlyMap<string, number>, classes: Map<string, { readonly class: string; readonly locked: string }>, say: Say): void {
-  for (const [i, before] of (step.after ?? []).entries()) if (!ids.has(before)) say(`${at}/after/${i}`, `Step ${step.step} comes after ${before}, which there is not.`);
+function checkStep(
+  recipe: Recipe,
+  step: RecipeStep,
+  at: string,
+  ids: ReadonlyMap<string, number>,
+  classes: Map<string, { readonly class: string; readonly locked: string }>,
+  say: Say,
+): void {
+  for (const [i, before] of (step.after ?? []).entries())
+    if (!ids.has(before)) say(`${at}/after/${i}`, `Step ${step.step} comes after ${before}, which there is not.`);
   if (step.patience !== undefined && parseDuration(step.patience) === null) say(`${at}/patience`, `"${step.patience}" is no ISO 8601 duration.`);
   const { min, max } = step.duration ?? {};
-  for (const [name, text] of Object.entries({ min, max })) if (text !== undefined && parseDuration(text) === null) say(`${at}/duration/${name}`, `"${text}" is no ISO 8601 duration.`);
+  for (const [name, text] of Object.entries({ min, max }))
+    if (text !== undefined && parseDuration(text) === null) say(`${at}/duration/${name}`, `"${text}" is no ISO 8601 duration.`);
   const [shortest, longest] = [min === undefined ? 0 : (parseDuration(min) ?? 0), max === undefined ? null : parseDuration(max)];
-  if (longest !== null && shortest > longest) say(`${at}/duration`, `Step ${step.step} takes at least ${min} and at most ${max}: it can never complete in time.`);
+  if (longest !== null && shortest > longest)
+    say(`${at}/duration`, `Step ${step.step} takes at least ${min} and at most ${max}: it can never complete in time.`);
 
   const roles = new Set<string>();
   for (const [i, need] of (step.equipment ?? []).entries()) {
     if (roles.has(need.role)) say(`${at}/equipment/${i}/role`, `Step ${step.step} names the role ${need.role} twice.`);
     roles.add(need.role);
     const known = classes.get(need.role);
-    if (known !== undefined && known.class !== need.class) say(`${at}/equipment/${i}/class`, `Role ${need.role} is of class ${known.class} in one step and ${need.class} in another.`);
-    else if (known !== undefined && known.locked !== need.locked) say(`${at}/equipment/${i}/locked`, `Role ${need.role} is locked for the ${known.locked} in one step and for the ${need.locked} in another.`);
+    if (known !== undefined && known.class !== need.class)
+      say(`${at}/equipment/${i}/class`, `Role ${need.role} is of class ${known.class} in one step and ${need.class} in another.`);
+    else if (known !== undefined && known.locked !== need.locked)
+      say(`${at}/equipment/${i}/locked`, `Role ${need.role} is locked for the ${known.locked} in one step and for the ${need.locked} in another.`);
     else classes.set(need.role, { class: need.class, locked: need.locked });
   }
 
@@ -77,10 +91,12 @@ function checkStep(recipe: Recipe, step: RecipeStep, at: string, ids: ReadonlyMa
       say(`${here}/limits/parameter`, `The recipe has no parameter ${parameter}.`);
       continue;
     }
-    if (slot.unit !== undefined && slot.unit !== declared.unit) say(`${here}/unit`, `${slot.evidence} is in ${slot.unit} and its parameter ${parameter} in ${declared.unit}.`);
+    if (slot.unit !== undefined && slot.unit !== declared.unit)
+      say(`${here}/unit`, `${slot.evidence} is in ${slot.unit} and its parameter ${parameter} in ${declared.unit}.`);
     const parsed = tolerance === undefined ? null : parseTolerance(tolerance);
     if (tolerance !== undefined && parsed === null) say(`${here}/limits/tolerance`, `"${tolerance}" is no tolerance, such as "0.5 %" or "0.05 kg".`);
-    else if (parsed !== null && parsed.unit !== null && parsed.unit !== "%" && parsed.unit !== declared.unit) say(`${here}/limits/tolerance`, `The tolerance is in ${parsed.unit} and the parameter in ${declared.unit}.`);
+    else if (parsed !== null && parsed.unit !== null && parsed.unit !== "%" && parsed.unit !== declared.unit)
+      say(`${here}/limits/tolerance`, `The tolerance is in ${parsed.unit} and the parameter in ${declared.unit}.`);
   }
 }
 
@@ -117,7 +133,8 @@ function warnOfSharing(recipe: Recipe, say: Say): void {
     for (const b of recipe.steps.slice(i + 1)) {
       if (ancestors(a.step).has(b.step) || ancestors(b.step).has(a.step)) continue;
       const shared = (a.equipment ?? []).find((need) => need.locked === "step" && (b.equipment ?? []).some((other) => other.role === need.role));
-      if (shared !== undefined) say(`/steps/${i}/equipment`, `Steps ${a.step} and ${b.step} may run at once, and both need ${shared.role} for themselves.`, "warning");
+      if (shared !== undefined)
+        say(`/steps/${i}/equipment`, `Steps ${a.step} and ${b.step} may run at once, and both need ${shared.role} for themselves.`, "warning");
     }
   }
 }

@@ -94,9 +94,7 @@ export const recipeSchema = z.strictObject({
 
 export type Recipe = z.infer<typeof recipeSchema>;
 export type RecipeStep = Recipe["steps"][number];
-export type RecipeParameter = Recipe["parameters"][string];
 export type EvidenceSlot = z.infer<typeof evidenceSlot>;
-export type EvidenceLimits = z.infer<typeof limits>;
 
 /** A recipe out of the registry, where it was checked before it was let in. Throws a ZodError on any other shape. */
 export const parseRecipe = (content: unknown): Recipe => recipeSchema.parse(content);

@@ -2,7 +2,7 @@
 // with how many deliveries unacknowledged. C0 to C11 are the crash points of the engineering programme.
 import { writeFileSync } from "node:fs";
 import { startService } from "../../dist/main.js";
-import { loadConfig } from "../../dist/ops/config.js";
+import { loadConfig } from "../../dist/ops/config.file.js";
 import { createLog } from "../../dist/ops/log.js";
 
 let armed = null;

@@ -1,6 +1,6 @@
 // The tables in docs/ that are made from the source. `npm run docs` writes them; test/rooms/docs/generated.test.ts fails while they are stale.
 import { CODES } from "../../src/decide/verdict.ts";
-import { SETTINGS } from "../../src/ops/config.ts";
+import { SETTINGS } from "../../src/ops/config.file.ts";
 import { METRIC_ROWS } from "../../src/ops/metric-table.ts";
 
 /** Replaces what stands between `<!-- name … -->` and `<!-- /name -->`. */

@@ -1269,7 +1269,7 @@ export class Model {
 
   /** The answers of the commands among some settlements, in order. */
   static answers(settlements: readonly Settlement[]): readonly CommandAnswer[] {
-    return settlements.flatMap((s) => [...s.answers.values()]);
+    return settlements.flatMap((s) => [...s.answers.values()].map(({ answer }) => answer));
   }
 }
 

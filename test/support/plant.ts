@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Replaced, type Service, startService } from "../../src/main.ts";
-import { type Config, loadConfig } from "../../src/ops/config.ts";
+import { type Config, loadConfig } from "../../src/ops/config.file.ts";
 import { createLog } from "../../src/ops/log.ts";
 import { startMosquitto } from "./mosquitto.ts";
 import { freshDatabase } from "./postgres.ts";

@@ -37,17 +37,25 @@ export async function freshDatabase(options: { readonly migrated?: boolean } = {
     chownSync(data, account.uid, account.gid);
   }
   const bin = await binaries();
-  const made = spawnSync(join(bin, "initdb"), ["-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"], { ...account, encoding: "utf8", cwd: data });
+  const made = spawnSync(join(bin, "initdb"), ["-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"], {
+    ...account,
+    encoding: "utf8",
+    cwd: data,
+  });
   if (made.status !== 0) throw new Error(`initdb failed: ${made.error?.message ?? made.stderr}`);
   const port = await freePort();
   let server: ChildProcess | null = null;
 
   async function start(): Promise<void> {
-    const child = spawn(join(bin, "postgres"), ["-D", data, "-p", String(port), "-c", "listen_addresses=127.0.0.1", "-c", `unix_socket_directories=`, "-c", "timezone=UTC"], {
-      ...account,
-      cwd: data,
-      stdio: ["ignore", "ignore", "pipe"],
-    });
+    const child = spawn(
+      join(bin, "postgres"),
+      ["-D", data, "-p", String(port), "-c", "listen_addresses=127.0.0.1", "-c", `unix_socket_directories=`, "-c", "timezone=UTC"],
+      {
+        ...account,
+        cwd: data,
+        stdio: ["ignore", "ignore", "pipe"],
+      },
+    );
     server = child;
     await new Promise<void>((ready, failed) => {
       let tail = "";
@@ -117,7 +125,8 @@ async function binaries(): Promise<string> {
   await first.stop();
   rmSync(scratch, { recursive: true, force: true });
   const account = accountToRunAs();
-  const runs = (bin: string): boolean => existsSync(join(bin, "postgres")) && spawnSync(join(bin, "postgres"), ["--version"], { ...account, stdio: "ignore", cwd: "/" }).status === 0;
+  const runs = (bin: string): boolean =>
+    existsSync(join(bin, "postgres")) && spawnSync(join(bin, "postgres"), ["--version"], { ...account, stdio: "ignore", cwd: "/" }).status === 0;
   const copies = spawnSync("ls", ["/var/tmp"], { encoding: "utf8" }).stdout?.split("\n") ?? [];
   embeddedBin = [native, ...copies.filter((name) => name.startsWith("signalbox-postgres-")).map((name) => join("/var/tmp", name, "bin"))].find(runs) ?? native;
   return embeddedBin;

@@ -146,8 +146,18 @@ describe("a command", () => {
     const answers = await Promise.all(Array.from({ length: 6 }, () => plant.ask("POST", BATCHES, order("B-KEY"), { "idempotency-key": "key-1" })));
     expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 6 }, () => 201));
     expect(answers.filter(({ headers }) => headers.get("idempotent-replayed") === null)).toHaveLength(1);
-    for (const { body } of answers) expect({ ...body, position: null }).toEqual({ ...answers[0]?.body, position: null });
+    for (const { body } of answers) expect(body).toEqual(answers[0]?.body);
     expect((await ok("GET", `${BATCHES}/B-KEY/outcomes`)).body.items).toHaveLength(1);
+  });
+
+  test("among many at once is told its own position, the one under which it stands on record", async () => {
+    // the group's last position was once told to every command of the group
+    const batches = Array.from({ length: 12 }, (_, i) => `B-AT-${i}`);
+    const first = await Promise.all(batches.map((batch) => plant.ask("POST", BATCHES, order(batch), { "idempotency-key": `at-${batch}` })));
+    const positions = first.map(({ body }) => body.position);
+    expect(new Set(positions).size).toBe(12);
+    const again = await Promise.all(batches.map((batch) => plant.ask("POST", BATCHES, order(batch), { "idempotency-key": `at-${batch}` })));
+    expect(again.map(({ body }) => body.position)).toEqual(positions);
   });
 
   test("under a used key with another body, or on another path, is 422 and does nothing", async () => {

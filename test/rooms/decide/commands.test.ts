@@ -357,7 +357,6 @@ describe("a key", () => {
       kind: "answered before",
       sameBody: true,
       answer: { kind: "done", created: true },
-      position: 1,
     });
     expect(line.answer(creates("B-2", {}, key("02")))).toMatchObject({ kind: "answered before", sameBody: false });
     expect(line.answer(creates("B-1", {}, key("01", "POST /other")))).toMatchObject({ kind: "answered before", sameBody: false });
@@ -367,7 +366,7 @@ describe("a key", () => {
     const line = given();
     const signals = line.signals([commands("start", "B-1", null, key()), creates(), commands("start", "B-1", null, key())]);
     const [settled] = line.model.run(signals, [3]);
-    expect([...(settled?.answers.values() ?? [])].map((a) => a.kind)).toEqual(["unknown", "done", "answered before"]);
+    expect([...(settled?.answers.values() ?? [])].map(({ answer }) => answer.kind)).toEqual(["unknown", "done", "answered before"]);
   });
 });
 
@@ -382,7 +381,7 @@ describe("If-Match", () => {
     const line = given(creates());
     const signals = line.signals([commands("release-to-floor"), commands("cancel", "B-1", "late", { ifVersion: 1 })]);
     const [settled] = line.model.run(signals, [2]);
-    expect([...(settled?.answers.values() ?? [])].map((a) => a.kind)).toEqual(["done", "stale"]);
+    expect([...(settled?.answers.values() ?? [])].map(({ answer }) => answer.kind)).toEqual(["done", "stale"]);
   });
 });
 
@@ -394,7 +393,7 @@ describe("a command at which the judge throws", () => {
     );
     const signals = line.signals([scale.weighs("12.500"), stepCommand("pause", "weigh"), scale.completes("weigh")]);
     const [settled] = line.model.run(signals, [3]);
-    expect([...(settled?.answers.values() ?? [])]).toMatchObject([{ kind: "refused", code: "SYS_POISON" }]);
+    expect([...(settled?.answers.values() ?? [])].map(({ answer }) => answer)).toMatchObject([{ kind: "refused", code: "SYS_POISON" }]);
     expect(line.step("weigh").state).toBe("complete");
   });
 });

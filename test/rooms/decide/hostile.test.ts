@@ -210,7 +210,7 @@ test("any signals at all leave a whole record, which judged again gives the same
       for (const { acts, pause } of groups) {
         const signals = line.signals(acts);
         const settled = line.model.run(signals, [Math.max(1, signals.length)]);
-        for (const [signal, answer] of settled.flatMap((s) => [...s.answers]))
+        for (const [signal, { answer }] of settled.flatMap((s) => [...s.answers]))
           if (signal.kind === "command" && signal.command.kind !== "quarantine.resolve" && answer.kind === "refused" && answer.code === "SYS_POISON") fell += 1;
         line.after(pause);
       }

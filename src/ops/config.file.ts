@@ -13,7 +13,12 @@ const setting = (name: string, byDefault: string, meaning: string, secret = fals
 
 export const SETTINGS: readonly Setting[] = [
   setting("DATABASE_URL", "embedded", "Postgres, as the runtime role, which is neither owner nor superuser. Unset: an embedded Postgres below DATA_DIR.", true),
-  setting("DATABASE_OWNER_URL", "none", "Postgres, as the owner of the tables: migrations run with it at the start. Unset: the database must be at this version already.", true),
+  setting(
+    "DATABASE_OWNER_URL",
+    "none",
+    "Postgres, as the owner of the tables: migrations run with it at the start. Unset: the database must be at this version already.",
+    true,
+  ),
   setting("MQTT_URL", "embedded", "The broker, mqtt:// or mqtts://. Unset: an embedded broker, for trying out."),
   setting("MQTT_USERNAME", "none", "User at the broker."),
   setting("MQTT_PASSWORD", "none", "Password at the broker.", true),
@@ -69,9 +74,18 @@ export class ConfigInvalid extends Error {
 }
 
 const PLANT_ID = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$/;
-const port = z.string().regex(/^\d{1,5}$/, "is a port from 0 to 65535").transform(Number).refine((n) => n <= 65535, "is a port from 0 to 65535");
+const port = z
+  .string()
+  .regex(/^\d{1,5}$/, "is a port from 0 to 65535")
+  .transform(Number)
+  .refine((n) => n <= 65535, "is a port from 0 to 65535");
 const url = (...schemes: readonly string[]) =>
-  z.string().refine((text) => URL.canParse(text) && schemes.includes(new URL(text).protocol.slice(0, -1)), `is a URL that begins with ${schemes.map((scheme) => `${scheme}://`).join(" or ")}`);
+  z
+    .string()
+    .refine(
+      (text) => URL.canParse(text) && schemes.includes(new URL(text).protocol.slice(0, -1)),
+      `is a URL that begins with ${schemes.map((scheme) => `${scheme}://`).join(" or ")}`,
+    );
 
 const environment = z.object({
   DATABASE_URL: url("postgres", "postgresql").optional(),
@@ -84,7 +98,10 @@ const environment = z.object({
   MQTT_KEY_FILE: z.string().optional(),
   MQTT_PROTOCOL: z.enum(["auto", "5", "3.1.1"], "is auto, 5 or 3.1.1").default("auto"),
   MQTT_PORT: port.default(1883),
-  TOPIC_PREFIX: z.string().regex(/^(?:[A-Za-z0-9_.:-]+\/)*$/, "is empty or ends with a slash, such as plant/").default(""),
+  TOPIC_PREFIX: z
+    .string()
+    .regex(/^(?:[A-Za-z0-9_.:-]+\/)*$/, "is empty or ends with a slash, such as plant/")
+    .default(""),
   SITES: z
     .string()
     .transform((text) => text.split(",").map((site) => site.trim()))
@@ -129,14 +146,20 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     if (read === null) problems.push(`${name} names ${file}, which cannot be read.`);
     else files[name] = read;
   }
-  for (const [one, other] of [["MQTT_CERT_FILE", "MQTT_KEY_FILE"], ["HTTP_TLS_CERT_FILE", "HTTP_TLS_KEY_FILE"]] as const) {
+  for (const [one, other] of [
+    ["MQTT_CERT_FILE", "MQTT_KEY_FILE"],
+    ["HTTP_TLS_CERT_FILE", "HTTP_TLS_KEY_FILE"],
+  ] as const) {
     if ((given[one] === undefined) !== (given[other] === undefined)) problems.push(`${one} and ${other} go together.`);
   }
   if (e !== null) {
     if (!LOOPBACK.has(e.HTTP_HOST) && e.ALLOW_UNAUTHENTICATED_NETWORK !== "yes") {
-      problems.push("HTTP_HOST is reachable from the network, and nobody is asked who they are. Listen on 127.0.0.1, or set ALLOW_UNAUTHENTICATED_NETWORK=yes where the network itself is closed.");
+      problems.push(
+        "HTTP_HOST is reachable from the network, and nobody is asked who they are. Listen on 127.0.0.1, or set ALLOW_UNAUTHENTICATED_NETWORK=yes where the network itself is closed.",
+      );
     }
-    if (e.DATABASE_URL === undefined && e.DATABASE_OWNER_URL !== undefined) problems.push("DATABASE_OWNER_URL is set and DATABASE_URL is not; the embedded Postgres has its own owner.");
+    if (e.DATABASE_URL === undefined && e.DATABASE_OWNER_URL !== undefined)
+      problems.push("DATABASE_OWNER_URL is set and DATABASE_URL is not; the embedded Postgres has its own owner.");
   }
   if (problems.length > 0 || e === null) throw new ConfigInvalid(problems);
   const cert = files["HTTP_TLS_CERT_FILE"];

@@ -1,0 +1,31 @@
+import pg from "pg";
+
+export const OWNER = "signalbox_owner";
+export const RUNTIME = "signalbox_runtime";
+export const DATABASE = "signalbox";
+
+export interface Passwords {
+  readonly superuser: string;
+  readonly owner: string;
+  readonly runtime: string;
+}
+
+/** The two roles and the database, as they would be on any server. */
+export async function ensureRoles(superUrl: string, secrets: Passwords): Promise<void> {
+  const client = new pg.Client({ connectionString: superUrl });
+  await client.connect();
+  try {
+    for (const [role, password] of [
+      [OWNER, secrets.owner],
+      [RUNTIME, secrets.runtime],
+    ] as const) {
+      const { rowCount } = await client.query("select 1 from pg_roles where rolname = $1", [role]);
+      const attributes = `login nosuperuser nocreatedb nocreaterole noreplication nobypassrls password ${client.escapeLiteral(password)}`;
+      await client.query(`${rowCount === 0 ? "create" : "alter"} role ${role} ${attributes}`);
+    }
+    const { rowCount } = await client.query("select 1 from pg_database where datname = $1", [DATABASE]);
+    if (rowCount === 0) await client.query(`create database ${DATABASE} owner ${OWNER}`);
+  } finally {
+    await client.end();
+  }
+}
