@@ -234,6 +234,7 @@ function envelopeOf(deps: ApiDeps, signal: NonNullable<Awaited<ReturnType<typeof
     {
       topic: signal.topic ?? "",
       payload: signal.raw ?? new Uint8Array(),
+      ...(signal.rawLength === null ? {} : { fullLength: signal.rawLength }),
       qos: 1,
       retained: false,
       dup: false,

@@ -558,6 +558,7 @@ function deliveryOf(row: RawSignal): Delivery {
   return {
     topic: row.topic,
     payload: Buffer.from(row.raw ?? "", "base64"),
+    fullLength: row.raw_length,
     qos: row.qos,
     retained: row.retained,
     dup: false,

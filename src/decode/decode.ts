@@ -26,8 +26,9 @@ export function decode(delivery: Delivery, options: DecodeOptions): Decoded {
   if (topic.domain === "diag") return decodeDiag(delivery, topic);
   const none = nothing(delivery);
   if (topic.domain !== "event") return refused(none, "TOP_WRONG_DOMAIN", `Nothing is read from ${cut(topic.domain, 40)} topics.`);
-  if (delivery.payload.byteLength > options.maxBytes && !isBinary(delivery)) {
-    return refused(none, "ENV_TOO_LARGE", `The payload has ${delivery.payload.byteLength} bytes; at most ${options.maxBytes} are taken.`);
+  const length = delivery.fullLength ?? delivery.payload.byteLength;
+  if (length > options.maxBytes && !isBinary(delivery)) {
+    return refused(none, "ENV_TOO_LARGE", `The payload has ${length} bytes; at most ${options.maxBytes} are taken.`);
   }
   const envelope = isBinary(delivery) ? binaryEnvelope(delivery, options.maxBytes) : structuredEnvelope(delivery);
   if ("refusal" in envelope) return { kind: "refused", refusal: envelope.refusal, partial: none };

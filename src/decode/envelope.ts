@@ -70,8 +70,9 @@ export function binaryEnvelope(delivery: Delivery, maxBytes: number): Envelope {
   }
   for (const name of repeated) attributes.delete(name);
   let data: Json | undefined;
-  if (delivery.payload.byteLength > maxBytes) {
-    faults.push({ code: "ENV_TOO_LARGE", reason: `The payload has ${delivery.payload.byteLength} bytes; at most ${maxBytes} are taken.`, pointer: "/data" });
+  const length = delivery.fullLength ?? delivery.payload.byteLength;
+  if (length > maxBytes) {
+    faults.push({ code: "ENV_TOO_LARGE", reason: `The payload has ${length} bytes; at most ${maxBytes} are taken.`, pointer: "/data" });
   } else if (delivery.contentType !== null && delivery.contentType !== "" && !JSON_TYPE.test(delivery.contentType)) {
     faults.push({ code: "ENV_UNKNOWN_CONTENT_TYPE", reason: `Content type ${cut(delivery.contentType, 80)} is not read; send application/json.`, pointer: "" });
   } else if (delivery.payload.byteLength > 0) {

@@ -2,6 +2,8 @@
 export interface Delivery {
   readonly topic: string;
   readonly payload: Uint8Array;
+  /** The payload's true length, where only its head is at hand: a stored delivery that was refused for its size. */
+  readonly fullLength?: number;
   readonly qos: 0 | 1 | 2;
   /** The retain flag as it arrived: with *retain as published* also set on live messages that were published with it. */
   readonly retained: boolean;

@@ -267,6 +267,16 @@ describe("a refused delivery", () => {
   });
 });
 
+describe("a stored delivery of which only the head is kept", () => {
+  test("is refused for its size again, though its head alone would be a good event", () => {
+    const sent = binary(weight);
+    const stored = { ...sent, fullLength: OPTIONS.maxBytes + 1 };
+    const { refusal, partial } = refused(stored);
+    expect(refusal.code).toBe("ENV_TOO_LARGE");
+    expect(partial.sequence).toBe(event(sent).sequence);
+  });
+});
+
 describe("in binary mode", () => {
   const bad = (payload: string | Uint8Array, more = {}) =>
     refused({ ...binary(weight), ...delivery(payload, { userProperties: binary(weight).userProperties, contentType: "application/json", ...more }) });
