@@ -76,7 +76,7 @@ describeWithMosquitto("a service whose servers go away", () => {
   test.each([true, false])("the broker restarts (session kept: %s): the service finds it again, and what it still had is decided", async (keep) => {
     const before = idsAccepted().size;
     await plant.broker?.restart({ keep });
-    await party.untilAll("a new connection", () => party.client.connected, 20_000);
+    await party.connected();
     await party.subscribe("site/outage/line/1/eq/+/verdict", "site/outage/line/1/eq/+/outcome", "site/outage/line/1/eq/+/cursor");
     const ready = async (): Promise<boolean> => (await fetch(`${plant.url}/health/ready`)).status === 200;
     for (let n = 0; n < 200 && !(await ready()); n += 1) await new Promise((resolve) => setTimeout(resolve, 100));

@@ -1,3 +1,4 @@
+import { Socket } from "node:net";
 import mqtt, { type IClientPublishOptions, type MqttClient } from "mqtt";
 
 /** A message as a test saw it. */
@@ -18,6 +19,8 @@ export interface Party {
   until(what: string, fits: (seen: Seen) => boolean, timeoutMs?: number): Promise<Seen>;
   /** Resolves when a condition over all that was seen holds. */
   untilAll(what: string, holds: (seen: readonly Seen[]) => boolean, timeoutMs?: number): Promise<void>;
+  /** Resolves when the connection stands (again). */
+  connected(): Promise<void>;
   end(): Promise<void>;
 }
 
@@ -32,6 +35,12 @@ export async function join(
     ...(options.clientId === undefined ? {} : { clientId: options.clientId }),
     ...(options.protocol !== 4 && options.clean === false ? { properties: { sessionExpiryInterval: 3600 } } : {}),
   });
+  // an acknowledgement followed by a publish must not wait for the other side's delayed one
+  const undelayed = (): void => {
+    if (client.stream instanceof Socket) client.stream.setNoDelay(true);
+  };
+  undelayed();
+  client.on("connect", undelayed);
   const seen: Seen[] = [];
   const waiting = new Set<() => void>();
   let scheduled = false;
@@ -94,6 +103,7 @@ export async function join(
     untilAll(what, holds, timeoutMs = 30_000) {
       return wait(what, () => holds(seen), timeoutMs);
     },
+    connected: () => (client.connected ? Promise.resolve() : new Promise((resolve) => client.once("connect", () => resolve()))),
     async end() {
       await client.endAsync(true);
     },
