@@ -246,8 +246,7 @@ create table verdicts (
   -- a rejection by state or guard says which guard failed and what would have been permitted
   check (
     not (status = 'rejected' and refused_by in ('state', 'guard'))
-    -- a check that comes out unknown would pass: what is missing counts as false
-    or coalesce(jsonb_typeof(explanation -> 'permitted') = 'array' and jsonb_path_exists(explanation, '$.guards[*] ? (@.ok == false)'), false)
+    or (jsonb_typeof(explanation -> 'permitted') = 'array' and jsonb_path_exists(explanation, '$.guards[*] ? (@.ok == false)'))
   )
 ) partition by range (position);
 create index verdicts_rounds on verdicts (site, event_position);
