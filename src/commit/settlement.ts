@@ -123,8 +123,7 @@ function storable(_: string, value: unknown): unknown {
   return typeof value === "string" ? wellFormed(value) : value;
 }
 
-const UNSTORABLE = /\u0000|[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/g;
-const wellFormed = (text: string): string => (UNSTORABLE.test(text) ? text.replace(UNSTORABLE, "\uFFFD") : text);
+const wellFormed = (text: string): string => text.toWellFormed().replaceAll("\0", "\uFFFD");
 
 function assumptions(world: World): Record<string, readonly Json[]> {
   const { assumed } = world;

@@ -6,7 +6,7 @@ import { measured } from "../support/measure.ts";
 import { describeWithMosquitto } from "../support/mosquitto.ts";
 import { join, type Party, type Seen } from "../support/mqtt.ts";
 import { type Plant, startPlant } from "../support/plant.ts";
-import { messageValidator } from "../support/validate.ts";
+import type { Said } from "../support/shapes.ts";
 
 const SCALE = "/site/rtm1/line/4/eq/scale-1";
 const MIXER = "/site/rtm1/line/4/eq/mixer-1";
@@ -151,12 +151,7 @@ function section6(broker: "embedded" | "mosquitto", protocol: 4 | 5): void {
     expect(positions).toEqual([...positions].sort((a, b) => a - b));
   });
 
-  test("every message fits the served AsyncAPI document, and every verdict equals the one over REST", async () => {
-    const validate = await messageValidator(plant.url);
-    for (const { topic, body } of party.seen) {
-      if (topic.endsWith("/event")) continue;
-      validate(topic, body);
-    }
+  test("every verdict equals the one over REST", async () => {
     const verdicts = party.seen.filter((s) => s.topic.endsWith("/verdict")).map((s) => s.body.data);
     expect(verdicts.length).toBeGreaterThanOrEqual(9);
     for (const said of verdicts) {
@@ -169,9 +164,9 @@ function section6(broker: "embedded" | "mosquitto", protocol: 4 | 5): void {
   });
 }
 
-const outcomes = (seen: readonly Seen[]): any[] => seen.filter((s) => s.topic === "site/rtm1/line/4/batch/B-1042/outcome").map((s) => s.body);
+const outcomes = (seen: readonly Seen[]): Said[] => seen.filter((s) => s.topic === "site/rtm1/line/4/batch/B-1042/outcome").map((s) => s.body);
 
-async function verdict(party: Party, source: string, id: string, round: number): Promise<any> {
+async function verdict(party: Party, source: string, id: string, round: number): Promise<Said> {
   const found = await party.until(
     `verdict ${round} of ${id}`,
     (s) => s.topic === `${source.slice(1)}/verdict` && s.body?.data.event.id === id && s.body.data.round === round,

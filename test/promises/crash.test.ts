@@ -8,8 +8,9 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { measured, SEED, seeded } from "../support/measure.ts";
 import { describeWithMosquitto, type Mosquitto, startMosquitto } from "../support/mosquitto.ts";
-import { envelope, eventTopic, join as joinBroker, type Party, sourceOf } from "../support/mqtt.ts";
+import { envelope, eventTopic, join as joinBroker, type Party, type Seen, sourceOf } from "../support/mqtt.ts";
 import { freshDatabase } from "../support/postgres.ts";
+import { messageValidator } from "../support/validate.ts";
 
 const SITE = "crash";
 const SOURCES = Array.from({ length: 20 }, (_, i) => sourceOf(SITE, "1", `unit-${i + 1}`));
@@ -132,10 +133,12 @@ describeWithMosquitto("a service that is killed", () => {
     await party.untilAll(`an outcome of each of ${total} events (seed ${SEED})`, () => settled().size >= total, 120_000);
 
     expect([...hit.keys()].sort()).toEqual([...POINTS].sort());
+    const described = await messageValidator(victim.url);
+    for (const { topic, body } of party.seen) described.check(topic, body);
     for (const source of SOURCES) {
       const topic = `${source.slice(1)}/outcome`;
       const outcomes = party.seen.filter((s) => s.topic === topic).map((s) => s.body);
-      const first = new Map<string, any>();
+      const first = new Map<string, Seen["body"]>();
       for (const outcome of outcomes) if (!first.has(outcome.sequence)) first.set(outcome.sequence, outcome);
       const inOrder = [...first.values()];
       // first publications come in order without holes, and carry the source's events in their order, each once

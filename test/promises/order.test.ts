@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { measured, SEED, seeded, shuffled } from "../support/measure.ts";
 import { envelope, eventTopic, join, type Party, sourceOf, verdictTopicOf } from "../support/mqtt.ts";
 import { type Plant, startPlant } from "../support/plant.ts";
+import type { Said } from "../support/shapes.ts";
 
 let plant: Plant;
 let party: Party;
@@ -20,7 +21,7 @@ afterAll(async () => {
   await plant?.stop();
 });
 
-const verdictsOf = (source: string): any[] =>
+const verdictsOf = (source: string): Said[] =>
   party.seen.filter((s) => s.topic === verdictTopicOf(source) && s.body.data.event.source === source).map((s) => s.body.data);
 
 test("20 sources, 1,000 events three times, shuffled: the same facts as once in order, the rest duplicates, numbers contiguous", async () => {

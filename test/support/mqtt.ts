@@ -1,10 +1,11 @@
 import { Socket } from "node:net";
 import mqtt, { type IClientPublishOptions, type MqttClient } from "mqtt";
+import type { Said } from "./shapes.ts";
 
 /** A message as a test saw it. */
 export interface Seen {
   readonly topic: string;
-  readonly body: any;
+  readonly body: Said;
   readonly retain: boolean;
   readonly at: number;
 }

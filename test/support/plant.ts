@@ -6,7 +6,8 @@ import { type Config, loadConfig } from "../../src/ops/config.file.ts";
 import { createLog } from "../../src/ops/log.ts";
 import { startMosquitto } from "./mosquitto.ts";
 import { freshDatabase } from "./postgres.ts";
-import { validatedFetch } from "./validate.ts";
+import type { Said } from "./shapes.ts";
+import { validatedFetch, witness } from "./validate.ts";
 
 export interface PlantOptions {
   /** `mosquitto`: a real broker of its own; `embedded`: the service's own; or the address of one that runs. */
@@ -23,7 +24,7 @@ export interface Plant {
   readonly database: Awaited<ReturnType<typeof freshDatabase>>;
   readonly broker: Awaited<ReturnType<typeof startMosquitto>> | null;
   /** Asks the service; every answer is held against the OpenAPI document that it serves. */
-  ask(method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<{ status: number; body: any; headers: Headers }>;
+  ask(method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<{ status: number; body: Said; headers: Headers }>;
   /** Registers equipment and its numbering source. */
   equipment(site: string, equipment: string, line: string, className: string): Promise<void>;
   /** Starts the service anew on the same database and broker. */
@@ -31,7 +32,7 @@ export interface Plant {
   stop(): Promise<void>;
 }
 
-/** A service with a database and a broker of its own, for one test file. */
+/** A service with a database and a broker of its own, for one test file. What it says on the broker is held against the AsyncAPI document that it serves. */
 export async function startPlant(options: PlantOptions = {}): Promise<Plant> {
   const database = options.database ?? (await freshDatabase());
   const broker = options.broker === "mosquitto" ? await startMosquitto() : null;
@@ -50,6 +51,7 @@ export async function startPlant(options: PlantOptions = {}): Promise<Plant> {
   const log = createLog({ level: config.logLevel });
   let service = await startService(config, log, options.replaced);
   let fetcher = await validatedFetch(service.url);
+  let heard = await witness(service.mqttUrl, service.url);
 
   const ask: Plant["ask"] = async (method, path, body, headers) => {
     const response = await fetcher(path, {
@@ -79,11 +81,14 @@ export async function startPlant(options: PlantOptions = {}): Promise<Plant> {
     },
     async restart(replaced = options.replaced) {
       await service.stop();
+      await heard.end();
       service = await startService(config, log, replaced);
       fetcher = await validatedFetch(service.url);
+      heard = await witness(service.mqttUrl, service.url);
     },
     async stop() {
       await service.stop();
+      await heard.end();
       await broker?.remove();
       if (options.database === undefined) await database.drop();
       rmSync(dataDir, { recursive: true, force: true });

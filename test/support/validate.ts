@@ -1,6 +1,7 @@
 import Ajv2020, { type ValidateFunction } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import { z } from "zod";
+import { join } from "./mqtt.ts";
 
 // Everything the service says in a test is held against the documents that it serves; what is not documented fails.
 
@@ -15,6 +16,7 @@ const openApi = z.looseObject({
 const asyncApi = z.looseObject({
   id: z.unknown().optional(),
   channels: z.record(z.string(), z.looseObject({ address: z.string(), messages: z.record(z.string(), z.object({ $ref: z.string() })) })),
+  operations: z.record(z.string(), z.looseObject({ action: z.enum(["send", "receive"]), channel: z.object({ $ref: z.string() }) })),
 });
 
 const checker = (): Ajv2020.default => {
@@ -63,25 +65,57 @@ export async function validatedFetch(baseUrl: string): Promise<Fetch> {
   };
 }
 
-/** Holds MQTT messages against the served AsyncAPI document; fails on a topic that is no channel and on a payload that fits none of the channel's messages. */
-export async function messageValidator(baseUrl: string): Promise<(topic: string, body: unknown) => void> {
+/** What the served AsyncAPI document holds MQTT messages to. */
+export interface Described {
+  /** Filters of all topics on which the service says something. */
+  readonly filters: readonly string[];
+  /** Fails on a topic that is no channel and on a payload that fits none of the channel's messages. */
+  check(topic: string, body: unknown): void;
+}
+
+export async function messageValidator(baseUrl: string): Promise<Described> {
   // an AsyncAPI document's own id is no schema's
   const { id: _, ...document } = asyncApi.parse(await (await fetch(`${baseUrl}/asyncapi.json`)).json());
   const ajv = checker();
   ajv.addSchema(document, "asyncapi");
-  const channels = Object.values(document.channels).map((channel) => ({
+  const said = new Set(
+    Object.values(document.operations)
+      .filter(({ action }) => action === "send")
+      .map(({ channel }) => channel.$ref.split("/").at(-1)),
+  );
+  const channels = Object.entries(document.channels).map(([name, channel]) => ({
     pattern: new RegExp(`^${channel.address.replace(/[.*+?^$()|[\]\\]/g, "\\$&").replace(/\{[^}]+\}/g, "[^/]+")}$`),
     address: channel.address,
+    said: said.has(name),
     messages: Object.values(channel.messages).map(({ $ref }) => ajv.compile({ $ref: `asyncapi${$ref}/payload` })),
   }));
-  return (topic, body) => {
-    const channel = channels.find(({ pattern }) => pattern.test(topic));
-    if (channel === undefined) throw new Error(`${topic} is no channel of the document`);
-    // an empty retained message clears a mirror
-    if (body === null && channel.address.endsWith("/state")) return;
-    const errors = channel.messages.map((validate) => (validate(body) ? null : ajv.errorsText(validate.errors)));
-    if (!errors.includes(null))
-      throw new Error(`a message on ${topic} does not fit its document: ${errors.join("; ")}\n${JSON.stringify(body).slice(0, 2000)}`);
+  return {
+    filters: channels.filter((channel) => channel.said).map(({ address }) => address.replace(/\{[^}]+\}/g, "+")),
+    check(topic, body) {
+      const channel = channels.find(({ pattern }) => pattern.test(topic));
+      if (channel === undefined) throw new Error(`${topic} is no channel of the document`);
+      // an empty retained message clears a mirror
+      if (body === null && channel.address.endsWith("/state")) return;
+      const errors = channel.messages.map((validate) => (validate(body) ? null : ajv.errorsText(validate.errors)));
+      if (!errors.includes(null))
+        throw new Error(`a message on ${topic} does not fit its document: ${errors.join("; ")}\n${JSON.stringify(body).slice(0, 2000)}`);
+    },
+  };
+}
+
+/** Hears everything the service says on a broker, and holds it against the document that the service serves. */
+export async function witness(
+  mqttUrl: string,
+  baseUrl: string,
+): Promise<{ /** Fails with the first message that is not as documented. */ end(): Promise<void> }> {
+  const described = await messageValidator(baseUrl);
+  const party = await join(mqttUrl, { protocol: 4, reconnect: true });
+  await party.subscribe(...described.filters);
+  return {
+    async end() {
+      await party.end();
+      for (const { topic, body } of party.seen) described.check(topic, body);
+    },
   };
 }
 

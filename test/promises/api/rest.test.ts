@@ -82,7 +82,7 @@ describe("the registry", () => {
     const again = await ok("PUT", path, Object.fromEntries(Object.entries(recipe).reverse()));
     expect(again.body).toEqual({ result: "unchanged", hash: first.body.hash });
     const other = await plant.ask("PUT", path, { ...recipe, product: "P-200" });
-    expect([other.status, other.body.code, other.body.errors[0].pointer]).toEqual([409, "REV_PUBLISHED", "/revision"]);
+    expect([other.status, other.body.code, other.body.errors[0]?.pointer]).toEqual([409, "REV_PUBLISHED", "/revision"]);
     expect((await ok("GET", path)).body).toMatchObject({ hash: first.body.hash, content: { product: "P-100" } });
     expect((await ok("GET", "/v1/registry/recipes/once")).body.items).toEqual([{ revision: 1, hash: first.body.hash }]);
     const listed = await everything("/v1/registry/recipes?limit=1");
@@ -93,7 +93,7 @@ describe("the registry", () => {
     const circular = { ...BLEND, recipe: "circle", revision: 1, steps: BLEND.steps.map((step) => ({ ...step, after: ["blend"] })) };
     const answer = await plant.ask("PUT", "/v1/registry/recipes/circle/revisions/1", circular);
     expect(answer.status).toBe(400);
-    expect(answer.body.errors[0].pointer).toMatch(/^\/steps\/\d+\/after/);
+    expect(answer.body.errors[0]?.pointer).toMatch(/^\/steps\/\d+\/after/);
     expect((await plant.ask("GET", "/v1/registry/recipes/circle/revisions/1")).status).toBe(404);
   });
 
@@ -225,20 +225,20 @@ describe("a batch under way", () => {
       events: expect.arrayContaining(["signalbox.step.start.v1"]),
       commands: expect.arrayContaining(["start", "comment"]),
     });
-    expect(weigh.events).not.toContain("signalbox.step.complete.v1");
+    expect(weigh?.events).not.toContain("signalbox.step.complete.v1");
     expect((await send(envelope(SCALE, 1, 1, "step.start", {}, context))).status).toBe("accepted");
     const after = (await ok("GET", `${BATCHES}/B-RUN/permitted`)).body.steps.find(({ step }: { step: string }) => step === "weigh");
     expect(after).toMatchObject({ state: "in_progress", events: expect.arrayContaining(["signalbox.step.evidence.v1"]) });
-    expect(after.events).not.toContain("signalbox.step.start.v1");
+    expect(after?.events).not.toContain("signalbox.step.start.v1");
   });
 
   test("holds its equipment, and says since when; nobody takes it over without a signature", async () => {
     const { items } = (await ok("GET", `/v1/context-locks?site=${SITE}&batch=B-RUN`)).body;
     expect(items.map(({ equipment, kind }: Body) => `${equipment} ${kind}`)).toEqual(expect.arrayContaining(["mixer-1 allocation", "scale-1 engagement"]));
     const scale = items.find(({ equipment }: Body) => equipment === "scale-1");
-    expect(await plant.ask("POST", `/v1/context-locks/${scale.id}/takeover`, { reason: "x" })).toMatchObject({ status: 409, body: { code: "SIG_MISSING" } });
+    expect(await plant.ask("POST", `/v1/context-locks/${scale?.id}/takeover`, { reason: "x" })).toMatchObject({ status: 409, body: { code: "SIG_MISSING" } });
     expect((await plant.ask("POST", `/v1/context-locks/${SITE}.scale-1.999999/takeover`, { reason: "x" })).status).toBe(404);
-    const windows = (await ok("GET", `/v1/context-windows?site=${SITE}&equipment=scale-1&from=${encodeURIComponent(scale.since)}`)).body.items;
+    const windows = (await ok("GET", `/v1/context-windows?site=${SITE}&equipment=scale-1&from=${encodeURIComponent(String(scale?.since))}`)).body.items;
     expect(windows).toContainEqual(scale);
     expect((await ok("GET", `/v1/context-windows?site=${SITE}&equipment=scale-1&to=2020-01-01T00:00:00%2B02:00`)).body.items).toEqual([]);
   });
@@ -365,9 +365,8 @@ describe("a batch under way", () => {
     expect(whole.after).toBeNull();
     const facts = whole.items.flatMap(({ facts: told }: Body) => told.map(({ number }: Body) => number));
     expect(facts).toEqual(facts.map((_: unknown, i: number) => i + 1));
-    expect(whole.items.flatMap(({ verdict }: Body) => verdict?.verdict ?? [])).toEqual(
-      (await everything("/v1/events?batch=B-RUN&limit=500")).map(({ verdict }) => verdict),
-    );
+    const verdicts = (await everything("/v1/events?batch=B-RUN&limit=500")).map(({ verdict }) => ({ verdict: { verdict } }));
+    expect(whole.items.filter(({ verdict }) => verdict !== null && verdict !== undefined)).toMatchObject(verdicts);
     const single: Body[] = [];
     for (let after: number | null = 0; after !== null; ) {
       const page: Body = (await ok("GET", `${BATCHES}/B-RUN/timeline?limit=1&after=${after}`)).body;
@@ -430,13 +429,13 @@ describe("what a person resolves", () => {
     expect(listed).toMatchObject({ missing: [{ epoch: "1", from: "2", to: "3" }], through: "1", highest: "4", waiting: 1 });
     expect((await ok("GET", `/v1/sources/${SITE}/4/gappy`)).body).toEqual(listed);
     const resolve = (body: object = { action: "skip", sequence: "3", reason: "the memory was lost" }) =>
-      plant.ask("POST", `/v1/gaps/${listed.gap}/resolution`, body, { "idempotency-key": "gap-1" });
+      plant.ask("POST", `/v1/gaps/${listed?.gap}/resolution`, body, { "idempotency-key": "gap-1" });
     const done = await resolve();
     expect(done).toMatchObject({ status: 200, body: { source: { through: "4", missing: [], gap: null } } });
     const again = await resolve();
     expect([again.status, again.headers.get("idempotent-replayed"), again.body.source]).toEqual([200, "true", done.body.source]);
     expect((await resolve({ action: "wait", reason: "other" })).status).toBe(422);
-    expect((await plant.ask("POST", `/v1/gaps/${listed.gap}/resolution`, { action: "wait", reason: "no key" })).status).toBe(404);
+    expect((await plant.ask("POST", `/v1/gaps/${listed?.gap}/resolution`, { action: "wait", reason: "no key" })).status).toBe(404);
     expect((await plant.ask("POST", `/v1/gaps/${SITE}.999999/resolution`, { action: "wait", reason: "x" })).status).toBe(404);
     expect((await ok("GET", `/v1/gaps?site=${SITE}`)).body.items.map((item: Body) => item.source)).not.toContain(source);
     await ok("POST", `/v1/sources/${SITE}/4/gappy/succession`, { reason: "the device was replaced" });
@@ -478,7 +477,10 @@ describe("what a person resolves", () => {
     const [exception] = await everything(`/v1/exceptions?site=${SITE}&batch=B-EXC&open=true&limit=1`);
     expect(exception).toMatchObject({ code: "PAR_OOS", batch: "B-EXC", step: "weigh", position: outside.position, resolvedAt: null });
     expect(await everything(`/v1/exceptions?site=${SITE}&batch=B-EXC&open=false&limit=1`)).toEqual([]);
-    expect(await plant.ask("POST", `/v1/exceptions/${exception.id}/resolution`, { reason: "x" })).toMatchObject({ status: 409, body: { code: "SIG_MISSING" } });
+    expect(await plant.ask("POST", `/v1/exceptions/${exception?.id}/resolution`, { reason: "x" })).toMatchObject({
+      status: 409,
+      body: { code: "SIG_MISSING" },
+    });
     expect((await plant.ask("POST", `/v1/exceptions/${SITE}.999999.0/resolution`, { reason: "x" })).status).toBe(404);
   });
 });
