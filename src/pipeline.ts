@@ -6,7 +6,8 @@ import type { Machines } from "./decide/machines.ts";
 import { requestFor, widen } from "./decide/request.ts";
 import { type Settlement, settle } from "./decide/settle.ts";
 import type { Signal } from "./decide/signal.ts";
-import { NotRead, type WorldData, type WorldRequest } from "./decide/world.ts";
+import type { WorldData } from "./decide/world-data.ts";
+import { NotRead, type WorldRequest } from "./decide/world-request.ts";
 
 /** What the route rests on; each stage is replaced whole where a test lets it fail. */
 export interface Stages {

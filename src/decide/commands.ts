@@ -8,7 +8,8 @@ import type { GuardSignal } from "./guards.ts";
 import { type ContextInWords, type Explanation, type Judgement, judgeBatch, judgeStep } from "./judge.ts";
 import type { Machines } from "./machines.ts";
 import type { Command, CommandSignal } from "./signal.ts";
-import type { QuarantineEntry, World } from "./world.ts";
+import type { World } from "./world.ts";
+import type { QuarantineEntry } from "./world-data.ts";
 
 /** What a command comes to. A refusal is as final as an acceptance: commands are never deferred. */
 export type CommandAnswer =

@@ -2,7 +2,7 @@ import type { BatchState } from "../authorise/execution-context.ts";
 import { parseRecipe, type Recipe } from "../registry/recipe.ts";
 import { GUARDS, type GuardContext } from "./guards.ts";
 import { compile, type StateMachine } from "./state-machine.ts";
-import type { Definition } from "./world.ts";
+import type { Definition } from "./world-data.ts";
 
 export interface BatchPlace {
   readonly execution: string;

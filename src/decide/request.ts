@@ -1,7 +1,8 @@
 import { idHash } from "../sequence/identity.ts";
 import { identityOf } from "./settle.ts";
 import type { Command, EventInHand, Signal } from "./signal.ts";
-import { emptyRequest, type WorldData, type WorldRequest, windowKey } from "./world.ts";
+import { type WorldData, windowKey } from "./world-data.ts";
+import { askFor, emptyRequest, type WorldRequest } from "./world-request.ts";
 
 /** What a group needs of the world, as far as its signals tell by themselves. What turns out to be missing is read when the judge asks for it. */
 export function requestFor(signals: readonly Signal[]): WorldRequest {
@@ -13,8 +14,8 @@ export function requestFor(signals: readonly Signal[]): WorldRequest {
       request.sources.add(claimed.source);
       if (claimed.equipment !== null) request.equipment.add(claimed.equipment);
       const hash = idHash(claimed);
-      if (hash !== null) into(request.ids, claimed.source, hash);
-      if (claimed.epoch !== null && claimed.sequence !== null) into(request.numbers, claimed.source, `${claimed.epoch}.${claimed.sequence}`);
+      if (hash !== null) askFor(request.ids, claimed.source, hash);
+      if (claimed.epoch !== null && claimed.sequence !== null) askFor(request.numbers, claimed.source, `${claimed.epoch}.${claimed.sequence}`);
       if (claimed.batch !== null) request.batches.add(claimed.batch);
     } else if (signal.kind === "diag") {
       request.sources.add(signal.diagnosis.source);
@@ -98,10 +99,4 @@ function ofCommand(command: Command, request: WorldRequest): void {
       request.equipment.add(command.equipment);
       return;
   }
-}
-
-function into(map: Map<string, Set<string>>, key: string, value: string): void {
-  const set = map.get(key) ?? new Set();
-  map.set(key, set);
-  set.add(value);
 }

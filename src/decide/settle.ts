@@ -3,6 +3,7 @@ import { DIGEST_VERSION } from "../decode/digest.ts";
 import type { DeviceEvent } from "../decode/event.ts";
 import { EVENT_TYPES } from "../decode/event-types.ts";
 import { durationMs } from "../registry/duration.ts";
+import { byAge } from "../sequence/age.ts";
 import { advance, endEpoch, type Given, giveUp, noteGap, takeNumber } from "../sequence/cursor.ts";
 import { idHash } from "../sequence/identity.ts";
 import { place } from "../sequence/place.ts";
@@ -16,7 +17,8 @@ import { outcomeOf } from "./outcomes.ts";
 import { cutRows, markRows, noRows, type Rows } from "./rows.ts";
 import type { CommandSignal, DiagSignal, EventInHand, EventSignal, Signal, Tick, TickSignal } from "./signal.ts";
 import { nextFor, type Status, type Verdict } from "./verdict.ts";
-import { byAge, type Deferral, type QuarantineEntry, World, type WorldData } from "./world.ts";
+import { World } from "./world.ts";
+import type { Deferral, QuarantineEntry, WorldData } from "./world-data.ts";
 
 /** The answer to a command, and where the command that it answers stands. */
 export interface Answered {
@@ -187,9 +189,9 @@ class Group {
       digest,
       known,
       knownConflict: known === undefined || known.digest === digest ? undefined : this.#world.conflict(source, hash, digest),
-      numberTaken: at.kind === "passed" && this.#world.number(source, epoch, sequence) !== undefined,
-      waitingThere: at.kind === "next" || at.kind === "early" ? this.#world.waitingAt(source, epoch, sequence) : undefined,
-      waitingCopy: waitsAt === null ? undefined : this.#world.waitingAt(source, waitsAt.epoch, waitsAt.sequence),
+      numberTaken: at.kind === "passed" && this.#world.numbers.taken(source, epoch, sequence) !== undefined,
+      waitingThere: at.kind === "next" || at.kind === "early" ? this.#world.numbers.waitingAt(source, epoch, sequence) : undefined,
+      waitingCopy: waitsAt === null ? undefined : this.#world.numbers.waitingAt(source, waitsAt.epoch, waitsAt.sequence),
     });
     const given: Given = { epoch, sequence, ref };
     switch (settled.as) {
@@ -256,13 +258,13 @@ class Group {
   }
 
   #number(source: SourceState, given: Given): void {
-    this.#world.putNumber(source, given.epoch, given.sequence, given.ref);
+    this.#world.numbers.take(source, given.epoch, given.sequence, given.ref);
     this.#rows.numbers.push({ sourceKey: source.key, incarnation: source.incarnation, epoch: given.epoch, sequence: given.sequence, ref: given.ref });
   }
 
   /** The older epoch is over: what is missing of it is given up, with an exception; what waits stays open for the gap limit. */
   #endEpoch(source: SourceState, given: Given): void {
-    const waiting = this.#world.allWaiting(source);
+    const waiting = this.#world.numbers.allWaiting(source);
     const ended = endEpoch(source, waiting, given);
     for (const range of ended.givenUp) {
       this.#rows.skipped.push({
@@ -346,7 +348,7 @@ class Group {
       bytes: inHand.bytes,
       ahead,
     };
-    this.#world.putWaiting({ ...waiting, event: inHand });
+    this.#world.numbers.putWaiting({ ...waiting, event: inHand });
     const highest = now.epoch === given.epoch && given.sequence > now.highest ? given.sequence : now.highest;
     this.#putSource({ ...now, highest, waitingCount: now.waitingCount + 1, waitingBytes: now.waitingBytes + inHand.bytes }, given.ref);
   }
@@ -435,7 +437,7 @@ class Group {
         if (!beginsNewer || !this.#beginNewer(source, cause)) return;
         continue;
       }
-      if (this.#world.beyondWindow(source, source.epoch, source.through + 1n)) break;
+      if (this.#world.numbers.beyondWindow(source, source.epoch, source.through + 1n)) break;
       const step = advance(source, (sequence) => this.#nextWaiting(source, sequence));
       if (step.kind === "still") {
         if (!beginsNewer || !this.#beginNewer(source, cause)) return;
@@ -462,9 +464,9 @@ class Group {
   /** While a source stood still, a newer epoch may have begun to wait: with its number 1, or with a birth. It begins now. */
   #beginNewer(source: SourceState, cause: Ref): boolean {
     if (source.waitingCount === 0) return false;
-    const newer = this.#world.allWaiting(source).filter((w) => source.epoch === null || w.epoch > source.epoch);
+    const newer = this.#world.numbers.allWaiting(source).filter((w) => source.epoch === null || w.epoch > source.epoch);
     for (const epoch of [...new Set(newer.map((w) => w.epoch))].sort((a, b) => (a < b ? -1 : 1))) {
-      const first = this.#world
+      const first = this.#world.numbers
         .waitingAfter(source, epoch, 0n)
         .find(({ sequence, event }) => sequence === 1n || (event?.said.kind === "event" && event.said.event.type === "source.birth"));
       if (first?.event == null) continue;
@@ -484,11 +486,11 @@ class Group {
   }
 
   #nextWaiting(source: SourceState, sequence: bigint) {
-    return source.epoch === null || source.waitingCount === 0 ? undefined : this.#world.waitingNext(source, source.epoch, sequence);
+    return source.epoch === null || source.waitingCount === 0 ? undefined : this.#world.numbers.waitingNext(source, source.epoch, sequence);
   }
 
   #endWaiting(waiting: WaitingEvent): void {
-    this.#world.endWaiting(waiting);
+    this.#world.numbers.endWaiting(waiting);
   }
 
   /** What restricts acts at once behind a gap, since it concerns the present; a record of what was restricted long ago restricts nothing now, and waits its turn. */
@@ -506,7 +508,7 @@ class Group {
   #overtaken(source: SourceState, event: DeviceEvent): boolean {
     const overtakes = OVERTAKES[event.type];
     if (overtakes === undefined || source.waitingCount === 0 || event.epoch === null || event.sequence === null) return false;
-    return this.#world.waitingAfter(source, event.epoch, event.sequence).some(({ ahead, event: later }) => {
+    return this.#world.numbers.waitingAfter(source, event.epoch, event.sequence).some(({ ahead, event: later }) => {
       if (!ahead || later?.said.kind !== "event") return false;
       const acted = later.said.event;
       return (
@@ -742,7 +744,7 @@ class Group {
   }
 
   #giveUp(source: SourceState, epoch: bigint, first: bigint, last: bigint, reason: "lost" | "resolved", ref: Ref): void {
-    const waiting = this.#world.allWaiting(source);
+    const waiting = this.#world.numbers.allWaiting(source);
     const given = giveUp(source, waiting, epoch, first, last);
     for (const range of given.ranges) this.#rows.skipped.push({ sourceKey: source.key, incarnation: source.incarnation, epoch, ...range, reason, ref });
     if (given.ranges.length > 0) {
@@ -934,7 +936,7 @@ class Group {
   /** A replaced device counts anew: what its predecessor left missing is given up, what waits stays open for the gap limit. */
   #succeed(source: SourceState, ref: Ref): void {
     if (source.epoch !== null) {
-      const ended = endEpoch(source, this.#world.allWaiting(source), { epoch: source.epoch + 1n, sequence: 1n, ref });
+      const ended = endEpoch(source, this.#world.numbers.allWaiting(source), { epoch: source.epoch + 1n, sequence: 1n, ref });
       for (const range of ended.givenUp)
         this.#rows.skipped.push({ sourceKey: source.key, incarnation: source.incarnation, epoch: source.epoch, ...range, reason: "succession", ref });
     }
@@ -1074,7 +1076,7 @@ class Group {
   #expire(tick: Extract<Tick, { tick: "expiry" }>, ref: Ref): boolean {
     const source = this.#world.source(tick.source);
     if (source === undefined) return false;
-    const waiting = this.#world.waitingNext({ ...source, incarnation: tick.incarnation }, BigInt(tick.epoch), BigInt(tick.sequence));
+    const waiting = this.#world.numbers.waitingNext({ ...source, incarnation: tick.incarnation }, BigInt(tick.epoch), BigInt(tick.sequence));
     if (waiting === undefined) return false;
     this.#endWaiting(waiting);
     this.#number({ ...source, incarnation: tick.incarnation }, { epoch: waiting.epoch, sequence: waiting.sequence, ref: waiting.position });
@@ -1131,7 +1133,8 @@ class Group {
     this.#record(signal, ref, source.key);
     const known = this.#world.id(source, hash);
     const digest = digestOf(signal.inHand);
-    const copy = known?.waitsAt == null || known.digest !== digest ? undefined : this.#world.waitingAt(source, known.waitsAt.epoch, known.waitsAt.sequence);
+    const copy =
+      known?.waitsAt == null || known.digest !== digest ? undefined : this.#world.numbers.waitingAt(source, known.waitsAt.epoch, known.waitsAt.sequence);
     if (known !== undefined && copy === undefined) {
       this.#duplicate(signal.inHand, ref, known);
       return;
@@ -1143,7 +1146,7 @@ class Group {
     if (source.numbering && given !== null) {
       const at = place(cursorOf(source), given);
       if (at.kind === "next") stands = this.#take(source, given, signal.inHand);
-      else if (at.kind === "early" && this.#world.waitingAt(source, given.epoch, given.sequence) === undefined) {
+      else if (at.kind === "early" && this.#world.numbers.waitingAt(source, given.epoch, given.sequence) === undefined) {
         this.#putWaiting(source, signal.inHand, given, hash, digest, true);
         stands = this.#world.source(source.source) ?? source;
       }
@@ -1235,7 +1238,7 @@ class Group {
 
   #putSource(next: SourceState, ref: Ref): void {
     const before = this.#world.source(next.source) ?? next;
-    const noted = noteGap(before, next, ref, (sequence) => next.epoch !== null && this.#world.waitingAt(next, next.epoch, sequence) !== undefined);
+    const noted = noteGap(before, next, ref, (sequence) => next.epoch !== null && this.#world.numbers.waitingAt(next, next.epoch, sequence) !== undefined);
     this.#world.putSource(noted);
     this.#touchedSources.add(next.source);
     if (before.gap !== null && noted.gap === null) this.#change(`source:${next.source}`);

@@ -9,7 +9,8 @@ import type { KnownId, Parking, SourceState, WaitingEvent } from "../sequence/so
 import { WAITING } from "../sequence/source-state.ts";
 import { inHandOf } from "./in-hand.ts";
 import type { EventInHand } from "./signal.ts";
-import { type Definition, numberKey, type WorldData, type WorldRequest, windowKey } from "./world.ts";
+import { type Definition, numberKey, type WorldData, windowKey } from "./world-data.ts";
+import type { WorldRequest } from "./world-request.ts";
 
 export interface WorldReader {
   readonly site: string;

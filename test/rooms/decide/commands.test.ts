@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { settle } from "../../../src/decide/settle.ts";
 import type { BatchCommandName } from "../../../src/decide/signal.ts";
-import { emptyRequest, NotRead } from "../../../src/decide/world.ts";
+import { emptyRequest, NotRead } from "../../../src/decide/world-request.ts";
 import { BLEND } from "../../support/blend.ts";
 import {
   type Act,

@@ -1,0 +1,42 @@
+// What a group has changed in its world, kept so that a signal whose judgement throws leaves no trace.
+import { NotRead } from "./world-request.ts";
+
+export type Attempt<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown };
+
+export class Changes {
+  readonly #undo: (() => void)[] = [];
+
+  /** Runs `judge`; if it throws anything but a wish to read more, every change it made is taken back and the error is returned. */
+  attempt<T>(judge: () => T): Attempt<T> {
+    const mark = this.#undo.length;
+    try {
+      return { ok: true, value: judge() };
+    } catch (error) {
+      if (error instanceof NotRead) throw error;
+      while (this.#undo.length > mark) this.#undo.pop()?.();
+      return { ok: false, error };
+    }
+  }
+
+  set<K, V>(map: Map<K, V>, key: K, value: V): void {
+    const had = map.has(key);
+    const before = map.get(key);
+    map.set(key, value);
+    this.#undo.push(() => {
+      if (had && before !== undefined) map.set(key, before);
+      else map.delete(key);
+    });
+  }
+
+  delete<K, V>(map: Map<K, V>, key: K): void {
+    const before = map.get(key);
+    map.delete(key);
+    this.#undo.push(() => before !== undefined && map.set(key, before));
+  }
+
+  add<T>(set: Set<T>, value: T): void {
+    if (set.has(value)) return;
+    set.add(value);
+    this.#undo.push(() => set.delete(value));
+  }
+}
