@@ -9,6 +9,7 @@ export default defineConfig({
         test: {
           name: "services",
           include: ["test/promises/**/*.test.ts", "test/faults/**/*.test.ts"],
+          globalSetup: ["test/support/postgres-binaries.ts"],
           testTimeout: 120_000,
           hookTimeout: 120_000,
           fileParallelism: false,

@@ -3,8 +3,8 @@ import { DummyDriver, Kysely, PostgresAdapter, PostgresIntrospector, PostgresQue
 import type { ApiDeps } from "../../src/api/deps.ts";
 import { createApi } from "../../src/api/server.http.ts";
 import type { Tables } from "../../src/db/schema.ts";
+import { noDefinitions } from "../../src/decide/definitions.store.ts";
 import { createMachines } from "../../src/decide/machines.ts";
-import { noDefinitions } from "../../src/decide/world.store.ts";
 import { createLog } from "../../src/ops/log.ts";
 
 /** The interface over a database that answers every question with no rows, and over whatever a test puts in the place of the rest. Nothing listens. */

