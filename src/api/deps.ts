@@ -1,6 +1,6 @@
 import type { Db } from "../db/database.ts";
+import type { Definitions } from "../decide/definitions.store.ts";
 import type { Machines } from "../decide/machines.ts";
-import type { Definitions } from "../decide/world.store.ts";
 import type { Drive } from "../drive.ts";
 import type { Log } from "../ops/log.ts";
 

@@ -1,0 +1,108 @@
+// The one statement that reads a world.
+import { sql } from "kysely";
+import { WAITING } from "../sequence/source-state.ts";
+
+/** Locks nothing: the commit proves that what was read still holds. What it gives is in `world-rows.ts`. */
+export const worldStatement = (site: string, shard: string, asked: string) => sql`(
+  with asked as materialized (select ${asked}::jsonb as q),
+  near_locks as materialized (
+    select c.* from context_locks c, asked where c.site = ${site} and c.freed_at is null and c.equipment in (select jsonb_array_elements_text(q -> 'equipment'))
+  ),
+  wanted_batches as materialized (
+    select jsonb_array_elements_text(q -> 'batches') as batch from asked union select batch from near_locks
+    union select b.batch from batches b, asked where b.site = ${site} and b.job_order in (select jsonb_array_elements_text(q -> 'orders'))
+  ),
+  found_batches as materialized (select b.* from batches b join wanted_batches w on b.site = ${site} and b.batch = w.batch),
+  wanted_equipment as materialized (
+    select jsonb_array_elements_text(q -> 'equipment') as equipment from asked union select r.value from found_batches b, jsonb_each_text(b.roles) r
+  ),
+  wanted_sources as materialized (
+    select s.* from sources s, asked where s.source in (select jsonb_array_elements_text(q -> 'sources'))
+    union select s.* from sources s join wanted_equipment e on s.site = ${site} and s.equipment = e.equipment
+  ),
+  wanted_deferrals as materialized (
+    select d.position from deferrals d, asked where d.site = ${site} and d.position in (select jsonb_array_elements_text(q -> 'deferrals')::bigint)
+    union
+    select w.position from deferral_waits w where w.site = ${site} and w.waits_for in (
+      select 'batch:' || batch from wanted_batches union select 'equipment:' || equipment from wanted_equipment union select 'source:' || source from wanted_sources)
+  )
+  select jsonb_build_object(
+    'now', to_char(clock_timestamp() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+    'waiting_bytes', (select coalesce(sum(waiting_bytes), 0)::bigint from sources where shard = ${shard}),
+    'sources', (select coalesce(jsonb_agg(jsonb_build_object('key', s.source_key::text, 'source', s.source, 'site', s.site, 'line', s.line, 'equipment', s.equipment, 'device', s.device,
+        'numbering', s.numbering, 'revoked', s.revoked, 'version', s.version, 'incarnation', s.incarnation, 'epoch', s.epoch::text, 'through', s.through::text, 'highest', s.highest::text,
+        'gap_position', s.gap_position, 'gap_due_at', s.gap_due_at, 'parked', s.parked, 'parked_position', s.parked_position, 'reused', s.reused, 'waiting_count', s.waiting_count,
+        'waiting_bytes', s.waiting_bytes, 'connection', s.connection, 'monotonic', s.monotonic,
+        'skipped', (select coalesce(jsonb_agg(jsonb_build_object('first', k.first::text, 'last', k.last::text)), '[]') from skipped_ranges k
+          where k.source_key = s.source_key and k.incarnation = s.incarnation and k.epoch = s.epoch and k.last > s.through),
+        'deferred', (select jsonb_build_object('count', count(*), 'bytes', coalesce(sum(d.bytes), 0)) from deferrals d where d.source_key = s.source_key)
+      )), '[]') from wanted_sources s),
+    'ids', (select coalesce(jsonb_agg(jsonb_build_object('source', a.source, 'hash', a.hash, 'position', i.position, 'digest', encode(i.digest, 'hex'), 'version', i.digest_version,
+        'latest', jsonb_build_object('position', l.position, 'round', l.round, 'status', l.status, 'code', l.code),
+        'elsewhere', case when l.status = 'duplicate' and l.round > 1 then (select jsonb_build_object('position', w.position, 'round', w.round, 'status', w.status, 'code', w.code)
+          from verdicts w where w.site = ${site} and w.event_position = l.first_position order by w.round desc limit 1) end,
+        'waits', (select jsonb_build_object('epoch', w.epoch::text, 'sequence', w.sequence::text) from waiting w
+          where w.source_key = i.source_key and w.id_hash = i.id_hash and w.position = i.position and not w.ahead and w.incarnation = s.incarnation limit 1),
+        'conflicts', (select coalesce(jsonb_agg(jsonb_build_object('digest', encode(c.digest, 'hex'), 'position', c.position)), '[]') from event_conflicts c
+          where c.source_key = i.source_key and c.id_hash = i.id_hash)
+      )), '[]') from asked, jsonb_to_recordset(q -> 'ids') as a (source text, hash text) join sources s on s.source = a.source
+        join event_ids i on i.source_key = s.source_key and i.id_hash = decode(a.hash, 'hex')
+        left join lateral (select v.position, v.round, v.status, v.code, v.first_position from verdicts v where v.site = ${site} and v.event_position = i.position order by v.round desc limit 1) l on true),
+    'numbers', (select coalesce(jsonb_agg(jsonb_build_object('source', a.source, 'epoch', a.epoch, 'sequence', a.sequence, 'position', n.position,
+        'waiting', case when w.source_key is null then null else jsonb_build_object('position', w.position, 'id_hash', encode(w.id_hash, 'hex'), 'digest', encode(w.digest, 'hex'),
+          'bytes', w.bytes, 'ahead', w.ahead) end)), '[]')
+      from asked, jsonb_to_recordset(q -> 'numbers') as a (source text, epoch text, sequence text) join sources s on s.source = a.source
+        left join event_numbers n on n.source_key = s.source_key and n.incarnation = s.incarnation and n.epoch = a.epoch::bigint and n.sequence = a.sequence::bigint
+        left join waiting w on w.source_key = s.source_key and w.incarnation = s.incarnation and w.epoch = a.epoch::bigint and w.sequence = a.sequence::bigint),
+    'windows', (select coalesce(jsonb_agg(jsonb_build_object('source', a.source, 'incarnation', a.incarnation, 'epoch', a.epoch, 'events', (
+        select coalesce(jsonb_agg(jsonb_build_object('key', w.source_key::text, 'sequence', w.sequence::text, 'position', w.position, 'id_hash', encode(w.id_hash, 'hex'),
+          'digest', encode(w.digest, 'hex'), 'bytes', w.bytes, 'ahead', w.ahead, 'signal', ${signalJson(sql`g`)}) order by w.sequence), '[]')
+        from (select * from waiting w where w.source_key = s.source_key and w.incarnation = a.incarnation and w.epoch = a.epoch::bigint and w.sequence > a.after::bigint
+              order by w.sequence limit ${WAITING.slice}) w
+          join signals g on g.site = w.site and g.position = w.position))), '[]')
+      from asked, jsonb_to_recordset(q -> 'windows') as a (source text, incarnation integer, epoch text, after text) join sources s on s.source = a.source),
+    'all_waiting', (select coalesce(jsonb_agg(jsonb_build_object('source', s.source, 'key', w.source_key::text, 'incarnation', w.incarnation, 'epoch', w.epoch::text,
+        'sequence', w.sequence::text, 'position', w.position, 'id_hash', encode(w.id_hash, 'hex'), 'digest', encode(w.digest, 'hex'), 'bytes', w.bytes, 'ahead', w.ahead)), '[]')
+      from asked, sources s join waiting w on w.source_key = s.source_key and w.incarnation = s.incarnation and w.expires_at is null
+      where s.source in (select jsonb_array_elements_text(q -> 'all_waiting'))),
+    'batches', (select coalesce(jsonb_agg(to_jsonb(b) || jsonb_build_object('recipe_hash', encode(b.recipe_hash, 'hex'), 'batch_machine_hash', encode(b.batch_machine_hash, 'hex'),
+        'step_machine_hash', encode(b.step_machine_hash, 'hex'), 'asked', encode(b.asked, 'hex'),
+        'steps', (select jsonb_agg(to_jsonb(t) || jsonb_build_object('start_epoch', t.start_epoch::text, 'start_source', t.start_source::text, 'evidence',
+            (select coalesce(jsonb_agg(to_jsonb(e) order by e.position), '[]') from evidence e
+              where e.site = t.site and e.batch = t.batch and e.step = t.step and e.attempt = t.attempt
+                and not exists (select from evidence n where n.site = e.site and n.batch = e.batch and n.step = e.step and n.attempt = e.attempt and n.evidence = e.evidence and n.supersedes = e.position)))
+            order by t.ordinal)
+          from (select distinct on (t.step) t.* from steps t where t.site = b.site and t.batch = b.batch order by t.step, t.attempt desc) t),
+        'open_deferrals', (select count(*) from deferrals d where d.site = b.site and d.batch = b.batch),
+        'open_quarantine', (select count(*) from quarantine z where z.site = b.site and z.batch = b.batch and z.resolved_at is null),
+        'open_exceptions', (select count(*) from exceptions x where x.site = b.site and x.batch = b.batch and x.resolved_at is null))), '[]') from found_batches b),
+    'equipment', (select coalesce(jsonb_agg(to_jsonb(e) || jsonb_build_object('state_epoch', e.state_epoch::text, 'state_sequence', e.state_sequence::text,
+        'locks', (select coalesce(jsonb_agg(to_jsonb(c) order by c.token), '[]') from context_locks c where c.site = e.site and c.equipment = e.equipment and c.freed_at is null))), '[]')
+      from equipment e join wanted_equipment w on e.site = ${site} and e.equipment = w.equipment),
+    'awaited', (select coalesce(jsonb_agg(jsonb_build_object('awaited', w.awaited, 'version', w.version)), '[]') from asked, awaited w
+      where w.site = ${site} and w.awaited in (select jsonb_array_elements_text(q -> 'awaited') union select 'batch:' || batch from wanted_batches)),
+    'wanted_batches', (select coalesce(jsonb_agg(batch), '[]') from wanted_batches),
+    'wanted_equipment', (select coalesce(jsonb_agg(equipment), '[]') from wanted_equipment),
+    'streams', (select coalesce(jsonb_agg(jsonb_build_object('stream', t.stream, 'line', t.line, 'sequence', t.sequence, 'opened_on', t.opened_on)), '[]') from asked, streams t
+      where t.site = ${site} and t.stream in (
+        select jsonb_array_elements_text(q -> 'streams') union select 'batch/' || batch from wanted_batches union select 'equipment/' || equipment from wanted_equipment)),
+    'deferrals', (select coalesce(jsonb_agg(jsonb_build_object('position', d.position, 'version', d.version, 'round', d.round, 'source_key', d.source_key::text, 'code', d.code, 'batch', d.batch,
+        'step', d.step, 'moves', d.moves, 'behind', d.behind, 'signal', ${signalJson(sql`g`)},
+        'waits', (select coalesce(jsonb_agg(x.waits_for), '[]') from deferral_waits x where x.site = d.site and x.position = d.position))), '[]')
+      from deferrals d join wanted_deferrals w on d.site = ${site} and d.position = w.position join signals g on g.site = d.site and g.position = d.position),
+    'quarantine', (select coalesce(jsonb_agg(jsonb_build_object('position', z.position, 'version', z.version, 'round', z.round, 'code', z.code, 'batch', z.batch,
+        'signal', ${signalJson(sql`g`)})), '[]')
+      from asked, quarantine z join signals g on g.site = z.site and g.position = z.position
+      where z.site = ${site} and z.resolved_at is null and z.position in (select jsonb_array_elements_text(q -> 'quarantine')::bigint)),
+    'orders', (select coalesce(jsonb_agg(jsonb_build_object('order', b.job_order, 'batch', b.batch)), '[]') from asked, batches b
+      where b.site = ${site} and b.job_order in (select jsonb_array_elements_text(q -> 'orders'))),
+    'keys', (select coalesce(jsonb_agg(jsonb_build_object('key', k.key, 'request', k.request, 'digest', encode(k.body_digest, 'hex'), 'answer', k.answer, 'position', k.position)), '[]')
+      from asked, idempotency_keys k where k.site = ${site} and k.key in (select jsonb_array_elements_text(q -> 'keys')))
+  ))`;
+
+/** A stored delivery, enough to decode it again: the record holds each byte once. */
+const signalJson = (
+  g: ReturnType<typeof sql>,
+) => sql`jsonb_build_object('topic', ${g}.topic, 'raw', encode(${g}.raw, 'base64'), 'raw_length', ${g}.raw_length, 'qos', ${g}.qos,
+  'retained', ${g}.retained, 'protocol', ${g}.protocol, 'content_type', ${g}.content_type, 'response_topic', ${g}.response_topic, 'user_properties', ${g}.user_properties,
+  'received_at', to_char(${g}.received_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))`;
