@@ -10,12 +10,16 @@ import { place } from "../sequence/place.ts";
 import { settleAs, type TakesNumber } from "../sequence/settle-as.ts";
 import { cursorOf, type KnownId, type Ref, type SourceState, WAITING, type WaitingEvent } from "../sequence/source-state.ts";
 import { type CommandAnswer, judgeCommand } from "./commands.ts";
+import { consequences } from "./consequences.ts";
+import { isHistory } from "./device-time.ts";
 import { apply, batchOf, changedBy, type Fact, STANDING_DAY } from "./facts.ts";
-import { consequences, DEFAULT_PATIENCE_MS, type Judgement, judgeEvent, movesStep } from "./judge.ts";
+import { judgeEvent } from "./judge.ts";
+import type { Judgement } from "./judgement.ts";
 import type { Machines } from "./machines.ts";
 import { outcomeOf } from "./outcomes.ts";
 import { cutRows, markRows, noRows, type Rows } from "./rows.ts";
 import type { CommandSignal, DiagSignal, EventInHand, EventSignal, Signal, Tick, TickSignal } from "./signal.ts";
+import { movesStep } from "./type-names.ts";
 import { nextFor, type Status, type Verdict } from "./verdict.ts";
 import { World } from "./world.ts";
 import type { Deferral, QuarantineEntry, WorldData } from "./world-data.ts";
@@ -1305,10 +1309,8 @@ class Group {
   }
 }
 
-/** Events older than this are history being read in; they restrict nothing now. */
-const HISTORY_MS = 30 * 86_400_000;
-
-const isHistory = (event: DeviceEvent, receivedAt: string): boolean => event.time !== null && Date.parse(receivedAt) - Date.parse(event.time) > HISTORY_MS;
+/** Patience where neither type nor step names one, from the first judgement. */
+const DEFAULT_PATIENCE_MS = 30_000;
 
 const STEP_STOPS: ReadonlySet<string> = new Set(["step.pause", "step.abort", "batch.pause", "batch.stop", "batch.abort"]);
 const BATCH_STOPS: ReadonlySet<string> = new Set(["batch.pause", "batch.stop", "batch.abort"]);

@@ -4,7 +4,7 @@ import { DECODE_CODES } from "../decode/codes.ts";
 import { SEQUENCE_CODES } from "../sequence/codes.ts";
 import type { Ref } from "../sequence/source-state.ts";
 import { DECIDE_CODES } from "./codes.ts";
-import type { Explanation } from "./judge.ts";
+import type { Explanation } from "./judgement.ts";
 
 /** Every code of every room, with one line of meaning for a reader in quality. Append-only: a code is never reused and never changes its meaning. */
 export const CODES: Readonly<Record<string, CodeMeaning>> = { ...DECODE_CODES, ...SEQUENCE_CODES, ...AUTHORISE_CODES, ...DECIDE_CODES };

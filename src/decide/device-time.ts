@@ -1,0 +1,25 @@
+// What the device's own clock is good for, against the database's clock at its arrival.
+import type { DeviceEvent } from "../decode/event.ts";
+import type { SourceState } from "../sequence/source-state.ts";
+import type { GuardSignal } from "./guards.ts";
+
+/** Device clocks further ahead than this are marked, and lose what rests on device time. */
+const FUTURE_TOLERANCE_MS = 30_000;
+
+/** Events older than this are history being read in; they restrict nothing now. */
+const HISTORY_MS = 30 * 86_400_000;
+
+/** Whether an event's time lies further in the future than clocks may differ. */
+export function isAhead(event: DeviceEvent, receivedAt: string): boolean {
+  return event.time !== null && Date.parse(event.time) - Date.parse(receivedAt) > FUTURE_TOLERANCE_MS;
+}
+
+export function isHistory(event: DeviceEvent, receivedAt: string): boolean {
+  return event.time !== null && Date.parse(receivedAt) - Date.parse(event.time) > HISTORY_MS;
+}
+
+/** The device's clock, unless it is ahead, unnamed or none at all: then nothing rests on it. */
+export function fitClock(event: DeviceEvent, source: SourceState, receivedAt: string): GuardSignal["clock"] {
+  if (event.time === null || event.epoch === null || event.timesource === "none" || isAhead(event, receivedAt)) return null;
+  return { sourceKey: source.key, epoch: event.epoch.toString(), time: event.time };
+}

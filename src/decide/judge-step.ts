@@ -1,0 +1,88 @@
+// Judges what a device or a person asks of a step, or tells of it.
+import { waitsForBatch, waitsForEquipment, waitsForSource } from "../authorise/context.ts";
+import { type BatchState, equipmentOfStep, recipeStep, type StepState } from "../authorise/execution-context.ts";
+import type { DeviceEvent } from "../decode/event.ts";
+import { durationMs } from "../registry/duration.ts";
+import type { Ref } from "../sequence/source-state.ts";
+import { recordEvidence } from "./evidence.ts";
+import type { Fact } from "./facts.ts";
+import { elapsed, type GuardSignal } from "./guards.ts";
+import { guardsFor } from "./guards-for.ts";
+import type { ContextInWords, Doubt, Judgement } from "./judgement.ts";
+import { engage } from "./locks.ts";
+import type { Machines } from "./machines.ts";
+import { notPermitted } from "./permitted.ts";
+import type { World } from "./world.ts";
+
+/** Who asks for a move of a step, and with what; for devices and people alike. */
+export interface StepAsk {
+  readonly at: Ref;
+  readonly eventId: string | null;
+  readonly source: string | null;
+  readonly activity: DeviceEvent | null;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+export function judgeStep(
+  world: World,
+  machines: Machines,
+  batch: BatchState,
+  step: StepState,
+  name: string,
+  signal: GuardSignal,
+  context: ContextInWords,
+  flags: readonly string[],
+  ask: StepAsk,
+): Judgement {
+  const guardContext = guardsFor(world, batch, step, signal);
+  const moved = machines.step(batch).next(step.state, name, guardContext, { ...guardContext, signal: null });
+  const stateMachine = batch.stepMachine;
+  if (moved.kind === "refused") {
+    const waits = [
+      waitsForBatch(batch.batch),
+      ...equipmentOfStep(batch, step.step).map(({ equipment }) => waitsForEquipment(equipment)),
+      ...guardContext.gaps().map(waitsForSource),
+    ];
+    return notPermitted(moved, { batch: batch.batch, step: step.step, state: step.state, asked: name, stateMachine, context, waits });
+  }
+  const facts: Fact[] = [];
+  const exceptions: Doubt[] = [];
+  if (name === "step.start") facts.push(...engage(world, batch, step, ask.at));
+  if (name === "step.evidence" || name === "step.correct") {
+    const recorded = recordEvidence(batch, step, signal, ask, name === "step.correct");
+    facts.push(recorded.fact);
+    exceptions.push(...recorded.exceptions);
+  } else if (ask.activity !== null) {
+    facts.push({
+      kind: "reported",
+      type: ask.activity.type,
+      batch: batch.batch,
+      step: step.step,
+      attempt: step.attempt,
+      equipment: ask.activity.address.equipment,
+      data: { ...ask.activity.data },
+    });
+  } else {
+    facts.push({
+      kind: "step.moved",
+      batch: batch.batch,
+      step: step.step,
+      attempt: step.attempt,
+      by: name,
+      from: step.state,
+      to: moved.to,
+      at: signal.receivedAt,
+      clock: signal.clock,
+    });
+  }
+  if (name === "step.complete") exceptions.push(...tookTooLong(batch, step, signal));
+  const explanation = { state: step.state, permitted: [], stateMachine, guards: moved.checks };
+  return { kind: "accepted", facts, context, flags, exceptions, explanation };
+}
+
+function tookTooLong(batch: BatchState, step: StepState, signal: GuardSignal): Doubt[] {
+  const max = recipeStep(batch, step.step)?.duration?.max;
+  const spent = elapsed(step, signal);
+  if (max === undefined || spent === null || spent <= durationMs(max)) return [];
+  return [{ code: "TIM_TOO_LONG", reason: `Step ${step.step} took ${(spent / 1000).toFixed(3)} s; its maximum is ${max}.` }];
+}
