@@ -87,7 +87,7 @@ export class Numbers {
     return [...read.filter((w) => !this.#waitingGone.has(keyOf(w))), ...fresh];
   }
 
-  take(source: SourceState, epoch: bigint, sequence: bigint, at: Ref): void {
+  take(source: Pick<SourceState, "key" | "incarnation">, epoch: bigint, sequence: bigint, at: Ref): void {
     this.#changes.set(this.#taken, numberKey(source.key, source.incarnation, epoch, sequence), at);
   }
 

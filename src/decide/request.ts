@@ -1,5 +1,5 @@
 import { idHash } from "../sequence/identity.ts";
-import { identityOf } from "./settle.ts";
+import { identityOf } from "./event-identity.ts";
 import type { Command, EventInHand, Signal } from "./signal.ts";
 import { type WorldData, windowKey } from "./world-data.ts";
 import { askFor, emptyRequest, type WorldRequest } from "./world-request.ts";

@@ -1,0 +1,61 @@
+// Brings facts about: each changes the world, has its place in the record, and its outcome its number.
+import type { DeviceEvent } from "../decode/event.ts";
+import type { Ref } from "../sequence/source-state.ts";
+import { consequences } from "./consequences.ts";
+import { apply, batchOf, changedBy, type Fact, STANDING_DAY } from "./facts.ts";
+import type { Group } from "./group.ts";
+import { outcomeOf } from "./outcomes.ts";
+
+/** What the facts come from: the event, unless a person asked, and what is said of it. */
+interface Origin {
+  readonly flags: readonly string[];
+  readonly event: DeviceEvent | null;
+}
+
+/** The facts and what follows from them, in order. Returns how many there are. */
+export function bringAbout(group: Group, first: readonly Fact[], ref: Ref, origin: Origin): number {
+  let facts = first;
+  let count = 0;
+  let outcomes = group.rows.outcomes.filter((outcome) => outcome.ref === ref).length;
+  while (facts.length > 0) {
+    for (const fact of facts) {
+      apply(group.world, fact);
+      count += 1;
+      group.rows.facts.push({ ref, ordinal: count, fact, ...numberInBatch(group, fact) });
+      for (const key of changedBy(fact)) group.change(key);
+      if (bringOut(group, fact, { ref, ordinal: outcomes + 1 }, origin)) outcomes += 1;
+    }
+    facts = consequences(group.world, group.machines, facts, ref);
+  }
+  return count;
+}
+
+function numberInBatch(group: Group, fact: Fact): { readonly openedOn: string; readonly number: number | null } {
+  const name = batchOf(fact);
+  if (name === null) return { openedOn: STANDING_DAY, number: null };
+  const batch = group.world.batch(name);
+  if (batch === undefined) throw new Error(`a fact of batch ${name}, which is not there`);
+  const number = batch.facts + 1;
+  group.world.putBatch({ ...batch, facts: number });
+  group.touchedBatches.add(name);
+  return { openedOn: batch.openedOn, number };
+}
+
+/** The outcome of a fact, under the next number of its stream; whether it has one. */
+function bringOut({ world, machines, rows }: Group, fact: Fact, at: { readonly ref: Ref; readonly ordinal: number }, { flags, event }: Origin): boolean {
+  const outcome = outcomeOf(world, machines, fact, flags);
+  if (outcome === null) return false;
+  const stream = world.stream(outcome.stream) ?? { stream: outcome.stream, line: outcome.line, sequence: 0, openedOn: outcome.openedOn };
+  const sequence = stream.sequence + 1;
+  world.putStream({ ...stream, sequence });
+  rows.outcomes.push({
+    ...outcome,
+    ...at,
+    sequence,
+    eventTime: event?.time ?? null,
+    causation: event?.id ?? null,
+    correlation: event?.correlationId ?? null,
+    traceparent: event?.traceparent ?? null,
+  });
+  return true;
+}

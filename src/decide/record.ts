@@ -1,0 +1,54 @@
+// Puts signals on record, each at its position.
+import type { Ref, SourceState } from "../sequence/source-state.ts";
+import { digestOf, identityOf } from "./event-identity.ts";
+import type { Group } from "./group.ts";
+import type { CommandSignal, DiagSignal, EventSignal, TickSignal } from "./signal.ts";
+
+export function recordEvent(group: Group, ref: Ref, signal: EventSignal, source: SourceState | undefined): void {
+  const claimed = identityOf(signal.inHand);
+  group.rows.signals.push({
+    ref,
+    kind: "event",
+    sourceKey: source?.key ?? null,
+    source: claimed.source,
+    eventId: claimed.id,
+    type: claimed.type,
+    epoch: claimed.epoch,
+    sequence: claimed.sequence,
+    digest: digestOf(signal.inHand),
+    delivery: signal.delivery,
+    receivedAt: signal.inHand.receivedAt,
+    actor: null,
+    body: null,
+  });
+}
+
+export function recordDiagnosis(group: Group, ref: Ref, { diagnosis, delivery, receivedAt }: DiagSignal, source: SourceState): void {
+  const { epoch, sequence } = diagnosis;
+  group.rows.signals.push({ ...NO_EVENT, ref, kind: "diag", sourceKey: source.key, source: source.source, epoch, sequence, delivery, receivedAt });
+}
+
+export function recordCommand(group: Group, ref: Ref, signal: CommandSignal): void {
+  group.rows.signals.push({ ...NO_EVENT, ref, kind: "command", receivedAt: signal.receivedAt, actor: signal.actor, body: bodyOf(signal) });
+}
+
+export function recordTick(group: Group, ref: Ref, { tick, receivedAt }: TickSignal): void {
+  group.rows.signals.push({ ...NO_EVENT, ref, kind: "tick", receivedAt, body: { ...tick } });
+}
+
+const NO_EVENT = {
+  sourceKey: null,
+  source: null,
+  eventId: null,
+  type: null,
+  epoch: null,
+  sequence: null,
+  digest: null,
+  delivery: null,
+  actor: null,
+  body: null,
+} as const;
+
+function bodyOf(signal: CommandSignal): Readonly<Record<string, unknown>> {
+  return JSON.parse(JSON.stringify({ ...signal.command, ifVersion: signal.ifVersion }, (_, value) => (typeof value === "bigint" ? value.toString() : value)));
+}
