@@ -1,8 +1,9 @@
 import { defineConfig } from "vitest/config";
 
-// Two projects: `pure` needs no service; `services` starts a real Postgres and a real broker of its own, and runs file by file, since each file owns a database.
+// Two projects: `pure` needs no service; `services` starts a real Postgres and a real broker of its own, two files at a time: each file owns its database and its broker.
 export default defineConfig({
   test: {
+    maxWorkers: 2,
     projects: [
       { test: { name: "pure", include: ["test/rooms/**/*.test.ts", "test/machines/**/*.test.ts"], testTimeout: 20_000 } },
       {
@@ -10,9 +11,8 @@ export default defineConfig({
           name: "services",
           include: ["test/promises/**/*.test.ts", "test/faults/**/*.test.ts"],
           globalSetup: ["test/support/postgres-binaries.ts"],
-          testTimeout: 120_000,
+          testTimeout: 300_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
         },
       },
     ],
