@@ -4,8 +4,8 @@ import { spawnSync } from "node:child_process";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { BLEND } from "../support/blend.ts";
 import { measured } from "../support/measure.ts";
-import { describeWithMosquitto } from "../support/mosquitto.ts";
 import { join, type Party } from "../support/mqtt.ts";
+import { describeWith, findCommand, pythonWithPaho } from "../support/needs.ts";
 import { type Plant, startPlant } from "../support/plant.ts";
 
 const PAHO = `
@@ -28,9 +28,11 @@ interface Message {
   readonly payload: string;
 }
 
+const needs = { mosquitto: findCommand("mosquitto"), mosquitto_pub: findCommand("mosquitto_pub"), "Python with paho-mqtt": pythonWithPaho() };
+
 const senders: Record<string, (port: number, protocol: "5" | "3.1.1", messages: readonly Message[]) => void> = {
   paho(port, protocol, messages) {
-    const ran = spawnSync("/usr/bin/python3", ["-c", PAHO, String(port), protocol], {
+    const ran = spawnSync(needs["Python with paho-mqtt"] ?? "", ["-c", PAHO, String(port), protocol], {
       input: messages.map((m) => `${JSON.stringify(m)}\n`).join(""),
       encoding: "utf8",
     });
@@ -39,7 +41,7 @@ const senders: Record<string, (port: number, protocol: "5" | "3.1.1", messages: 
   mosquitto_pub(port, protocol, messages) {
     for (const { topic, payload } of messages) {
       const ran = spawnSync(
-        "mosquitto_pub",
+        needs.mosquitto_pub ?? "",
         ["-h", "127.0.0.1", "-p", String(port), "-V", protocol === "5" ? "mqttv5" : "mqttv311", "-q", "1", "-t", topic, "-m", payload],
         { encoding: "utf8" },
       );
@@ -48,7 +50,7 @@ const senders: Record<string, (port: number, protocol: "5" | "3.1.1", messages: 
   },
 };
 
-describeWithMosquitto("clients that we did not write", () => {
+describeWith(needs, "clients that we did not write", () => {
   let plant: Plant;
   let party: Party;
   let ran = 0;

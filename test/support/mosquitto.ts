@@ -1,41 +1,22 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, test } from "vitest";
+import { describeWith, findCommand } from "./needs.ts";
 
 // A real mosquitto as a child process, with the configuration that is shipped: what the tests prove, they prove of that file.
 
 const shipped = fileURLToPath(new URL("../../deploy/mosquitto/mosquitto.conf", import.meta.url));
-// Debian puts it where the PATH of an ordinary user does not look.
-const candidates = ["mosquitto", "/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto", "/opt/homebrew/sbin/mosquitto"];
-
 let found: string | null | undefined;
 
 function binary(): string | null {
-  // `-h` prints the usage and ends with 3 in some versions: that it could be started at all is the answer.
-  found ??= candidates.find((candidate) => spawnSync(candidate, ["-h"], { stdio: "ignore" }).error === undefined) ?? null;
+  found ??= findCommand("mosquitto");
   return found;
 }
 
-export function mosquittoAvailable(): boolean {
-  return binary() !== null;
-}
-
-/** A suite that needs mosquitto. Without it the suite is reported by name as not run; with `REQUIRE_MOSQUITTO=1` it fails. */
-export function describeWithMosquitto(name: string, suite: () => void): void {
-  if (!mosquittoAvailable() && process.env["REQUIRE_MOSQUITTO"] === "1") {
-    describe(name, () => {
-      test("finds a mosquitto to run against", () => {
-        throw new Error("REQUIRE_MOSQUITTO=1, and no mosquitto is installed");
-      });
-    });
-    return;
-  }
-  describe.runIf(mosquittoAvailable())(mosquittoAvailable() ? name : `${name} (did not run: no mosquitto is installed)`, suite);
-}
+export const describeWithMosquitto = (name: string, suite: () => void): void => describeWith({ mosquitto: binary() }, name, suite);
 
 export interface Mosquitto {
   readonly url: string;

@@ -1,18 +1,15 @@
 // Promise: a device that keeps its events until the cursor has passed them loses none, and none counts twice.
 // Attack: kill the broker without letting it save while events are on their way, go on recording while it is away, kill the device with a full spool.
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { describeWithMosquitto } from "../../support/mosquitto.ts";
+import { describeWith, pythonWithPaho } from "../../support/needs.ts";
 import { type Plant, startPlant } from "../../support/plant.ts";
 import { type Program, run } from "./program.ts";
 
 const examples = resolve(import.meta.dirname, "../../../examples");
-// The interpreter that has paho, which need not be the first one of the path.
-const python =
-  ["/usr/bin/python3", "python3"].find((command) => spawnSync(command, ["-c", "import paho.mqtt.client"], { stdio: "ignore" }).status === 0) ?? null;
 
 describeWithMosquitto("the example devices", () => {
   let plant: Plant;
@@ -30,10 +27,9 @@ describeWithMosquitto("the example devices", () => {
 
   for (const [language, command, file] of [
     ["JavaScript", process.execPath, "device-node/device.mjs"],
-    ["Python", python, "device-python/device.py"],
+    ["Python", pythonWithPaho(), "device-python/device.py"],
   ] as const) {
-    const suite = command === null ? `in ${language} (did not run: no Python with paho-mqtt is installed)` : `in ${language}`;
-    describe.runIf(command !== null)(suite, () => {
+    describeWith({ [`${language} with an MQTT library`]: command }, `in ${language}`, () => {
       const start = (equipment: string, directory: string): Program => {
         const source = `/site/rtm1/line/4/eq/${equipment}`;
         const program = run(command ?? "", [join(examples, file), "--url", plant.mqttUrl, "--source", source, "--dir", directory, "--resend-after", "1"]);

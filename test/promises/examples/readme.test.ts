@@ -1,9 +1,10 @@
 // Promise: what README.md says to type can be typed, and what it says comes back does come back.
 // Attack: take the blocks out of README.md itself and run them, word for word but for the ports, against a service with nothing in it; a block that nobody here knows is a failure.
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { canStart, describeWith } from "../../support/needs.ts";
 import { type Plant, startPlant } from "../../support/plant.ts";
 
 const root = resolve(import.meta.dirname, "../../..");
@@ -63,21 +64,10 @@ describe("README.md", () => {
   });
 });
 
-/** As with every suite that needs mosquitto: without what it needs it is reported by name as not run, and with `REQUIRE_MOSQUITTO=1` it fails. */
-function describeWithClients(name: string, suite: () => void): void {
-  const lacking = ["mosquitto_pub", "mosquitto_sub", "curl"].filter((command) => spawnSync(command, ["--help"], { stdio: "ignore" }).error !== undefined);
-  if (lacking.length > 0 && process.env["REQUIRE_MOSQUITTO"] === "1") {
-    describe(name, () => {
-      test("finds the clients to type with", () => {
-        throw new Error(`REQUIRE_MOSQUITTO=1, and there is no ${lacking.join(", no ")}`);
-      });
-    });
-    return;
-  }
-  describe.runIf(lacking.length === 0)(lacking.length === 0 ? name : `${name} (did not run: no ${lacking.join(", no ")} is installed)`, suite);
-}
+// typed as a reader types it: only what the PATH finds counts
+const clients = Object.fromEntries(["mosquitto_pub", "mosquitto_sub", "curl"].map((command) => [command, canStart(command) ? command : null]));
 
-describeWithClients("the first event of README.md, typed into a shell", () => {
+describeWith(clients, "the first event of README.md, typed into a shell", () => {
   let plant: Plant;
   const shells: Typed[] = [];
 
