@@ -46,7 +46,7 @@ export function resolveContext(view: ContextView, claim: Claim): Resolved {
   const equipment = claim.equipment === null ? undefined : view.equipment(claim.equipment);
   const held = equipment === undefined ? [] : engagements(equipment);
   if (claim.batch === null && claim.step === null) return fromLock(view, claim, held);
-  return fromClaim(view, claim, held);
+  return fromClaim(view, claim, equipment, held);
 }
 
 function fromLock(view: ContextView, claim: Claim, held: readonly ContextLock[]): Resolved {
@@ -69,7 +69,7 @@ function fromLock(view: ContextView, claim: Claim, held: readonly ContextLock[])
   return { kind: "context", from: "lock", batch, step };
 }
 
-function fromClaim(view: ContextView, claim: Claim, held: readonly ContextLock[]): Resolved {
+function fromClaim(view: ContextView, claim: Claim, equipment: EquipmentState | undefined, held: readonly ContextLock[]): Resolved {
   const batchId = claim.batch ?? held.find((lock) => lock.step === claim.step)?.batch ?? null;
   if (batchId === null) {
     if (claim.needs === "claim") return refused("claim", "CTX_MISSING", false, [], "batchid", "none");
@@ -85,7 +85,7 @@ function fromClaim(view: ContextView, claim: Claim, held: readonly ContextLock[]
   const batch = view.batch(batchId);
   if (batch === undefined) return refused("claim", "CTX_UNKNOWN_BATCH", true, [waitsForBatch(batchId)], "a known batch", batchId);
 
-  if (claim.about === "batch") return { kind: "context", from: "claim", batch, step: null };
+  if (claim.about === "batch") return speaksFor(batch, equipment) ?? { kind: "context", from: "claim", batch, step: null };
 
   const inBatch = contexts(held).filter((lock) => lock.batch === batchId);
   if (claim.step === null && claim.needs !== "claim" && inBatch.length > 1) {
@@ -97,7 +97,7 @@ function fromClaim(view: ContextView, claim: Claim, held: readonly ContextLock[]
     if (claim.needs === "claim") return refused("claim", "CTX_MISSING", false, [], "stepid", "none");
     const other = held[0];
     if (other !== undefined) return refused("claim", "CTX_WRONG_BATCH", false, [], inWords(other), batchId);
-    if (claim.needs === "optional") return { kind: "context", from: "claim", batch, step: null };
+    if (claim.needs === "optional") return speaksFor(batch, equipment) ?? { kind: "context", from: "claim", batch, step: null };
     return refused(
       "claim",
       "CTX_MISSING",
@@ -125,7 +125,21 @@ function fromClaim(view: ContextView, claim: Claim, held: readonly ContextLock[]
       `${batchId}/${stepId}`,
     );
   }
+  // who must hold a lock is for the step's guards to say; what needs none may still not be said of any batch by anybody
+  if (claim.needs === "optional" && held.length === 0) return speaksFor(batch, equipment) ?? { kind: "context", from: "claim", batch, step };
   return { kind: "context", from: "claim", batch, step };
+}
+
+/**
+ * Who may speak for a batch as a whole: equipment that the job order assigned to it, or whatever stands on its line, unless that is held by another batch. null: it may.
+ */
+function speaksFor(batch: BatchState, equipment: EquipmentState | undefined): Resolved | null {
+  if (equipment === undefined) return null;
+  const other = equipment.locks.find((lock) => lock.batch !== batch.batch);
+  if (other !== undefined && !equipment.locks.some((lock) => lock.batch === batch.batch))
+    return refused("claim", "CTX_WRONG_BATCH", false, [], inWords(other), batch.batch);
+  const assigned = Object.values(batch.roles).includes(equipment.equipment);
+  return assigned || equipment.line === batch.line ? null : refused("claim", "CTX_WRONG_LINE", false, [], batch.line, equipment.line);
 }
 
 /** Engagements of different step attempts; equipment that plays two roles in one step stands in one context. */

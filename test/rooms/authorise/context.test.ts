@@ -93,6 +93,24 @@ describe("an event that claims its context", () => {
     expect(resolved(view(lock("weigh")), claim({ step: "weigh" }))).toBe("B-1/weigh from claim");
     expect(resolved(view(), claim({ step: "weigh" }))).toBe("CTX_MISSING, not yet (equipment:scale-1)");
   });
+  test("speaks for a batch as a whole from its own equipment or its line, and for no batch that holds it otherwise", () => {
+    const asked = claim({ batch: "B-1", about: "batch", needs: "claim" });
+    const of = (more: Partial<EquipmentState>, ...locks: ContextLock[]): ContextView => {
+      const known = view(...locks);
+      const found = known.equipment("scale-1");
+      return { ...known, equipment: () => (found === undefined ? undefined : { ...found, ...more }) };
+    };
+    expect(resolved(of({}), asked)).toBe("B-1/none from claim");
+    expect(resolved(of({ line: "7" }), asked)).toBe("B-1/none from claim");
+    expect(resolved(of({ equipment: "panel-1" }), asked)).toBe("B-1/none from claim");
+    expect(resolved(of({ equipment: "panel-1", line: "7" }), asked)).toBe("CTX_WRONG_LINE ()");
+    expect(resolved(of({}, lock("weigh", { batch: "B-2" })), asked)).toBe("CTX_WRONG_BATCH ()");
+    expect(resolved(of({}, lock("weigh", { batch: "B-2" }), lock("weigh", { token: 2 })), asked)).toBe("B-1/none from claim");
+    const alarm = claim({ batch: "B-1", needs: "optional" });
+    expect(resolved(of({}), alarm)).toBe("B-1/none from claim");
+    expect(resolved(of({ equipment: "panel-1", line: "7" }), alarm)).toBe("CTX_WRONG_LINE ()");
+    expect(resolved(of({ equipment: "panel-1", line: "7" }), { ...alarm, step: "weigh" })).toBe("CTX_WRONG_LINE ()");
+  });
   test("waits for a batch that is not known yet", () => {
     expect(resolved(view(), claim({ batch: "B-9", step: "weigh" }))).toBe("CTX_UNKNOWN_BATCH, not yet (batch:B-9)");
   });
