@@ -25,10 +25,20 @@ export const DECODE_CODES: CodeTable<DecodeCode> = {
     meaning: "The payload is larger than the service takes; its hash and head are kept.",
     owner: "integrator",
     next: "correct",
-    remedy: "Send less in one event; keep large files elsewhere and refer to them.",
+    remedy: "Send less in one event; keep large files elsewhere and refer to them. A number that the verdict does not name is still free.",
   },
-  ENV_NOT_UTF8: { meaning: "The payload is not valid UTF-8.", owner: "integrator", next: "correct", remedy: "Send UTF-8." },
-  ENV_NOT_JSON: { meaning: "The payload is not valid JSON.", owner: "integrator", next: "correct", remedy: "Send the event as RFC 8259 JSON." },
+  ENV_NOT_UTF8: {
+    meaning: "The payload is not valid UTF-8.",
+    owner: "integrator",
+    next: "correct",
+    remedy: "Send UTF-8. A number that the verdict does not name is still free.",
+  },
+  ENV_NOT_JSON: {
+    meaning: "The payload is not valid JSON.",
+    owner: "integrator",
+    next: "correct",
+    remedy: "Send the event as RFC 8259 JSON. A number that the verdict does not name is still free.",
+  },
   ENV_DUPLICATE_KEY: {
     meaning: "A name occurs twice, so nobody can say which is meant.",
     owner: "integrator",

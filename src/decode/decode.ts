@@ -106,10 +106,9 @@ function decodeEnvelope(envelope: Envelope, topic: BranchTopic, none: PartialEve
     if (CLAIMS.test(name)) fault("APR_OVER_MQTT", name, `A message cannot approve, verify, sign or release: ${cut(name, 40)}.`);
     else if (MIXED.has(name) && (Array.isArray(value) || value instanceof Map))
       fault("ENV_MIXED_CLASS", name, "Telemetry and an execution event do not travel in one payload.");
-    else if (!/^[a-z0-9]{1,20}$/.test(name))
-      fault("ENV_INVALID_FIELD", name, `${cut(JSON.stringify(name), 60)} is no attribute name: lower-case letters and digits, at most 20.`);
-    else if (Array.isArray(value) || value instanceof Map || (typeof value === "string" && value.length > 1024))
-      fault("ENV_INVALID_FIELD", name, `Attribute ${name} is a text of at most 1024 characters, a number or a boolean.`);
+    else if (!/^[a-z0-9]+$/.test(name))
+      fault("ENV_INVALID_FIELD", name, `${cut(JSON.stringify(name), 60)} is no attribute name: lower-case letters and digits.`);
+    else if (Array.isArray(value) || value instanceof Map) fault("ENV_INVALID_FIELD", name, `Attribute ${name} is a text, a number or a boolean.`);
     else if (unsafeNumber(value) !== null) fault("ENV_UNSAFE_NUMBER", name, `The number in ${name} is not exact in every reader.`);
   }
   for (const name of ["specversion", "id", "source", "type"]) if (!attributes.has(name)) fault("ENV_MISSING_FIELD", name, `The attribute ${name} is missing.`);

@@ -1,6 +1,6 @@
 // The RFC 3339 timestamps that are taken: an existing day and time of the years 1 to 9999, with the offset that the standard demands. A leap second is not taken, since
 // neither Date nor the database can tell it from the second after; an offset beyond 15 hours does not exist and the database refuses it.
-const INSTANT = /^(\d{4})-(\d\d)-(\d\d)T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|[+-](?:0\d|1[0-5]):[0-5]\d)$/;
+const INSTANT = /^(\d{4})-(\d\d)-(\d\d)[Tt]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:[Zz]|[+-](?:0\d|1[0-5]):[0-5]\d)$/;
 
 /** Whether a text is an RFC 3339 timestamp that every reader understands alike. */
 export function isInstant(text: string): boolean {

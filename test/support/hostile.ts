@@ -218,9 +218,7 @@ const fields: Hostile[] = [
   ...["blend", "blend@0", "blend@", "@3"].map(
     (reciperevision): Hostile => numbered(`reciperevision ${reciperevision}`, "ENV_INVALID_FIELD", set({ reciperevision })),
   ),
-  ...["Upper", "under_score", "with-dash", "x".repeat(21), "ünicode"].map(
-    (name): Hostile => numbered(`an extension named ${name}`, "ENV_INVALID_FIELD", set({ [name]: "x" })),
-  ),
+  ...["Upper", "under_score", "with-dash", "ünicode"].map((name): Hostile => numbered(`an extension named ${name}`, "ENV_INVALID_FIELD", set({ [name]: "x" }))),
   ...["1e999", "-1e400", "9007199254740993"].map(
     (n): Hostile =>
       numbered(

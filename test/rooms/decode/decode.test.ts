@@ -163,6 +163,8 @@ describe("an event", () => {
 
   test("may carry attributes that nobody reads", () => {
     expect(JSON.parse(event(structured({ ...weight, vendor: "x", signal: 5 })).text)).toMatchObject({ vendor: "x", signal: 5 });
+    const long = { [`x${"y".repeat(40)}`]: "z".repeat(2_000) };
+    expect(JSON.parse(event(structured({ ...weight, ...long })).text)).toMatchObject(long);
   });
 
   test.each(["application/cloudevents+json", "application/cloudevents+json; charset=utf-8", "application/json", "Application/JSON", "", null])(
@@ -172,7 +174,7 @@ describe("an event", () => {
     },
   );
 
-  test.each(["2026-11-22T08:00:00Z", "2028-02-29T00:00:00.123456789+05:30", "1970-01-01T00:00:00-00:00", "9999-12-31T23:59:59Z"])(
+  test.each(["2026-11-22T08:00:00Z", "2028-02-29T00:00:00.123456789+05:30", "1970-01-01T00:00:00-00:00", "9999-12-31T23:59:59Z", "2026-11-22t08:00:00.5z"])(
     "may have the time %s",
     (time) => {
       expect(event(structured({ ...weight, time })).time).toBe(time);
