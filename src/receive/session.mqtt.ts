@@ -41,6 +41,9 @@ export interface Subscriber {
 
 // mqtt.js sends its PUBACK when `handleMessage` calls back without an error, and reads on only after that: acknowledging after a commit would mean one message per commit. With an
 // error it sends none and reads on all the same. That it reads on is not promised anywhere: the version is pinned, and test/promises/mqtt-library.test.ts guards it.
+/** Correlation Data up to this many bytes is kept and given back (contract, section 3). */
+const CORRELATION_BYTES = 256;
+
 const deferred = new Error("the acknowledgement follows the commit");
 
 export function createSubscriber(options: SubscriberOptions): Subscriber {
@@ -163,6 +166,9 @@ export function createSubscriber(options: SubscriberOptions): Subscriber {
  */
 function deliveryOf(packet: IPublishPacket, protocol: Protocol): Delivery {
   const properties = packet.properties ?? {};
+  const correlationData = Buffer.isBuffer(properties.correlationData) ? properties.correlationData : null;
+  // more than is kept for an answer: none is given
+  const answerable = correlationData === null || correlationData.byteLength <= CORRELATION_BYTES;
   return {
     topic: packet.topic,
     payload: typeof packet.payload === "string" ? Buffer.from(packet.payload) : packet.payload,
@@ -172,8 +178,8 @@ function deliveryOf(packet: IPublishPacket, protocol: Protocol): Delivery {
     protocol,
     // A property that may stand once and stands twice comes out of the codec as an array.
     contentType: typeof properties.contentType === "string" ? properties.contentType : null,
-    responseTopic: typeof properties.responseTopic === "string" ? properties.responseTopic : null,
-    correlationData: Buffer.isBuffer(properties.correlationData) ? properties.correlationData : null,
+    responseTopic: answerable && typeof properties.responseTopic === "string" ? properties.responseTopic : null,
+    correlationData: answerable ? correlationData : null,
     userProperties: Object.entries(properties.userProperties ?? {}).flatMap(([name, value]) =>
       typeof value === "string" ? [[name, value] as const] : value.map((one) => [name, one] as const),
     ),
