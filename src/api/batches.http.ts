@@ -2,15 +2,12 @@ import { createHash } from "node:crypto";
 import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
-import type { BatchState } from "../authorise/execution-context.ts";
 import { stepOf } from "../authorise/execution-context.ts";
 import { batchView } from "../decide/commands.ts";
 import { guardsFor } from "../decide/guards-for.ts";
 import { inFull } from "../decide/type-names.ts";
-import { readWorld } from "../decide/world.store.ts";
-import { World } from "../decide/world.ts";
-import { emptyRequest } from "../decide/world-request.ts";
 import { outcomeEvent, verdictData } from "../publish/messages.ts";
+import { type LoadedBatch, readBatch } from "./batch.store.ts";
 import { batchSchema, commandedSchema } from "./batch-schema.ts";
 import { command, commandedBatch } from "./command.http.ts";
 import type { ApiDeps } from "./deps.ts";
@@ -43,17 +40,7 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
   const app = scope.withTypeProvider<ZodTypeProvider>();
   const { db } = deps;
 
-  /** A batch as the judge would see it now. */
-  async function load(site: string, batch: string): Promise<{ readonly state: BatchState; readonly world: World }> {
-    if (!(await listSites(db)).includes(site)) throw notFound(`site ${site}`);
-    const request = emptyRequest();
-    request.batches.add(batch);
-    const data = await readWorld(db, { site, shard: site, prefix: deps.prefix, maxBytes: deps.maxBytes }, request, deps.definitions);
-    const world = new World(data);
-    const state = world.batch(batch);
-    if (state === undefined) throw notFound(`batch ${batch} at site ${site}`);
-    return { state, world };
-  }
+  const load = (site: string, batch: string): Promise<LoadedBatch> => readBatch(db, deps, site, batch);
 
   app.post(
     "/v1/sites/:site/batches",
@@ -157,7 +144,7 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
     {
       schema: {
         operationId: "updateBatch",
-        summary: "Changes quantity or equipment before the start",
+        summary: "Changes the quantity, or the equipment of the roles that are named, before the start",
         tags: ["batches"],
         headers: idempotencyHeaders,
         params: at,

@@ -77,7 +77,7 @@ function headerOf(request: FastifyRequest, name: string): string | null {
 function versionIn(ifMatch: string | null): number | null {
   if (ifMatch === null || ifMatch === "*") return null;
   const version = /^(?:W\/)?"?(\d{1,15})"?$/.exec(ifMatch)?.[1];
-  if (version === undefined) throw invalid('If-Match is an entity tag such as "7".', [{ pointer: "/if-match", detail: "is no entity tag of a batch" }]);
+  if (version === undefined) throw invalid('If-Match is an entity tag such as "7".', [{ pointer: "/if-match", detail: "is no entity tag" }]);
   return Number(version);
 }
 

@@ -7,7 +7,17 @@ import { command } from "./command.http.ts";
 import type { ApiDeps } from "./deps.ts";
 import { verdictSchema } from "./message-schemas.ts";
 import { notFound, Problem } from "./problem.ts";
-import { exceptionExists, listExceptions, listLocks, listQuarantine, listWindows, readLock, readRounds } from "./reads.store.ts";
+import {
+  type ExceptionView,
+  exceptionExists,
+  listExceptions,
+  listLocks,
+  listQuarantine,
+  listWindows,
+  type QuarantineView,
+  readLock,
+  readRounds,
+} from "./reads.store.ts";
 import {
   COMMAND_PROBLEMS,
   cursorText,
@@ -24,7 +34,7 @@ import {
   reason,
 } from "./schemas.ts";
 
-const lockSchema = z.object({
+export const lockSchema = z.object({
   id: z.string(),
   site: z.string(),
   equipment: z.string(),
@@ -38,6 +48,38 @@ const lockSchema = z.object({
   since: z.string(),
   freedAt: z.string().nullable(),
 });
+
+export const quarantineSchema = z.object({
+  id: z.string().describe("The event's first verdict."),
+  site: z.string(),
+  round: z.int(),
+  code: z.string(),
+  source: z.string().nullable(),
+  eventId: z.string().nullable(),
+  type: z.string().nullable(),
+  batch: z.string().nullable(),
+  since: z.string(),
+});
+
+export const exceptionSchema = z.object({
+  id: z.string(),
+  site: z.string(),
+  position: z.int(),
+  code: z.string(),
+  reason: z.string(),
+  source: z.string().nullable(),
+  batch: z.string().nullable(),
+  step: z.string().nullable(),
+  attempt: z.int().nullable(),
+  openedAt: z.string(),
+  resolvedAt: z.string().nullable(),
+});
+
+export const quarantined = ({ position, generation, ...row }: QuarantineView): z.infer<typeof quarantineSchema> => ({
+  id: verdictId(row.site, generation, position),
+  ...row,
+});
+export const excepted = ({ ordinal: _, ...row }: ExceptionView): z.infer<typeof exceptionSchema> => row;
 
 export function operationRoutes(scope: FastifyInstance, deps: ApiDeps): void {
   const app = scope.withTypeProvider<ZodTypeProvider>();
@@ -111,22 +153,7 @@ export function operationRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         tags: ["quarantine"],
         querystring: z.strictObject({ site: plantId.optional(), batch: plantId.optional(), cursor: cursorText, limit: listLimit }),
         response: {
-          200: json(
-            page(
-              z.object({
-                id: z.string().describe("The event's first verdict."),
-                site: z.string(),
-                round: z.int(),
-                code: z.string(),
-                source: z.string().nullable(),
-                eventId: z.string().nullable(),
-                type: z.string().nullable(),
-                batch: z.string().nullable(),
-                since: z.string(),
-              }),
-            ),
-            "A page, oldest first.",
-          ),
+          200: json(page(quarantineSchema), "A page, oldest first."),
           ...READ_PROBLEMS,
         },
       },
@@ -136,7 +163,7 @@ export function operationRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       const after = decodeCursor(cursor, z.tuple([plantId, positionNumber]));
       const rows = await listQuarantine(db, filter, after === null ? null : { site: after[0], position: after[1] }, limit + 1);
       const found = pageOf(rows, limit, ({ site, position }) => [site, position]);
-      return { ...found, items: found.items.map(({ position, generation, ...row }) => ({ id: verdictId(row.site, generation, position), ...row })) };
+      return { ...found, items: found.items.map(quarantined) };
     },
   );
 
@@ -184,24 +211,7 @@ export function operationRoutes(scope: FastifyInstance, deps: ApiDeps): void {
           limit: listLimit,
         }),
         response: {
-          200: json(
-            page(
-              z.object({
-                id: z.string(),
-                site: z.string(),
-                position: z.int(),
-                code: z.string(),
-                reason: z.string(),
-                source: z.string().nullable(),
-                batch: z.string().nullable(),
-                step: z.string().nullable(),
-                attempt: z.int().nullable(),
-                openedAt: z.string(),
-                resolvedAt: z.string().nullable(),
-              }),
-            ),
-            "A page, oldest first.",
-          ),
+          200: json(page(exceptionSchema), "A page, oldest first."),
           ...READ_PROBLEMS,
         },
       },
@@ -216,7 +226,7 @@ export function operationRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         limit + 1,
       );
       const found = pageOf(rows, limit, ({ site, position, ordinal }) => [site, position, ordinal]);
-      return { ...found, items: found.items.map(({ ordinal: _, ...row }) => row) };
+      return { ...found, items: found.items.map(excepted) };
     },
   );
 

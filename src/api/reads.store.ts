@@ -117,6 +117,20 @@ export async function readFacts(db: Db, site: string, positions: readonly number
   return rows.map(factView);
 }
 
+export async function readFactsOfBatch(db: Db, site: string, batch: string): Promise<readonly FactView[]> {
+  const { rows } = await sql<RawFact>`
+    select ${FACT_COLUMNS} from facts where site = ${site} and batch = ${batch}
+      and opened_on = (select opened_on from batches where site = ${site} and batch = ${batch}) order by number`.execute(db);
+  return rows.map(factView);
+}
+
+/** How many rounds about a batch ended with which status. */
+export async function countVerdictsOfBatch(db: Db, site: string, batch: string): Promise<Record<string, number>> {
+  const { rows } = await sql<{ status: string; rounds: number }>`
+    select status, count(*)::int as rounds from verdicts where site = ${site} and batch = ${batch} group by status`.execute(db);
+  return Object.fromEntries(rows.map(({ status, rounds }) => [status, rounds]));
+}
+
 /** The positions at which anything was decided about a batch, after one of them, in order. */
 export async function readPositionsOfBatch(db: Db, site: string, batch: string, after: number, limit: number): Promise<readonly number[]> {
   const { rows } = await sql<{ position: string }>`
@@ -221,6 +235,13 @@ export async function listLocks(
     select ${LOCK_COLUMNS} from context_locks where freed_at is null and (${filter.site ?? null}::text is null or site = ${filter.site ?? null})
       and (${filter.equipment ?? null}::text is null or equipment = ${filter.equipment ?? null}) and (${filter.batch ?? null}::text is null or batch = ${filter.batch ?? null})
     order by site, equipment, token limit 1000`.execute(db);
+  return rows;
+}
+
+/** Every lock that a batch has held or holds. */
+export async function readLocksOfBatch(db: Db, site: string, batch: string): Promise<readonly LockView[]> {
+  const { rows } =
+    await sql<LockView>`select ${LOCK_COLUMNS} from context_locks where site = ${site} and batch = ${batch} order by taken_at, equipment, token`.execute(db);
   return rows;
 }
 

@@ -7,6 +7,7 @@ import { failure } from "../db/failure.ts";
 import { pointerOf } from "../decode/json.ts";
 import { Unavailable } from "../drive.ts";
 import type { Log } from "../ops/log.ts";
+import { batchRecordRoutes } from "./batch-record.http.ts";
 import { batchRoutes } from "./batches.http.ts";
 import { keepBody } from "./body.http.ts";
 import { readBody } from "./body.ts";
@@ -21,9 +22,10 @@ import { sourceRoutes } from "./sources.http.ts";
 
 const BODY_LIMIT = 1024 * 1024;
 
-/** The REST interface with the documents it serves. Nothing listens until `listen` is called. */
-export async function createApi(deps: ApiDeps): Promise<FastifyInstance> {
+/** The REST interface with the documents it serves, over HTTPS where there is a certificate. Nothing listens until `listen` is called. */
+export async function createApi(deps: ApiDeps, tls: { readonly cert: string; readonly key: string } | null = null): Promise<FastifyInstance> {
   const app = Fastify({
+    ...(tls === null ? {} : { https: { cert: tls.cert, key: tls.key, minVersion: "TLSv1.2" as const } }),
     logger: false,
     bodyLimit: BODY_LIMIT,
     forceCloseConnections: true,
@@ -70,7 +72,7 @@ export async function createApi(deps: ApiDeps): Promise<FastifyInstance> {
   app.setErrorHandler((error, request, reply) => answerProblem(problemOf(error, deps.log), request, reply));
   app.setNotFoundHandler((request, reply) => answerProblem(notFound(`${request.method} ${pathOf(request)}`), request, reply));
 
-  for (const routes of [eventRoutes, batchRoutes, outcomeRoutes, sourceRoutes, operationRoutes, registryRoutes, documentRoutes]) {
+  for (const routes of [eventRoutes, batchRoutes, batchRecordRoutes, outcomeRoutes, sourceRoutes, operationRoutes, registryRoutes, documentRoutes]) {
     await app.register((scope, _options, done) => {
       routes(scope, deps);
       done();

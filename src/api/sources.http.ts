@@ -73,10 +73,14 @@ export function sourceRoutes(scope: FastifyInstance, deps: ApiDeps): void {
           summary: "How far a source is decided, and what it lacks",
           tags: ["sources"],
           params,
-          response: { 200: json(sourceSchema, "The source."), ...READ_PROBLEMS },
+          response: { 200: json(sourceSchema, "The source; its version is the ETag."), ...READ_PROBLEMS },
         },
       },
-      async (request) => find(sourceText(request.params)),
+      async (request, reply) => {
+        const source = await find(sourceText(request.params));
+        void reply.header("etag", `"${source.version}"`);
+        return source;
+      },
     );
     app.post(
       `${path}/succession`,

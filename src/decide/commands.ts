@@ -54,11 +54,11 @@ export function judgeCommand(signal: CommandSignal, at: Ref, tools: CommandTools
     case "step.command":
       return commandStep(command, signal, at, tools);
     case "gap.resolve":
-      return resolveGap(command, tools);
+      return resolveGap(command, signal, tools);
     case "source.succession":
-      return succeed(command, tools);
+      return succeed(command, signal, tools);
     case "quarantine.resolve":
-      return resolveQuarantine(command, tools);
+      return resolveQuarantine(command, signal, tools);
     case "lock.takeover":
       return needsSignature();
   }
@@ -152,7 +152,8 @@ function updateBatch(command: Of<"batch.update">, signal: CommandSignal, tools: 
   if (isStale(batch, signal, tools)) return stale(batch, tools);
   if (batch.execution !== "planned" && batch.execution !== "ready")
     return refused("STA_INVALID_TRANSITION", `Batch ${batch.batch} is ${batch.execution}; it changes only before its start.`);
-  const roles = command.equipment ?? batch.roles;
+  // as a merge patch (RFC 7396): a role that is not named keeps its equipment
+  const roles = { ...batch.roles, ...command.equipment };
   const quantity = command.quantity ?? { value: batch.quantity, unit: batch.unit };
   if (quantity.unit !== batch.unit) return refused("SCH_UNIT_MISMATCH", `Batch ${batch.batch} is made in ${batch.unit}; the change says ${quantity.unit}.`);
   if (!new Decimal(quantity.value).isPositive() || new Decimal(quantity.value).isZero()) return refused("PAR_OOS", "A batch has a quantity above zero.");
@@ -247,18 +248,25 @@ const asked = (signal: CommandSignal): GuardSignal => ({
   clock: null,
 });
 
-function resolveGap(command: Of<"gap.resolve">, tools: CommandTools): CommandAnswer {
+function resolveGap(command: Of<"gap.resolve">, signal: CommandSignal, tools: CommandTools): CommandAnswer {
   const source = tools.world.source(command.source);
   if (source === undefined) return unknown(`source ${command.source}`);
   const open = source.gap?.position ?? source.parked?.position;
   if (open === undefined || (source.gap?.position !== command.gap && source.parked?.position !== command.gap))
     return unknown(`open gap ${command.gap} of ${command.source}`);
+  if (isOther(source.version, signal)) return { kind: "stale", version: source.version };
   const freed: SourceState = { ...source, parked: null, reused: 0 };
   if (command.action === "wait") {
     tools.putSource(freed);
   } else if (command.action === "skip") {
     const epoch = source.epoch;
     if (epoch === null) return refused("SEQ_GAP", `Nothing was ever heard of ${source.source}; rebase it instead.`);
+    // a parking that is not about missing numbers ends all the same
+    if ((command.sequence ?? freed.highest) <= freed.through && (source.parked === null || source.parked.why === "gap"))
+      return refused(
+        "SEQ_GAP",
+        `Nothing of epoch ${epoch} is missing up to ${command.sequence ?? freed.highest}; to begin a newer epoch elsewhere than at 1, rebase it.`,
+      );
     tools.putSource(freed);
     tools.giveUp(freed, epoch, freed.through + 1n, command.sequence ?? freed.highest);
   } else {
@@ -273,9 +281,10 @@ function resolveGap(command: Of<"gap.resolve">, tools: CommandTools): CommandAns
   return { kind: "done", created: false, batch: null, warnings: [] };
 }
 
-function succeed(command: Of<"source.succession">, tools: CommandTools): CommandAnswer {
+function succeed(command: Of<"source.succession">, signal: CommandSignal, tools: CommandTools): CommandAnswer {
   const source = tools.world.source(command.source);
   if (source === undefined) return unknown(`source ${command.source}`);
+  if (isOther(source.version, signal)) return { kind: "stale", version: source.version };
   tools.succeed(source);
   return { kind: "done", created: false, batch: null, warnings: [] };
 }
@@ -283,9 +292,11 @@ function succeed(command: Of<"source.succession">, tools: CommandTools): Command
 /** Conflicts of identity are never judged again: two events claim to be one, and the first one stands. */
 const NEVER_AGAIN: ReadonlySet<string> = new Set(["DUP_ID_REUSED", "SEQ_REUSED"]);
 
-function resolveQuarantine(command: Of<"quarantine.resolve">, tools: CommandTools): CommandAnswer {
+function resolveQuarantine(command: Of<"quarantine.resolve">, signal: CommandSignal, tools: CommandTools): CommandAnswer {
   const entry = tools.world.quarantined(command.event);
   if (entry === undefined) return unknown(`quarantined event ${command.event}`);
+  // what changes of an event is its round
+  if (isOther(entry.round, signal)) return { kind: "stale", version: entry.round };
   if (command.action === "reject") {
     tools.reject(entry, command.reason);
     return { kind: "done", created: false, batch: null, warnings: [] };
@@ -295,8 +306,9 @@ function resolveQuarantine(command: Of<"quarantine.resolve">, tools: CommandTool
   return still === null ? { kind: "done", created: false, batch: null, warnings: [] } : refused(still.code, still.reason, still.explanation);
 }
 
-const isStale = (batch: BatchState, signal: CommandSignal, tools: CommandTools): boolean =>
-  signal.ifVersion !== null && signal.ifVersion !== tools.world.batchVersion(batch.batch);
+/** Whether the caller has seen another version than the current one. */
+const isOther = (version: number, signal: CommandSignal): boolean => signal.ifVersion !== null && signal.ifVersion !== version;
+const isStale = (batch: BatchState, signal: CommandSignal, tools: CommandTools): boolean => isOther(tools.world.batchVersion(batch.batch), signal);
 const stale = (batch: BatchState, tools: CommandTools): CommandAnswer => ({ kind: "stale", version: tools.world.batchVersion(batch.batch) });
 const unknown = (what: string): CommandAnswer => ({ kind: "unknown", what });
 const refused = (code: string, reason: string, explanation: Explanation | null = null): CommandAnswer => ({ kind: "refused", code, reason, explanation });

@@ -26,7 +26,7 @@ const operation = z.looseObject({
 const openApi = z.looseObject({ openapi: z.string(), paths: z.record(z.string(), z.record(z.string(), operation)) });
 
 const METHODS = /\b(GET|PUT|POST|PATCH)\b/g;
-/** What section 7 of the contract lists and this release serves. Holds, signatures, records, audit and status are not part of it. */
+/** What section 7 of the contract lists and this release serves. Holds, signatures, audit and status are not part of it. */
 const CONTRACT = `
 GET /v1/events
 GET /v1/events/{verdict}
@@ -34,6 +34,7 @@ POST /v1/events/dry-run
 GET POST /v1/sites/{site}/batches
 GET PATCH /v1/sites/{site}/batches/{batch}
 GET /v1/sites/{site}/batches/{batch}/timeline
+GET /v1/sites/{site}/batches/{batch}/record
 GET /v1/sites/{site}/batches/{batch}/permitted
 GET /v1/sites/{site}/batches/{batch}/outcomes
 POST /v1/sites/{site}/batches/{batch}/commands
