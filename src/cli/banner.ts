@@ -23,7 +23,7 @@ export function banner(running: Running): string[] {
     `  npx signalbox device --url ${url} --mqtt-url ${withoutPassword(mqttUrl)}`,
     `  npx signalbox tail --mqtt-url ${withoutPassword(mqttUrl)}`,
     `  mosquitto_pub -h ${hostname} -p ${port === "" ? "1883" : port} -q 1 -t '${topicPrefix}site/rtm1/line/4/eq/scale-1/event' -m '{"hello":"world"}'`,
-    "    (refused, with a reason: every delivery gets a verdict)",
+    "    (refused, with a reason: once its plant is registered, every delivery gets a verdict)",
     "",
   ];
   if (embedded.broker) {

@@ -36,9 +36,9 @@ export async function examineDatabase(url: string): Promise<DatabaseFacts> {
     // partitions by position have whole numbers as bounds; those by day do not match
     const partitions = await sql<{ upto: number | null }>`
       select min(upto) as upto from (
-        select i.inhparent, max(substring(pg_get_expr(c.relpartbound, c.oid) from 'TO \(''?(\d+)''?\)')::float8) as upto
+        select i.inhparent, max(substring(pg_get_expr(c.relpartbound, c.oid) from 'TO \\(''?(\\d+)''?\\)')::float8) as upto
         from pg_inherits i join pg_class c on c.oid = i.inhrelid
-        where c.relnamespace = to_regnamespace('public') and pg_get_expr(c.relpartbound, c.oid) ~ 'FOR VALUES FROM \(''?\d+''?\) TO \(''?\d+''?\)'
+        where c.relnamespace = to_regnamespace('public') and pg_get_expr(c.relpartbound, c.oid) ~ 'FOR VALUES FROM \\(''?\\d+''?\\) TO \\(''?\\d+''?\\)'
         group by i.inhparent) as parents`.execute(db);
     return {
       version: rows[0]?.version ?? "?",

@@ -12,6 +12,8 @@ export interface DatabaseOptions {
   /** Connections at most. */
   readonly max: number;
   readonly applicationName: string;
+  /** How long an answer may take before the connection counts as broken; default 30 s, longer than the server lets a statement run. */
+  readonly answerMs?: number;
   /** Called when a connection that nobody uses breaks; the pool replaces it. */
   readonly onLost?: (error: Error) => void;
 }
@@ -19,13 +21,26 @@ export interface DatabaseOptions {
 /** Statements longer than this have fixed texts and cost more to plan than to run: each connection plans them once. */
 const LONG = 3_000;
 
-function prepareLongStatements(client: pg.ClientBase): void {
+/**
+ * Long statements are prepared by name; and a connection whose answer did not come in time is ended, since the pool would hand it out again with the statement still
+ * running on it.
+ */
+function attend(client: pg.PoolClient): void {
   const query: (...args: unknown[]) => unknown = client.query.bind(client);
+  const asked = (first: unknown, values: unknown, ...rest: unknown[]): unknown =>
+    typeof first === "string" && first.length > LONG && Array.isArray(values)
+      ? query({ name: createHash("sha256").update(first).digest("base64url"), text: first, values }, ...rest)
+      : query(first, values, ...rest);
   Object.assign(client, {
-    query: (first: unknown, values: unknown, ...rest: unknown[]) =>
-      typeof first === "string" && first.length > LONG && Array.isArray(values)
-        ? query({ name: createHash("sha256").update(first).digest("base64url"), text: first, values }, ...rest)
-        : query(first, values, ...rest),
+    query: (...args: [unknown, unknown, ...unknown[]]) => {
+      const answer = asked(...args);
+      if (answer instanceof Promise) {
+        answer.catch((error: unknown) => {
+          if (error instanceof Error && error.message === "Query read timeout" && client instanceof pg.Client) void client.end().catch(() => {});
+        });
+      }
+      return answer;
+    },
   });
 }
 
@@ -36,12 +51,12 @@ export function openDatabase(url: string, options: DatabaseOptions): { readonly 
     max: options.max,
     application_name: options.applicationName,
     connectionTimeoutMillis: 5_000,
-    query_timeout: 30_000,
+    query_timeout: options.answerMs ?? 30_000,
     keepAlive: true,
     types: columnTypes,
     options: "-c TimeZone=UTC -c DateStyle=ISO -c statement_timeout=25000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000",
   });
-  pool.on("connect", prepareLongStatements);
+  pool.on("connect", attend);
   // a connection may also end while a transaction holds it and asks nothing; without a listener that would end the process. The next statement fails and tells.
   pool.on("connect", (client) => client.on("error", () => {}));
   pool.on("error", (error) => options.onLost?.(error));

@@ -65,6 +65,12 @@ export async function migrate(ownerUrl: string, options: MigrateOptions = {}): P
       options.onApplied?.(migration.name);
     }
     return { applied: pending.map((migration) => migration.name), already: rows.length };
+  } catch (error) {
+    if (sqlstate(error) !== "42501") throw error;
+    throw new MigrationRefused(
+      `The role in DATABASE_OWNER_URL may not change this database: ${reason(error)}. Connect as the role that owns it, or have an administrator run: ALTER DATABASE … OWNER TO …`,
+      { cause: error },
+    );
   } finally {
     // Ends the session and with it the lock.
     await client.end().catch(() => undefined);

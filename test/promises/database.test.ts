@@ -1,0 +1,78 @@
+// Promise: a bad database moment, or one row that it refuses, costs nothing but itself; and who looks after the database is told what to do.
+// Attack: a refused row in the middle of a group, an answer that does not come in time, an owner who owns nothing, a doctor who looks while it runs.
+import { sql } from "kysely";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { examineDatabase } from "../../src/cli/doctor.store.ts";
+import { ofDatabase } from "../../src/cli/findings.ts";
+import { openDatabase } from "../../src/db/database.ts";
+import { MigrationRefused, migrate } from "../../src/db/migrate.store.ts";
+import { envelope, eventTopic, join, type Party, sourceOf, verdictTopicOf } from "../support/mqtt.ts";
+import { type Plant, startPlant } from "../support/plant.ts";
+
+const SOURCES = ["north", "south"].map((name) => sourceOf("store", "1", name));
+let plant: Plant;
+let party: Party;
+
+beforeAll(async () => {
+  plant = await startPlant({ broker: "embedded" });
+  for (const source of SOURCES) await plant.equipment("store", source.split("/").pop() ?? "", "1", "button");
+  party = await join(plant.mqttUrl, { protocol: 4 });
+  await party.subscribe(...SOURCES.map(verdictTopicOf));
+});
+afterAll(async () => {
+  await party?.end();
+  await plant?.stop();
+});
+
+describe("a row that the database refuses", () => {
+  test("is found in its group, settled as poison and counted; everything else in the group is accepted, in order", async () => {
+    const [north = "", south = ""] = SOURCES;
+    await plant.database.query(
+      "create function refuse() returns trigger language plpgsql as $$ begin raise check_violation using message = 'attacked'; end $$",
+    );
+    await plant.database.query(
+      "create trigger refuse before insert on verdicts for each row when (new.event_id = 'north-7' and new.status = 'accepted') execute function refuse()",
+    );
+    const numbers = Array.from({ length: 12 }, (_, i) => i + 1);
+    await Promise.all(
+      numbers.flatMap((n) =>
+        [north, south].map((source) =>
+          party.publish(eventTopic(source), envelope(source, 1, n, "call.raised", { call: "help" }, { id: `${source.split("/").pop()}-${n}` })),
+        ),
+      ),
+    );
+    await party.untilAll("all 24 verdicts", (seen) => new Set(seen.map(({ body }) => body.data.event.id)).size === 24);
+    const statuses = new Map(party.seen.map(({ body }) => [body.data.event.id, `${body.data.status} ${body.data.code ?? ""}`.trim()]));
+    for (const [id, status] of statuses) expect(status, id).toBe(id === "north-7" ? "rejected SYS_POISON" : "accepted");
+  });
+});
+
+describe("a connection whose answer does not come in time", () => {
+  test("is not handed out again with the statement still running on it", async () => {
+    const { db, close } = openDatabase(plant.database.runtimeUrl, { max: 1, applicationName: "late", answerMs: 250 });
+    try {
+      const pid = async (): Promise<number | undefined> => (await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(db)).rows[0]?.pid;
+      const before = await pid();
+      await expect(sql`select pg_sleep(20)`.execute(db)).rejects.toThrow("Query read timeout");
+      expect(await pid()).not.toBe(before);
+    } finally {
+      await close();
+    }
+  });
+});
+
+describe("who looks after the database", () => {
+  test("hears from the doctor that a running service's database is well", async () => {
+    const facts = await examineDatabase(plant.database.runtimeUrl);
+    expect(facts.unfit).toEqual([]);
+    expect(facts.heads).toEqual([expect.objectContaining({ site: "store", generation: 1 })]);
+    expect(facts.partitionsTo).toBeGreaterThan(100_000);
+    expect(ofDatabase(facts).filter(({ ok }) => !ok)).toEqual([]);
+  });
+  test("is told that a role which does not own the database cannot migrate it, and who can", async () => {
+    await plant.database.query("create database another owner signalbox_owner");
+    const refused = migrate(plant.database.runtimeUrl.replace(/signalbox$/, "another"));
+    await expect(refused).rejects.toThrow(MigrationRefused);
+    await expect(refused).rejects.toThrow(/DATABASE_OWNER_URL.*permission denied.*own/s);
+  });
+});
