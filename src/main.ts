@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { ApiDeps } from "./api/deps.ts";
 import { createApi } from "./api/server.http.ts";
 import { commitGroup, findGroup } from "./commit/commit.store.ts";
 import { beat, databaseNow, ensurePartitions, listShards, readBacklog, readDue, readHead, silentFor, takeShard } from "./commit/shard.store.ts";
@@ -220,6 +221,9 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
           why === "fenced" ? "another owner has taken the shard; this one stops" : "the deployment is at fault; the shard stops and refuses nothing",
         );
         void subscriber?.stop();
+        // whoever has taken the shard publishes for it now, under the same client id
+        if (why === "fenced") void relay.stop().then(() => publisher.stop());
+        if ([...shards.values()].every(({ halted }) => halted !== null)) finish("failed");
       },
     });
     const topics = ["event", "diag"].map((kind) => `${config.topicPrefix}site/${site}/line/+/eq/+/${kind}`);
@@ -267,7 +271,7 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
   }
 
   const wanted = async (): Promise<readonly string[]> =>
-    (config.sites ?? (await listShards(db)).map(({ site }) => site)).filter((site) => config.shard === null || site === config.shard);
+    (await listShards(db)).map(({ site }) => site).filter((site) => config.sites?.includes(site) !== false && (config.shard === null || site === config.shard));
   for (const site of await wanted()) await open(site);
   // sites that another process registered are taken up too
   const lookForSites = setInterval(() => {
@@ -283,7 +287,7 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
     await Promise.all([...shards.values()].map((shard) => shard.stop()));
   });
 
-  const api = await createApi({
+  const deps: ApiDeps = {
     db,
     log,
     definitions,
@@ -301,7 +305,8 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-  });
+  };
+  const api = await createApi(deps, config.httpTls);
   stops.push(async () => {
     await api.close();
   });
