@@ -67,11 +67,15 @@ export async function watch(
 ): Promise<Watching> {
   const client = await connectBroker(access);
   client.on("message", (topic, payload, packet) => onMessage(topic, payload.toString("utf8"), packet.retain));
-  client.on("close", () => onConnection(false));
+  let ending = false;
+  client.on("close", () => {
+    if (!ending) onConnection(false);
+  });
   client.on("connect", () => onConnection(true));
   await client.subscribeAsync([...filters], { qos: 1 });
   return {
     stop: async () => {
+      ending = true;
       await client.endAsync(true);
     },
   };

@@ -31,7 +31,7 @@ export const registryApply: Command = {
     "Applying a directory again changes nothing; a published revision never changes, so other content under its number is refused.",
   ],
   examples: ["signalbox registry apply examples/plant", "signalbox registry apply plant --site rtm1 --dry-run"],
-  exits: { done: "Everything is registered.", found: "Something was refused; the others were applied." },
+  exits: { done: "Everything is registered.", found: "Something was refused, and the others were applied; or a file could not be read, and nothing was." },
   async run(call, terminal) {
     const [directory = ""] = call.positionals;
     const documents = readDocuments(directory);

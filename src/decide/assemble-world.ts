@@ -188,6 +188,7 @@ function addOpenEvents(world: WorldData, at: WorldReader, rows: WorldRows): void
       round: row.round,
       code: row.code,
       batch: row.batch,
+      judgedIn: row.judged_in,
       event: eventOf(at, row.signal),
     });
   }
@@ -252,10 +253,10 @@ function batchOf(row: BatchRow, definitions: Definitions): BatchState {
     disposition: row.disposition,
     openedOn: row.opened_on,
     facts: row.facts,
-    createdAt: row.created_at,
-    startedAt: row.started_at,
-    endedAt: row.ended_at,
-    closedAt: row.closed_at,
+    createdAt: utc(row.created_at),
+    startedAt: utcOrNull(row.started_at),
+    endedAt: utcOrNull(row.ended_at),
+    closedAt: utcOrNull(row.closed_at),
     asked: row.asked,
     openDeferrals: row.open_deferrals,
     openQuarantine: row.open_quarantine,
@@ -266,12 +267,12 @@ function batchOf(row: BatchRow, definitions: Definitions): BatchState {
         attempt: step.attempt,
         ordinal: step.ordinal,
         state: step.state,
-        startedAt: step.started_at,
+        startedAt: utcOrNull(step.started_at),
         startClock:
           step.start_source === null || step.start_epoch === null || step.start_time === null
             ? null
             : { sourceKey: step.start_source, epoch: step.start_epoch, time: step.start_time },
-        endedAt: step.ended_at,
+        endedAt: utcOrNull(step.ended_at),
         evidence: step.evidence.map(
           (item): EvidenceItem => ({
             evidence: item.evidence,
@@ -317,3 +318,10 @@ function equipmentOf(row: WorldRows["equipment"][number]): EquipmentState {
     ),
   };
 }
+
+/** A timestamp as Postgres writes it into JSON, in the one form in which the service tells times: UTC with all six decimals. */
+const utc = (text: string): string => {
+  const [whole = "", fraction = ""] = text.replace(/[+-]00:00$|Z$/, "").split(".");
+  return `${whole}.${fraction.padEnd(6, "0")}Z`;
+};
+const utcOrNull = (text: string | null): string | null => (text === null ? null : utc(text));

@@ -73,7 +73,7 @@ function rejudge(group: Group, open: Deferral, cause: Ref, patienceOver: boolean
     observe(group, inHand, at);
     return;
   }
-  const judgement = judgeEvent(group.world, group.machines, source, event, inHand.receivedAt, ref);
+  const judgement = judgeEvent(group.world, group.machines, source, event, inHand.receivedAt, ref, { batch: open.batch, step: open.step, attempt: null });
   if (judgement.kind === "refused" && judgement.notYet && !patienceOver) {
     group.giveBack(ref);
     waitFor(group, open, judgement);

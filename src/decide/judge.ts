@@ -15,9 +15,21 @@ import { type Asked, reasonFor } from "./reasons.ts";
 import type { Check } from "./state-machine.ts";
 import { inStepMachine } from "./type-names.ts";
 import type { World } from "./world.ts";
+import type { JudgedIn } from "./world-data.ts";
 
-/** Judges a device event against the world as it is now. Pure: no clock, no I/O, no chance. */
-export function judgeEvent(world: World, machines: Machines, source: SourceState, event: DeviceEvent, receivedAt: string, at: Ref): Judgement {
+/**
+ * Judges a device event against the world as it is now. Pure: no clock, no I/O, no chance. `before`: the context in which it was judged before, which no later round
+ * changes: the equipment may have gone on to another batch since.
+ */
+export function judgeEvent(
+  world: World,
+  machines: Machines,
+  source: SourceState,
+  event: DeviceEvent,
+  receivedAt: string,
+  at: Ref,
+  before: JudgedIn | null = null,
+): Judgement {
   const type = EVENT_TYPES[event.type];
   const flags = isAhead(event, receivedAt) ? ["TIM_FUTURE"] : [];
   if (event.type === "source.birth" || event.type === "source.lost") {
@@ -26,19 +38,21 @@ export function judgeEvent(world: World, machines: Machines, source: SourceState
   const aboutBatch = event.type.startsWith("batch.");
   const resolved = resolveContext(world, {
     equipment: source.equipment,
-    batch: event.batch,
-    step: event.step,
-    attempt: event.attempt,
+    batch: event.batch ?? before?.batch ?? null,
+    step: event.step ?? before?.step ?? null,
+    attempt: event.attempt ?? before?.attempt ?? null,
     needs: type.context,
     about: aboutBatch ? "batch" : "step",
     starts: event.type === "step.start",
   });
-  if (resolved.kind === "refused") return unresolved(resolved, event);
+  const claimsNothing = event.batch === null && event.step === null;
+  const from = claimsNothing && resolved.from === "claim" ? "lock" : resolved.from;
+  if (resolved.kind === "refused") return unresolved({ ...resolved, from }, event, before);
   const context: ContextInWords = {
     batch: resolved.batch?.batch ?? null,
     step: resolved.step?.step ?? null,
     attempt: resolved.step?.attempt ?? null,
-    from: resolved.from,
+    from,
   };
 
   const { batch, step } = resolved;
@@ -59,7 +73,7 @@ export function judgeEvent(world: World, machines: Machines, source: SourceState
     return unresolved(
       {
         kind: "refused",
-        from: resolved.from,
+        from,
         code: "CTX_MISSING",
         notYet: true,
         waits: [waitsForEquipment(source.equipment)],
@@ -67,6 +81,7 @@ export function judgeEvent(world: World, machines: Machines, source: SourceState
         actual: "none",
       },
       event,
+      before,
     );
   const name = inStepMachine(event.type);
   return judgeStep(world, machines, batch, step, name, signal, context, flags, {
@@ -78,9 +93,9 @@ export function judgeEvent(world: World, machines: Machines, source: SourceState
   });
 }
 
-function unresolved(resolved: Extract<Resolved, { kind: "refused" }>, event: DeviceEvent): Judgement {
+function unresolved(resolved: Extract<Resolved, { kind: "refused" }>, event: DeviceEvent, before: JudgedIn | null): Judgement {
   const { from, code, notYet, waits, expected, actual } = resolved;
-  const { batch, step, attempt } = event;
+  const [batch, step, attempt] = [event.batch ?? before?.batch ?? null, event.step ?? before?.step ?? null, event.attempt ?? before?.attempt ?? null];
   return refusedBy(
     { guard: "context.resolved@1", ok: false, code, notYet, expected, actual },
     { batch, step, state: null, asked: event.type },

@@ -39,7 +39,7 @@ export function settleLate(group: Group, source: SourceState, inHand: EventInHan
   }
   const reason =
     code === "SEQ_EPOCH_OLD"
-      ? `Epoch ${given.epoch} of ${source.source} has ended; epoch ${source.epoch} is current.`
+      ? `Epoch ${given.epoch} of ${source.source} has ended; ${source.epoch === null ? "its successor has yet to begin" : `epoch ${source.epoch} is current`}.`
       : `Number ${given.sequence} of epoch ${given.epoch} of ${source.source} had been given up.`;
   quarantine(group, source, inHand, at, { code, by: "order", reason });
 }

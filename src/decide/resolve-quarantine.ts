@@ -20,7 +20,7 @@ export function reprocess(group: Group, entry: QuarantineEntry, cause: Ref): Ref
     observe(group, inHand, at);
     return null;
   }
-  const judgement = judgeEvent(group.world, group.machines, source, event, inHand.receivedAt, at.ref);
+  const judgement = judgeEvent(group.world, group.machines, source, event, inHand.receivedAt, at.ref, entry.judgedIn);
   if (judgement.kind === "refused") {
     group.giveBack(at.ref);
     return judgement;

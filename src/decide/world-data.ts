@@ -25,7 +25,16 @@ export interface QuarantineEntry {
   readonly round: number;
   readonly code: string;
   readonly batch: string | null;
+  /** The context in which it was judged last. */
+  readonly judgedIn: JudgedIn;
   readonly event: EventInHand;
+}
+
+/** The context in which an open event was judged: what it did not claim was taken from a lock then, and stays what it was. */
+export interface JudgedIn {
+  readonly batch: string | null;
+  readonly step: string | null;
+  readonly attempt: number | null;
 }
 
 export interface StreamHead {

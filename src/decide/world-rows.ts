@@ -178,6 +178,7 @@ export interface WorldRows {
     readonly round: number;
     readonly code: string;
     readonly batch: string | null;
+    readonly judged_in: { readonly batch: string | null; readonly step: string | null; readonly attempt: number | null };
     readonly signal: StoredSignal;
   }[];
   readonly orders: { readonly order: string; readonly batch: string }[];

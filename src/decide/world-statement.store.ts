@@ -91,8 +91,9 @@ export const worldStatement = (site: string, shard: string, asked: string) => sq
         'waits', (select coalesce(jsonb_agg(x.waits_for), '[]') from deferral_waits x where x.site = d.site and x.position = d.position))), '[]')
       from deferrals d join wanted_deferrals w on d.site = ${site} and d.position = w.position join signals g on g.site = d.site and g.position = d.position),
     'quarantine', (select coalesce(jsonb_agg(jsonb_build_object('position', z.position, 'version', z.version, 'round', z.round, 'code', z.code, 'batch', z.batch,
-        'signal', ${signalJson(sql`g`)})), '[]')
+        'judged_in', jsonb_build_object('batch', v.batch, 'step', v.step, 'attempt', v.attempt), 'signal', ${signalJson(sql`g`)})), '[]')
       from asked, quarantine z join signals g on g.site = z.site and g.position = z.position
+        join verdicts v on v.site = z.site and v.event_position = z.position and v.round = z.round
       where z.site = ${site} and z.resolved_at is null and z.position in (select jsonb_array_elements_text(q -> 'quarantine')::bigint)),
     'orders', (select coalesce(jsonb_agg(jsonb_build_object('order', b.job_order, 'batch', b.batch)), '[]') from asked, batches b
       where b.site = ${site} and b.job_order in (select jsonb_array_elements_text(q -> 'orders'))),

@@ -152,15 +152,13 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   ] as const) {
     if ((given[one] === undefined) !== (given[other] === undefined)) problems.push(`${one} and ${other} go together.`);
   }
-  if (e !== null) {
-    if (!LOOPBACK.has(e.HTTP_HOST) && e.ALLOW_UNAUTHENTICATED_NETWORK !== "yes") {
-      problems.push(
-        "HTTP_HOST is reachable from the network, and nobody is asked who they are. Listen on 127.0.0.1, or set ALLOW_UNAUTHENTICATED_NETWORK=yes where the network itself is closed.",
-      );
-    }
-    if (e.DATABASE_URL === undefined && e.DATABASE_OWNER_URL !== undefined)
-      problems.push("DATABASE_OWNER_URL is set and DATABASE_URL is not; the embedded Postgres has its own owner.");
+  if (!LOOPBACK.has(given["HTTP_HOST"] ?? "127.0.0.1") && given["ALLOW_UNAUTHENTICATED_NETWORK"] !== "yes") {
+    problems.push(
+      "HTTP_HOST is reachable from the network, and nobody is asked who they are. Listen on 127.0.0.1, or set ALLOW_UNAUTHENTICATED_NETWORK=yes where the network itself is closed.",
+    );
   }
+  if (given["DATABASE_URL"] === undefined && given["DATABASE_OWNER_URL"] !== undefined)
+    problems.push("DATABASE_OWNER_URL is set and DATABASE_URL is not; the embedded Postgres has its own owner.");
   if (problems.length > 0 || e === null) throw new ConfigInvalid(problems);
   const cert = files["HTTP_TLS_CERT_FILE"];
   const key = files["HTTP_TLS_KEY_FILE"];

@@ -571,7 +571,17 @@ export class Model {
     for (const position of request.quarantine) {
       const row = this.quarantine.get(position);
       if (row === undefined || row.resolution !== null) continue;
-      data.quarantine.set(position, { position, version: row.version, round: row.round, code: row.code, batch: row.batch, event: this.#eventAt(position) });
+      const judgedIn = this.verdicts.find((verdict) => verdict.event === position && verdict.round === row.round);
+      insist(judgedIn !== undefined, `the quarantined event at ${position} has a verdict`);
+      data.quarantine.set(position, {
+        position,
+        version: row.version,
+        round: row.round,
+        code: row.code,
+        batch: row.batch,
+        judgedIn: { batch: judgedIn.batch, step: judgedIn.step, attempt: judgedIn.attempt },
+        event: this.#eventAt(position),
+      });
     }
     for (const key of request.keys) data.keys.set(key, this.answers.get(key) ?? null);
     return freeze(data);

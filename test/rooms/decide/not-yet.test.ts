@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { BLEND } from "../../support/blend.ts";
-import { again, commands, creates, given, mixer, on, PLANT, ready, running, scale, speaker, told, weighed, weighing } from "../../support/given.ts";
+import { again, commands, creates, given, mixer, on, orders, PLANT, ready, running, scale, speaker, told, weighed, weighing } from "../../support/given.ts";
 
 // Not yet is not no: what lacks something waits for it, is judged in the commit that brings it, and comes to an end when its patience does.
 
@@ -156,6 +156,37 @@ describe("behind a deferred event", () => {
     expect(line.last("mixer-1-7-2")).toMatchObject({ status: "deferred", reason: "The event waits behind mixer-1-7-1, which moves the same step." });
     line.when(scale.starts("weigh"), scale.weighs("12.500"), scale.completes("weigh"));
     expect(line.step("blend").state).toBe("in_progress");
+  });
+});
+
+describe("a context that was taken from a lock", () => {
+  const weight = scale.says("step.evidence", { data: { evidence: "net-weight", value: "12.500", unit: "kg" } });
+  const next = () => [creates("B-2", { equipment: { scale: "scale-1", mixer: "mixer-2" } }), commands("release-to-floor", "B-2"), commands("start", "B-2")];
+  const startsNext = scale.starts("weigh", { batch: "B-2" });
+
+  test("stays what it was: what waited for a batch that ends is not moved to the next one on its equipment", () => {
+    const line = given(weighing(), scale.pauses("weigh"), weight);
+    expect(line.last("scale-1-7-3")).toMatchObject({ status: "deferred", batch: "B-1", step: "weigh", contextFrom: "lock" });
+    // it ends in the commit that ends the batch
+    expect(told(line.when(commands("abort")))).toEqual(["quarantined STA_TERMINAL"]);
+    line.when(...next(), startsNext);
+    expect(line.last("scale-1-7-3")).toMatchObject({ round: 2, batch: "B-1", step: "weigh", contextFrom: "lock" });
+    expect(line.model.evidence).toEqual([]);
+  });
+  test("stays what it was for a completion that waits", () => {
+    const line = given(weighing(), scale.says("step.complete"));
+    expect(line.last("scale-1-7-2")).toMatchObject({ status: "deferred", code: "EVD_MISSING", batch: "B-1" });
+    expect(told(line.when(commands("abort")))).toEqual(["rejected STA_TERMINAL"]);
+    line.when(...next(), startsNext, weight);
+    expect(line.step("weigh", "B-2").state).toBe("in_progress");
+  });
+  test("stays what it was when a person has it judged again", () => {
+    const line = given(weighing(), weight, weight);
+    expect(line.last("scale-1-7-3")).toMatchObject({ status: "quarantined", code: "EVD_ALREADY_SATISFIED", batch: "B-1", contextFrom: "lock" });
+    line.when(scale.completes("weigh"), ...next(), startsNext);
+    const again = orders({ kind: "quarantine.resolve", event: line.last("scale-1-7-3")?.event ?? 0, action: "reprocess", reason: "look again" });
+    expect(line.answer(again)).toMatchObject({ kind: "refused", code: "CTX_WRONG_BATCH" });
+    expect(line.model.evidence.map(({ batch }) => batch)).toEqual(["B-1"]);
   });
 });
 
