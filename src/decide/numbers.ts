@@ -38,6 +38,7 @@ export class Numbers {
 
   /** The waiting event at a number, wherever it was read; without what it says. */
   waitingAt(source: SourceState, epoch: bigint, sequence: bigint): WaitingEvent | undefined {
+    if (sequence > LAST_NUMBER) return undefined;
     const key = numberKey(source.key, source.incarnation, epoch, sequence);
     if (this.#waitingGone.has(key)) return undefined;
     const fresh = this.#waiting.get(key);
@@ -74,7 +75,9 @@ export class Numbers {
       source.waitingCount === 0 || this.#nobodyWaited(source, epoch, sequence + 1n) ? NO_WINDOW : this.#data.waitingNext.get(windowKey(source, epoch));
     if (window === undefined || window.after > sequence) throw this.#wantsWindow(source, epoch, sequence);
     const fresh = [...this.#waiting.values()].filter((w) => w.sourceKey === source.key && w.incarnation === source.incarnation && w.epoch === epoch);
-    return [...window.events.filter((w) => !this.#waitingGone.has(keyOf(w))), ...fresh].filter((w) => w.sequence > sequence);
+    return [...window.events.filter((w) => !this.#waitingGone.has(keyOf(w))), ...fresh]
+      .filter((w) => w.sequence > sequence)
+      .sort((a, b) => (a.sequence < b.sequence ? -1 : 1));
   }
 
   /** All waiting events of a source, without the events themselves. */
@@ -129,6 +132,9 @@ export class Numbers {
     });
   }
 }
+
+/** Behind it no number is left; the source goes on in a newer epoch. */
+const LAST_NUMBER = 2n ** 63n - 1n;
 
 const NO_WINDOW: WaitingWindow = { after: -1n, reaches: null, events: [] };
 

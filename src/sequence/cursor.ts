@@ -25,7 +25,7 @@ export type Advance<W extends WaitingEvent> =
   | { readonly kind: "skipped"; readonly source: SourceState }
   | { readonly kind: "waiting"; readonly waiting: W; readonly source: SourceState };
 
-/** One step of the cursor over what already waits or was given up. */
+/** One step of the cursor over what already waits, or over a whole range that was given up: nothing waits within one. */
 export function advance<W extends WaitingEvent>(source: SourceState, waitingAt: (sequence: bigint) => W | undefined): Advance<W> {
   const next = source.through + 1n;
   const waiting = waitingAt(next);
@@ -47,10 +47,16 @@ export function advance<W extends WaitingEvent>(source: SourceState, waitingAt: 
   }
   const skip = source.skippedAhead.find((range) => range.first <= next && next <= range.last);
   if (skip === undefined) return { kind: "still" };
-  const skippedAhead = source.skippedAhead.filter((range) => range.last > next);
+  const { last } = skip;
   return {
     kind: "skipped",
-    source: { ...source, through: next, highest: source.highest > next ? source.highest : next, parked: movedOn(source, false), skippedAhead },
+    source: {
+      ...source,
+      through: last,
+      highest: source.highest > last ? source.highest : last,
+      parked: movedOn(source, false),
+      skippedAhead: source.skippedAhead.filter((range) => range.last > last),
+    },
   };
 }
 

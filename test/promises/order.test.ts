@@ -211,3 +211,29 @@ test("four dependent sources in any interleaving: the same facts, none illegal, 
   }
   measured("order.dependent", `seed ${SEED}: ${rounds} interleavings, six facts each, none illegal, none open`);
 });
+
+test("numbers up to the very last one: a gap without end is told, a declared loss of all of them is stepped over at once, and nobody else waits", async () => {
+  const [source, other] = [sourceOf("order", "1", "odometer"), sourceOf("order", "1", "neighbour")];
+  for (const name of ["odometer", "neighbour"]) await plant.equipment("order", name, "1", "counter");
+  const last = 2n ** 63n - 1n;
+  const call = { call: "help" };
+  const cursor = (fits: (data: Said) => boolean) =>
+    party.until("the cursor", ({ topic, body }) => topic === `${source.slice(1)}/cursor` && body.data.source === source && fits(body.data));
+  await party.publish(eventTopic(source), envelope(source, 1, 1, "call.raised", call));
+  await party.publish(eventTopic(source), envelope(source, 1, String(last), "call.raised", call));
+  expect((await cursor(({ highest }) => highest === String(last))).body.data.missing).toEqual([{ epoch: "1", from: "2", to: String(last - 1n) }]);
+  const lost = { from: "2", to: String(last - 2n) };
+  await party.publish(eventTopic(source), envelope(source, 1, String(last - 1n), "source.lost", lost));
+  expect((await cursor(({ through }) => through === String(last))).body.data).toMatchObject({ missing: [], parked: false });
+  await party.publish(eventTopic(other), envelope(other, 1, 1, "call.raised", call));
+  await party.until("the neighbour", ({ topic, body }) => topic === verdictTopicOf(other) && body.data.status === "accepted");
+  expect(verdictsOf(source).map(({ event, status }) => [event.sequence, status])).toEqual([
+    ["1", "accepted"],
+    [String(last), "deferred"],
+    [String(last - 1n), "accepted"],
+    [String(last), "accepted"],
+  ]);
+  // the source goes on in a newer epoch
+  await party.publish(eventTopic(source), envelope(source, 2, 1, "call.raised", call));
+  await cursor(({ through }) => through === "1");
+});

@@ -71,6 +71,11 @@ describe("the cursor", () => {
     );
     expect(next).toMatchObject({ kind: "skipped", source: { through: 41n, skippedAhead: [{ first: 45n, last: 50n }] } });
   });
+  test("steps over a whole range at once, however long it is", () => {
+    const last = 2n ** 63n - 2n;
+    const next = advance(source({ skippedAhead: [{ first: 41n, last }] }), () => undefined);
+    expect(next).toMatchObject({ kind: "skipped", source: { through: last, highest: last, skippedAhead: [] } });
+  });
   test("stands where the next number has not come", () => {
     expect(advance(source({ waitingCount: 1 }), () => undefined)).toEqual({ kind: "still" });
   });
