@@ -222,6 +222,7 @@ function dryVerdict(verdict: Verdict): Record<string, unknown> {
     sequence: verdict.sequence === null ? null : verdict.sequence.toString(),
     first: null,
     cause: null,
+    tracestate: null,
     explanation: verdict.explanation === null ? null : { ...verdict.explanation },
     recordedAt: "",
   });

@@ -53,6 +53,7 @@ export const verdictEventSchema = z.object({
   causationid: text.optional(),
   correlationid: text.optional(),
   traceparent: text.optional(),
+  tracestate: text.optional(),
   data: verdictSchema,
 });
 
@@ -64,6 +65,7 @@ export const outcomeEventSchema = z.object({
   causationid: text.optional(),
   correlationid: text.optional(),
   traceparent: text.optional(),
+  tracestate: text.optional(),
   supersedes: text.optional(),
   data: z.looseObject({ position: z.int(), generation: z.int() }),
 });

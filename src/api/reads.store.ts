@@ -120,7 +120,7 @@ export async function readFacts(db: Db, site: string, positions: readonly number
 export async function readFactsOfBatch(db: Db, site: string, batch: string): Promise<readonly FactView[]> {
   const { rows } = await sql<RawFact>`
     select ${FACT_COLUMNS} from facts where site = ${site} and batch = ${batch}
-      and opened_on = (select opened_on from batches where site = ${site} and batch = ${batch}) order by number`.execute(db);
+      and opened_on = (select opened_on from batches where site = ${site} and batch = ${batch}) order by facts.number`.execute(db);
   return rows.map(factView);
 }
 

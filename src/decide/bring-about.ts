@@ -5,6 +5,7 @@ import { consequences } from "./consequences.ts";
 import { apply, batchOf, changedBy, type Fact, STANDING_DAY } from "./facts.ts";
 import type { Group } from "./group.ts";
 import { outcomeOf } from "./outcomes.ts";
+import { traceContext } from "./trace-context.ts";
 
 /** What the facts come from: the event, unless a person asked, and what is said of it. */
 interface Origin {
@@ -55,7 +56,7 @@ function bringOut({ world, machines, rows }: Group, fact: Fact, at: { readonly r
     eventTime: event?.time ?? null,
     causation: event?.id ?? null,
     correlation: event?.correlationId ?? null,
-    traceparent: event?.traceparent ?? null,
+    traceparent: event === null ? null : traceContext(event),
   });
   return true;
 }

@@ -1,5 +1,6 @@
 // What an event says of itself, as far as it could be read; nothing of it is believed yet.
 import type { EventInHand } from "./signal.ts";
+import { traceContext } from "./trace-context.ts";
 import { fullType } from "./type-names.ts";
 
 interface Identity {
@@ -34,7 +35,7 @@ export function identityOf(inHand: EventInHand): Identity {
       step: event.step,
       attempt: event.attempt,
       correlation: event.correlationId,
-      traceparent: event.traceparent,
+      traceparent: traceContext(event),
     };
   }
   const { partial } = inHand.said;

@@ -35,6 +35,7 @@ export interface VerdictRow {
   readonly contextFrom: string;
   readonly correlation: string | null;
   readonly traceparent: string | null;
+  readonly tracestate: string | null;
   readonly first: { readonly position: number; readonly generation: number; readonly status: string; readonly code: string | null } | null;
   readonly cause: number | null;
   readonly ahead: boolean;
@@ -56,6 +57,7 @@ export interface OutcomeRow {
   readonly causation: string | null;
   readonly correlation: string | null;
   readonly traceparent: string | null;
+  readonly tracestate: string | null;
   readonly supersedes: string | null;
   readonly data: Readonly<Record<string, unknown>>;
   readonly recordedAt: string;
@@ -125,7 +127,7 @@ export function verdictMessage(row: VerdictRow, prefix: string): Message | null 
     type: "signalbox.event.decided.v1",
     time: row.recordedAt,
     datacontenttype: "application/json",
-    ...given({ causationid: row.eventId, correlationid: row.correlation, traceparent: row.traceparent }),
+    ...given({ causationid: row.eventId, correlationid: row.correlation, traceparent: row.traceparent, tracestate: row.tracestate }),
     data: verdictData(row),
   };
   return {
@@ -147,7 +149,13 @@ export function outcomeEvent(row: OutcomeRow): Record<string, unknown> {
     recordedtime: row.recordedAt,
     datacontenttype: "application/json",
     sequence: String(row.sequence),
-    ...given({ causationid: row.causation, correlationid: row.correlation, traceparent: row.traceparent, supersedes: row.supersedes }),
+    ...given({
+      causationid: row.causation,
+      correlationid: row.correlation,
+      traceparent: row.traceparent,
+      tracestate: row.tracestate,
+      supersedes: row.supersedes,
+    }),
     data: { ...row.data, position: row.position, generation: row.generation },
   };
 }

@@ -16,7 +16,8 @@ const UTC = sql.raw(`'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`);
 export const VERDICT_COLUMNS = sql`
   v.site, v.generation, v.position::text as position, v.event_position::text as "eventPosition", coalesce(e.generation, v.generation) as "eventGeneration", v.round, v.status, v.final, v.code,
   v.reason, v.next, v.remedy, v.verdict_topic_line as "topicLine", v.verdict_topic_equipment as "topicEquipment", v.source, v.event_id as "eventId", v.type, v.epoch::text as epoch,
-  v.sequence::text as sequence, v.batch, v.step, v.attempt, v.context_from as "contextFrom", v.correlation, v.traceparent, v.cause_position::text as cause, v.ahead, v.flags, v.explanation,
+  v.sequence::text as sequence, v.batch, v.step, v.attempt, v.context_from as "contextFrom", v.correlation,
+  nullif(split_part(v.traceparent, E'\\n', 1), '') as traceparent, nullif(split_part(v.traceparent, E'\\n', 2), '') as tracestate, v.cause_position::text as cause, v.ahead, v.flags, v.explanation,
   to_char(v.recorded_at at time zone 'utc', ${UTC}) as "recordedAt",
   case when v.first_position is null then null else jsonb_build_object('position', v.first_position, 'generation', f.generation, 'status', f.status, 'code', f.code) end as first`;
 
@@ -41,9 +42,13 @@ export function verdictRow<R extends RawVerdict>(
   };
 }
 
+/** The columns of an outcome `o` on the stream `s`. A correction supersedes what told of the evidence that it replaces. */
 export const OUTCOME_COLUMNS = sql`
-  o.site, o.stream, s.line, o.sequence::text as sequence, o.generation, o.position::text as position, o.ordinal, o.type, o.event_time as "eventTime", o.causation, o.correlation, o.traceparent,
-  o.supersedes, o.data, to_char(o.recorded_at at time zone 'utc', ${UTC}) as "recordedAt"`;
+  o.site, o.stream, s.line, o.sequence::text as sequence, o.generation, o.position::text as position, o.ordinal, o.type, o.event_time as "eventTime", o.causation, o.correlation,
+  nullif(split_part(o.traceparent, E'\\n', 1), '') as traceparent, nullif(split_part(o.traceparent, E'\\n', 2), '') as tracestate,
+  coalesce(o.supersedes, case when o.type = 'evidence.corrected' then (
+    select p.generation || '.' || p.sequence from evidence c join outcomes p on p.site = c.site and p.position = c.supersedes and p.opened_on = o.opened_on and p.stream = o.stream
+    where c.site = o.site and c.batch = substr(o.stream, 7) and c.position = o.position and p.type in ('evidence.recorded', 'evidence.corrected') limit 1) end) as supersedes, o.data, to_char(o.recorded_at at time zone 'utc', ${UTC}) as "recordedAt"`;
 
 type RawOutcome = Omit<OutcomeRow, "position" | "sequence"> & { readonly position: string; readonly sequence: string };
 

@@ -28,6 +28,8 @@ export interface Said {
   readonly rounds: readonly Said[];
   readonly facts: readonly Said[];
   readonly outcomes: readonly Said[];
+  readonly locks: readonly Said[];
+  readonly verdicts: Readonly<Record<string, number>>;
   // cursors
   readonly through: string;
   readonly highest: string;

@@ -264,6 +264,29 @@ describe("a batch under way", () => {
     expect((await plant.ask("POST", "/v1/events/dry-run", { topic: "site/nowhere/line/4/eq/scale-1/event", event })).status).toBe(404);
   });
 
+  test("the trace context and the correlation of an event are carried into its verdict and its outcome", async () => {
+    const carried = { correlationid: "order-77", traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", tracestate: "vendor=a:1,other=b" };
+    await plant.equipment(SITE, "panel-9", "4", "panel");
+    const source = sourceOf(SITE, "4", "panel-9");
+    await party.publish(eventTopic(source), envelope(source, 1, 1, "alarm.raised", { alarm: "hot" }, carried));
+    await party.until("its verdict", ({ topic, body }) => topic === verdictTopicOf(source) && body.data.event.sequence === "1");
+    for (const kind of ["verdict", "outcome"]) {
+      const said = await party.until(`its ${kind}`, ({ topic, body }) => topic.endsWith(`panel-9/${kind}`) && body.causationid === "panel-9-1-1");
+      expect(said.body).toMatchObject(carried);
+    }
+  });
+
+  test("a correction supersedes the outcome of what it corrects", async () => {
+    const before = (await ok("GET", `${BATCHES}/B-RUN/outcomes`)).body.items;
+    const recorded = before.find(({ type }) => type === "signalbox.evidence.recorded.v1");
+    const correct = { command: "correct", evidence: { evidence: "net-weight", value: "12.510", unit: "kg" }, reason: "read again" };
+    await ok("POST", `${BATCHES}/B-RUN/steps/weigh/commands`, correct);
+    await ok("POST", `${BATCHES}/B-RUN/steps/weigh/commands`, { ...correct, evidence: { ...correct.evidence, value: "12.511" } });
+    const [first, second] = (await ok("GET", `${BATCHES}/B-RUN/outcomes?after=${before.length}`)).body.items;
+    expect(first).toMatchObject({ type: "signalbox.evidence.corrected.v1", supersedes: recorded?.id });
+    expect(second).toMatchObject({ type: "signalbox.evidence.corrected.v1", supersedes: first?.id });
+  });
+
   test("an event's resource holds the bytes as they came, its rounds, its facts and its outcomes", async () => {
     const { body } = await ok("GET", `/v1/events/${evidence.verdict}`);
     expect(body).toMatchObject(evidence);
@@ -358,6 +381,19 @@ describe("a batch under way", () => {
     }
     const positions = (await everything("/v1/events?limit=500")).map(({ position }) => position);
     expect(positions).toEqual([...positions].sort((a, b) => a - b));
+  });
+
+  test("the record has everything: the batch, what it is pinned to, every fact, what it held, and how its verdicts ended", async () => {
+    const record = (await ok("GET", `${BATCHES}/B-RUN/record`)).body;
+    const facts = (await everything("/v1/events?batch=B-RUN&limit=500")).length;
+    expect(record.facts.map(({ number }) => number)).toEqual(record.facts.map((_, i) => i + 1));
+    expect(record).toMatchObject({
+      batch: (await ok("GET", `${BATCHES}/B-RUN`)).body,
+      pinned: { recipe: { name: "blend@3" }, step: { name: "step/governed@1" } },
+    });
+    expect(Object.values(record.verdicts).reduce((sum, n) => sum + n, 0)).toBe(facts);
+    expect(record.locks.map(({ equipment, kind }) => `${equipment} ${kind}`)).toEqual(expect.arrayContaining(["mixer-1 allocation", "scale-1 engagement"]));
+    expect((await plant.ask("GET", `${BATCHES}/B-NONE/record`)).status).toBe(404);
   });
 
   test("the timeline has every fact and every verdict once, also page by page", async () => {

@@ -40,6 +40,7 @@ const outcome = (position: number, ordinal: number) => ({
   causation: null,
   correlation: null,
   traceparent: null,
+  tracestate: null,
   supersedes: null,
   data: {},
   recordedAt: "2026-11-22T08:00:00.000000Z",
