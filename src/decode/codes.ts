@@ -97,7 +97,12 @@ export const DECODE_CODES: CodeTable<DecodeCode> = {
     next: "correct",
     remedy: "Publish on the equipment's own topic; check who publishes there.",
   },
-  TOP_WRONG_DOMAIN: { meaning: "Events are read from event topics only.", owner: "integrator", next: "correct", remedy: "Publish on …/event." },
+  TOP_WRONG_DOMAIN: {
+    meaning: "Events are read from event topics of equipment only.",
+    owner: "integrator",
+    next: "correct",
+    remedy: "Publish on site/{site}/line/{line}/eq/{equipment}/event.",
+  },
   APR_OVER_MQTT: {
     meaning: "A message claims an approval, verification, signature or release; none can come this way.",
     owner: "security",

@@ -7,7 +7,7 @@ import { EVENT_TYPES, type EventData, type EventTypeName, isEventTypeName } from
 import { isInstant } from "./instant.ts";
 import { cut, type Json, JsonNumber, type JsonObject, pointerOf, unsafeNumber } from "./json.ts";
 import { numberIn, type Report } from "./numbering.ts";
-import { type BranchTopic, isPlantId, parseSource, parseTopic } from "./topic.ts";
+import { type BranchTopic, isPlantId, levelsOf, parseSource, parseTopic } from "./topic.ts";
 
 export interface DecodeOptions {
   /** TOPIC_PREFIX: empty, or ending in "/". */
@@ -22,9 +22,13 @@ export interface DecodeOptions {
  */
 export function decode(delivery: Delivery, options: DecodeOptions): Decoded {
   const topic = parseTopic(delivery.topic, options.prefix);
-  if (topic === null) return { kind: "ignored", why: "topic" };
-  if (topic.domain === "diag") return decodeDiag(delivery, topic);
   const none = nothing(delivery);
+  if (topic === null) {
+    return levelsOf(delivery.topic, options.prefix)?.domain === "event"
+      ? refused(none, "TOP_WRONG_DOMAIN", "A level of the topic is no plant id: letters, digits and _ . : -, at most 64.")
+      : { kind: "ignored", why: "topic" };
+  }
+  if (topic.domain === "diag") return decodeDiag(delivery, topic);
   if (topic.domain !== "event") return refused(none, "TOP_WRONG_DOMAIN", `Nothing is read from ${cut(topic.domain, 40)} topics.`);
   const length = delivery.fullLength ?? delivery.payload.byteLength;
   if (length > options.maxBytes && !isBinary(delivery)) {

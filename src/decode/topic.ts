@@ -15,11 +15,17 @@ export interface BranchTopic {
 
 /** Reads `{prefix}site/{site}/line/{line}/eq/{equipment}/{domain}`; null for any other topic. */
 export function parseTopic(topic: string, prefix: string): BranchTopic | null {
+  const at = levelsOf(topic, prefix);
+  if (at === null || !isPlantId(at.site) || !isPlantId(at.line) || !isPlantId(at.equipment)) return null;
+  return { site: at.site, line: at.line, equipment: at.equipment, domain: at.domain };
+}
+
+/** The levels of a topic of that form, whatever they hold: the broker hands on what no plant id can be, and that too is answered where it came from. */
+export function levelsOf(topic: string, prefix: string): (Branch & { readonly domain: string }) | null {
   if (!topic.startsWith(prefix)) return null;
   const [site, s, line, l, eq, e, domain, ...rest] = topic.slice(prefix.length).split("/");
   if (site !== "site" || line !== "line" || eq !== "eq" || domain === undefined || rest.length > 0) return null;
-  if (s === undefined || l === undefined || e === undefined || !isPlantId(s) || !isPlantId(l) || !isPlantId(e)) return null;
-  return { site: s, line: l, equipment: e, domain };
+  return s === undefined || l === undefined || e === undefined ? null : { site: s, line: l, equipment: e, domain };
 }
 
 /** Reads `/site/{s}/line/{l}/eq/{e}[/device/{d}]`; null for any other text. */

@@ -84,7 +84,7 @@ export async function messageValidator(baseUrl: string): Promise<Described> {
       .map(({ channel }) => channel.$ref.split("/").at(-1)),
   );
   const channels = Object.entries(document.channels).map(([name, channel]) => ({
-    pattern: new RegExp(`^${channel.address.replace(/[.*+?^$()|[\]\\]/g, "\\$&").replace(/\{[^}]+\}/g, "[^/]+")}$`),
+    pattern: new RegExp(`^${channel.address.replace(/[.*+?^$()|[\]\\]/g, "\\$&").replace(/\{[^}]+\}/g, "[^/]*")}$`),
     address: channel.address,
     said: said.has(name),
     messages: Object.values(channel.messages).map(({ $ref }) => ajv.compile({ $ref: `asyncapi${$ref}/payload` })),

@@ -387,4 +387,7 @@ describe("a diag message", () => {
 
 test("a topic that is not of an equipment's branch is only counted", () => {
   expect(decoded(structured(weight, { topic: "site/rtm1/outcome" }))).toEqual({ kind: "ignored", why: "topic" });
+  expect(decoded(structured(weight, { topic: "site/rtm1/line/4/eq/-bad id/diag" }))).toEqual({ kind: "ignored", why: "topic" });
+  for (const topic of ["site/rtm1/line/4/eq/-bad id/event", "site/rtm1/line//eq/scale-1/event", `site/rtm1/line/4/eq/${"x".repeat(65)}/event`])
+    expect(refused(structured(weight, { topic })).refusal.code).toBe("TOP_WRONG_DOMAIN");
 });
