@@ -94,13 +94,16 @@ export const stepOf = (batch: BatchState, step: string): StepState | undefined =
 export const recipeStep = (batch: BatchState, step: string) => batch.recipe.steps.find((s) => s.step === step);
 export const recipeName = (batch: BatchState): string => `${batch.recipe.recipe}@${batch.recipe.revision}`;
 
+/** The equipment that plays a role in a batch. A role may be named like something that every object has. */
+export const playerOf = (batch: BatchState, role: string): string | undefined => (Object.hasOwn(batch.roles, role) ? batch.roles[role] : undefined);
+
 /** The equipment that a step works with, by role. A recipe step names roles; the batch says who plays them. */
 export function equipmentOfStep(
   batch: BatchState,
   step: string,
 ): readonly { readonly role: string; readonly equipment: string; readonly locked: "step" | "batch" }[] {
   return (recipeStep(batch, step)?.equipment ?? []).flatMap((need) => {
-    const equipment = batch.roles[need.role];
+    const equipment = playerOf(batch, need.role);
     return equipment === undefined ? [] : [{ role: need.role, equipment, locked: need.locked }];
   });
 }

@@ -1,5 +1,5 @@
 import { Decimal } from "decimal.js";
-import { type BatchState, recipeName, recipeStep, type StepState, stepOf } from "../authorise/execution-context.ts";
+import { type BatchState, playerOf, recipeName, recipeStep, type StepState, stepOf } from "../authorise/execution-context.ts";
 import { parametersFor } from "../registry/limits.ts";
 import type { Recipe } from "../registry/recipe.ts";
 import type { Ref, SourceState } from "../sequence/source-state.ts";
@@ -376,7 +376,7 @@ export function batchView(batch: BatchState, version = batch.version + 1): Batch
         title: recipe?.title ?? null,
         attempt: step.attempt,
         state: step.state,
-        equipment: (recipe?.equipment ?? []).flatMap(({ role }) => batch.roles[role] ?? []),
+        equipment: (recipe?.equipment ?? []).flatMap(({ role }) => playerOf(batch, role) ?? []),
         startedAt: step.startedAt,
         endedAt: step.endedAt,
         evidence: step.evidence.map((item) => ({ evidence: item.evidence, value: item.value, unit: item.unit, within: item.within, by: item.eventId })),

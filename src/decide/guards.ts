@@ -1,6 +1,6 @@
 import { Decimal } from "decimal.js";
 import type { BatchState, EquipmentState, StepState } from "../authorise/execution-context.ts";
-import { ENDED_BATCH, ENDED_STEP, engagements, equipmentOfStep, recipeName, recipeStep, stepOf } from "../authorise/execution-context.ts";
+import { ENDED_BATCH, ENDED_STEP, engagements, equipmentOfStep, playerOf, recipeName, recipeStep, stepOf } from "../authorise/execution-context.ts";
 import { durationMs } from "../registry/duration.ts";
 import type { EvidenceSlot } from "../registry/recipe.ts";
 import type { Guard, GuardOutcome } from "./state-machine.ts";
@@ -130,8 +130,8 @@ export const GUARDS: ReadonlyMap<string, Guard<GuardContext>> = new Map<string, 
       const slot = slotOf(context, step, signal);
       if (slot === undefined || signal?.evidence == null) return ok;
       const { value } = signal.evidence;
-      if (slot.equipment !== undefined && signal.equipment !== null && context.batch.roles[slot.equipment] !== signal.equipment) {
-        return never("EVD_WRONG_SOURCE", context.batch.roles[slot.equipment] ?? slot.equipment, signal.equipment);
+      if (slot.equipment !== undefined && signal.equipment !== null && playerOf(context.batch, slot.equipment) !== signal.equipment) {
+        return never("EVD_WRONG_SOURCE", playerOf(context.batch, slot.equipment) ?? slot.equipment, signal.equipment);
       }
       return fitsKind(slot, value)
         ? ok
@@ -218,7 +218,7 @@ export const GUARDS: ReadonlyMap<string, Guard<GuardContext>> = new Map<string, 
     "equipment.complete@1",
     (context) => {
       for (const { role, class: wanted } of rolesOf(context.batch)) {
-        const equipment = context.batch.roles[role];
+        const equipment = playerOf(context.batch, role);
         if (equipment === undefined) return never("EQP_NOT_ASSIGNED", `equipment for role ${role}`, "none");
         const have = context.equipment(equipment)?.class;
         if (have !== wanted) return never("EQP_CONFIG_MISMATCH", `${equipment}: class ${wanted}`, have === undefined ? "not registered" : `class ${have}`);
@@ -269,7 +269,7 @@ export function allocations(batch: BatchState): readonly { readonly role: string
   for (const step of batch.recipe.steps) for (const need of step.equipment ?? []) if (need.locked === "batch") roles.add(need.role);
   const held = new Map<string, string>();
   for (const role of roles) {
-    const equipment = batch.roles[role];
+    const equipment = playerOf(batch, role);
     if (equipment !== undefined && !held.has(equipment)) held.set(equipment, role);
   }
   return [...held].map(([equipment, role]) => ({ role, equipment }));
