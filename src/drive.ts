@@ -3,9 +3,9 @@ import type { Failure } from "./db/failure.ts";
 import type { CommandAnswer } from "./decide/commands.ts";
 import { inHandOf } from "./decide/in-hand.ts";
 import type { Settlement } from "./decide/settle.ts";
-import type { Command, CommandSignal, Signal, Tick } from "./decide/signal.ts";
+import type { Command, CommandSignal, EventInHand, Signal, Tick } from "./decide/signal.ts";
 import type { Verdict } from "./decide/verdict.ts";
-import type { Decoded } from "./decode/event.ts";
+import type { Decoded, PartialEvent } from "./decode/event.ts";
 import type { Log } from "./ops/log.ts";
 import type { SourceWatch } from "./ops/source-watch.ts";
 import type { WithSpan } from "./ops/telemetry.ts";
@@ -433,7 +433,8 @@ export class Drive {
   }
 }
 
-function partialOf(inHand: import("./decide/signal.ts").EventInHand): import("./decode/event.ts").PartialEvent {
+/** What remains of an event that cannot be stored: who said it, and under which number. */
+function partialOf(inHand: EventInHand): PartialEvent {
   if (inHand.said.kind === "refused") return inHand.said.partial;
   const { event } = inHand.said;
   return {
