@@ -12,7 +12,7 @@ import { type Mosquitto, startMosquitto } from "../support/mosquitto.ts";
 import { describeWith, findCommand } from "../support/needs.ts";
 import { freshDatabase, type TestDatabase } from "../support/postgres.ts";
 
-const openssl = findCommand("openssl", (command) => findCommand(command) !== null);
+const openssl = findCommand("openssl");
 
 describeWith({ mosquitto: findCommand("mosquitto"), openssl }, "a service with certificates", () => {
   const home = mkdtempSync(path.join(tmpdir(), "signalbox-tls-"));
