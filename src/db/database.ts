@@ -18,8 +18,9 @@ export interface DatabaseOptions {
   readonly onLost?: (error: Error) => void;
 }
 
-/** Statements longer than this have fixed texts and cost more to plan than to run: each connection plans them once. */
+/** Statements longer than this, and those that begin with `FIXED`, have fixed texts and cost more to plan than to run: each connection plans them once. */
 const LONG = 3_000;
+export const FIXED = "/* fixed */";
 
 /**
  * Long statements are prepared by name; and a connection whose answer did not come in time is ended, since the pool would hand it out again with the statement still
@@ -28,7 +29,7 @@ const LONG = 3_000;
 function attend(client: pg.PoolClient): void {
   const query: (...args: unknown[]) => unknown = client.query.bind(client);
   const asked = (first: unknown, values: unknown, ...rest: unknown[]): unknown =>
-    typeof first === "string" && first.length > LONG && Array.isArray(values)
+    typeof first === "string" && (first.length > LONG || first.startsWith(FIXED)) && Array.isArray(values)
       ? query({ name: createHash("sha256").update(first).digest("base64url"), text: first, values }, ...rest)
       : query(first, values, ...rest);
   Object.assign(client, {

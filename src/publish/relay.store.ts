@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import { safePosition } from "../commit/commit.store.ts";
-import type { Db } from "../db/database.ts";
+import { type Db, FIXED } from "../db/database.ts";
 import type { CursorRow, OutcomeRow, VerdictRow } from "./messages.ts";
 
 export interface Publishable {
@@ -61,11 +61,11 @@ export async function readPublishable(db: Db, at: { readonly site: string; reado
   const through = Math.min(reached, after + limit);
   if (through <= after) return { verdicts: [], outcomes: [], through: after };
   const [verdicts, outcomes] = await Promise.all([
-    sql<RawVerdict & { responseTopic: string | null; correlationData: Uint8Array | null }>`
+    sql<RawVerdict & { responseTopic: string | null; correlationData: Uint8Array | null }>`${sql.raw(FIXED)}
       select ${VERDICT_COLUMNS}, g.response_topic as "responseTopic", g.correlation_data as "correlationData"
       from verdicts v ${VERDICT_JOINS} left join signals g on g.site = v.site and g.position = v.event_position
       where v.site = ${at.site} and v.shard = ${at.shard} and v.position > ${after} and v.position <= ${through} order by v.position`.execute(db),
-    sql<RawOutcome>`
+    sql<RawOutcome>`${sql.raw(FIXED)}
       select ${OUTCOME_COLUMNS} from outcomes o join streams s on s.site = o.site and s.stream = o.stream
       where o.site = ${at.site} and o.position > ${after} and o.position <= ${through} order by o.position, o.ordinal`.execute(db),
   ]);
