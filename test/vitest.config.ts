@@ -5,11 +5,17 @@ export default defineConfig({
   test: {
     maxWorkers: 2,
     projects: [
-      { test: { name: "pure", include: ["test/rooms/**/*.test.ts", "test/machines/**/*.test.ts"], testTimeout: 20_000 } },
+      {
+        test: {
+          name: "pure",
+          include: ["test/rooms/**/*.test.ts", "test/machines/**/*.test.ts", "test/faults/{history,simulation}/**/*.test.ts"],
+          testTimeout: 20_000,
+        },
+      },
       {
         test: {
           name: "services",
-          include: ["test/promises/**/*.test.ts", "test/faults/**/*.test.ts"],
+          include: ["test/promises/**/*.test.ts", "test/faults/{chaos,fuzz}/**/*.test.ts", "test/upgrade/**/*.test.ts"],
           globalSetup: ["test/support/postgres-binaries.ts"],
           testTimeout: 300_000,
           hookTimeout: 120_000,
