@@ -1,4 +1,3 @@
-import { randomInt } from "node:crypto";
 import type { Failure } from "./db/failure.ts";
 import type { CommandAnswer } from "./decide/commands.ts";
 import { inHandOf } from "./decide/in-hand.ts";
@@ -9,6 +8,7 @@ import type { Decoded, PartialEvent } from "./decode/event.ts";
 import type { Log } from "./ops/log.ts";
 import type { SourceWatch } from "./ops/source-watch.ts";
 import type { WithSpan } from "./ops/telemetry.ts";
+import { sleep, type Time } from "./ops/time.ts";
 import { judge, type Routed, route, type Stages } from "./pipeline.ts";
 import type { Delivery } from "./receive/delivery.ts";
 import type { Slot } from "./receive/window.ts";
@@ -34,6 +34,7 @@ export interface DriveOptions {
   readonly shard: string;
   readonly prefix: string;
   readonly stages: DriveStages;
+  readonly time: Time;
   readonly log: Log;
   readonly meter: Meter;
   readonly watch: SourceWatch;
@@ -103,7 +104,7 @@ export class Drive {
   #stopping = false;
   #halted = false;
   #running: Promise<void> | null = null;
-  #pulse: NodeJS.Timeout | null = null;
+  #endPulse: (() => void) | null = null;
   #pulsing: Promise<void> | null = null;
   #outage: { since: number; retries: number } | null = null;
   #lastCommit: number | null = null;
@@ -116,19 +117,19 @@ export class Drive {
   start(): void {
     if (this.#running !== null) return;
     this.#running = this.#run();
-    this.#pulse = setInterval(() => {
+    this.#endPulse = this.#options.time.every(PULSE_MS, () => {
       if (this.#pulsing === null) {
         this.#pulsing = this.#beat().finally(() => {
           this.#pulsing = null;
         });
       }
-    }, PULSE_MS);
+    });
   }
 
   /** Finishes the group in hand, and what is queued as long as the database answers; then stops. What is not settled stays with the broker. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    if (this.#pulse !== null) clearInterval(this.#pulse);
+    this.#endPulse?.();
     this.#wake?.();
     await this.#pulsing;
     await this.#running;
@@ -137,7 +138,7 @@ export class Drive {
 
   receive(delivery: Delivery, slot: Slot | null): void {
     this.#queue.push({ signal: null, delivery, slot, bytes: delivery.payload.byteLength, answer: null });
-    this.#queuedSince ??= Date.now();
+    this.#queuedSince ??= this.#options.time.now();
     this.#wake?.();
   }
 
@@ -147,7 +148,7 @@ export class Drive {
     return new Promise((resolve, reject) => {
       const signal: CommandSignal = { kind: "command", ...request, receivedAt: this.#options.stages.now() };
       this.#queue.push({ signal, delivery: null, slot: null, bytes: 0, answer: { resolve, reject } });
-      this.#queuedSince ??= Date.now();
+      this.#queuedSince ??= this.#options.time.now();
       this.#wake?.();
     });
   }
@@ -173,7 +174,7 @@ export class Drive {
       halted: this.#halted,
       outageSince: this.#outage?.since ?? null,
       queued,
-      oldestQueuedMs: queued === 0 || this.#queuedSince === null ? 0 : Date.now() - this.#queuedSince,
+      oldestQueuedMs: queued === 0 || this.#queuedSince === null ? 0 : this.#options.time.now() - this.#queuedSince,
       lastCommit: this.#lastCommit,
     };
   }
@@ -219,7 +220,7 @@ export class Drive {
     let works = group.flatMap((work) => this.#ready(work));
     for (;;) {
       try {
-        const began = performance.now();
+        const began = this.#options.time.now();
         await this.#options.withSpan(
           PROCESS,
           { "messaging.batch.message_count": works.length },
@@ -227,7 +228,7 @@ export class Drive {
           () => this.#routeAll(works),
         );
         this.#recovered();
-        this.#options.meter.committed(works.length, (performance.now() - began) / 1000);
+        this.#options.meter.committed(works.length, (this.#options.time.now() - began) / 1000);
         return true;
       } catch (error) {
         const failure = stages.failure(error);
@@ -336,7 +337,7 @@ export class Drive {
     }
     for (const tick of settlement.followUps) this.#enqueueFirst(tick);
     if (routed.kind !== "committed") return;
-    this.#lastCommit = Date.now();
+    this.#lastCommit = this.#options.time.now();
     for (const verdict of settlement.rows.verdicts) this.#report(verdict);
     this.#options.onCommitted(settlement, { position: base + settlement.positions, generation });
   }
@@ -392,8 +393,7 @@ export class Drive {
 
   /** Resolves when no tick of a kind is pending any more. */
   async #settled(kind: Tick["tick"]): Promise<void> {
-    while (!this.#halted && !this.#stopping && [...this.#pending].some((key) => key.startsWith(`{"tick":"${kind}"`)))
-      await new Promise((resolve) => setTimeout(resolve, 5));
+    while (!this.#halted && !this.#stopping && [...this.#pending].some((key) => key.startsWith(`{"tick":"${kind}"`))) await sleep(this.#options.time, 5);
   }
 
   /** During an outage callers are told; what they asked is not decided behind their back. */
@@ -405,21 +405,19 @@ export class Drive {
 
   async #waitOut(error: unknown): Promise<void> {
     if (this.#outage === null) {
-      this.#outage = { since: Date.now(), retries: 0 };
+      this.#outage = { since: this.#options.time.now(), retries: 0 };
       this.#options.meter.outage(true);
       this.#options.log.error({ err: error, site: this.#options.site }, "the database is away; nothing is acknowledged until it is back");
     }
     this.#outage.retries += 1;
     const ceiling = Math.min(BACK_OFF.most, BACK_OFF.first * 2 ** Math.min(this.#outage.retries, 10));
-    await new Promise<void>((resolve) => {
-      setTimeout(resolve, ceiling / 2 + randomInt(Math.ceil(ceiling / 2)));
-    });
+    await sleep(this.#options.time, (ceiling / 2) * (1 + this.#options.time.chance()));
   }
 
   #recovered(): void {
     if (this.#outage === null) return;
     this.#options.log.info(
-      { site: this.#options.site, seconds: (Date.now() - this.#outage.since) / 1000, retries: this.#outage.retries },
+      { site: this.#options.site, seconds: (this.#options.time.now() - this.#outage.since) / 1000, retries: this.#outage.retries },
       "the database is back",
     );
     this.#options.meter.outage(false);

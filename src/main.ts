@@ -22,8 +22,10 @@ import type { Config } from "./ops/config.file.ts";
 import type { Log } from "./ops/log.ts";
 import { createMetrics, type Metrics } from "./ops/metrics.ts";
 import { type SourceWatch, sourceWatch } from "./ops/source-watch.ts";
+import { ownTime } from "./ops/time.ts";
 import { createPublisher, type Publisher } from "./publish/publisher.mqtt.ts";
-import { createRelay, type Relay } from "./publish/relay.mqtt.ts";
+import { relayStore } from "./publish/relay.store.ts";
+import { createRelay, type Relay } from "./publish/relay.ts";
 import { watchBroker } from "./receive/broker-watch.mqtt.ts";
 import { createSubscriber, type Subscriber } from "./receive/session.mqtt.ts";
 import { seedStateMachines } from "./registry/registry.store.ts";
@@ -185,10 +187,10 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
     });
     const publisher = replaced.publisher?.(ownPublisher, shard) ?? ownPublisher;
     const relay = createRelay({
-      db,
+      store: relayStore(db, { site, shard }),
       publisher,
+      time: ownTime,
       site,
-      shard,
       prefix: config.topicPrefix,
       verdicts: config.publishVerdicts,
       onPublished: ({ outcomes }) => metrics.published(outcomes),
@@ -202,6 +204,7 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
       shard,
       prefix: config.topicPrefix,
       stages,
+      time: ownTime,
       log,
       meter: metrics,
       watch,

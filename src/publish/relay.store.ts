@@ -10,6 +10,27 @@ export interface Publishable {
   readonly through: number;
 }
 
+/** What the relay reads and writes of its shard. */
+export interface RelayStore {
+  readPublishable(after: number, limit: number): Promise<Publishable>;
+  readCursor(): Promise<number>;
+  moveCursor(position: number): Promise<void>;
+  readCursors(sources: readonly string[] | null): Promise<readonly CursorRow[]>;
+  readBatchMirrors(batches: readonly string[] | null): Promise<readonly BatchMirror[]>;
+  readExpiredMirrors(): Promise<readonly { readonly site: string; readonly line: string; readonly batch: string }[]>;
+}
+
+export function relayStore(db: Db, at: { readonly site: string; readonly shard: string }): RelayStore {
+  return {
+    readPublishable: (after, limit) => readPublishable(db, at, after, limit),
+    readCursor: () => readRelayCursor(db, at.shard),
+    moveCursor: (position) => moveRelayCursor(db, at.shard, position),
+    readCursors: (sources) => readCursors(db, at.shard, sources),
+    readBatchMirrors: (batches) => readBatchMirrors(db, at.shard, batches),
+    readExpiredMirrors: () => readExpiredMirrors(db, at.shard),
+  };
+}
+
 const UTC = sql.raw(`'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`);
 
 /** The columns of a verdict as messages and REST show it; `v` is the round, `f` the first of a duplicate, `e` the event's first round. */
@@ -55,7 +76,7 @@ type RawOutcome = Omit<OutcomeRow, "position" | "sequence"> & { readonly positio
 export const outcomeRow = (row: RawOutcome): OutcomeRow => ({ ...row, position: safePosition(row.position), sequence: safePosition(row.sequence) });
 
 /** What a shard is to publish after a position, in position order, at most `limit` positions. Commit order is position order, so nothing appears behind what was read. */
-export async function readPublishable(db: Db, at: { readonly site: string; readonly shard: string }, after: number, limit: number): Promise<Publishable> {
+async function readPublishable(db: Db, at: { readonly site: string; readonly shard: string }, after: number, limit: number): Promise<Publishable> {
   const head = await sql<{ position: string }>`select position::text from sites where site = ${at.site}`.execute(db);
   const reached = safePosition(head.rows[0]?.position ?? "0");
   const through = Math.min(reached, after + limit);
@@ -72,19 +93,19 @@ export async function readPublishable(db: Db, at: { readonly site: string; reado
   return { verdicts: verdicts.rows.map(verdictRow), outcomes: outcomes.rows.map(outcomeRow), through };
 }
 
-export async function readRelayCursor(db: Db, shard: string): Promise<number> {
+async function readRelayCursor(db: Db, shard: string): Promise<number> {
   const { rows } = await sql<{ position: string }>`select position::text from relay_cursors where shard = ${shard}`.execute(db);
   return safePosition(rows[0]?.position ?? "0");
 }
 
 /** Moves the relay's cursor, only forward. Losing this write only publishes a little again. */
-export async function moveRelayCursor(db: Db, shard: string, position: number): Promise<void> {
+async function moveRelayCursor(db: Db, shard: string, position: number): Promise<void> {
   await sql`insert into relay_cursors (shard, position) values (${shard}, ${position})
     on conflict (shard) do update set position = greatest(relay_cursors.position, excluded.position)`.execute(db);
 }
 
 /** The cursors of sources (all of the shard's when none are named), each with at most 16 missing ranges. */
-export async function readCursors(db: Db, shard: string, sources: readonly string[] | null): Promise<readonly CursorRow[]> {
+async function readCursors(db: Db, shard: string, sources: readonly string[] | null): Promise<readonly CursorRow[]> {
   const { rows } = await sql<Omit<CursorRow, "version"> & { version: string }>`
     select s.site, s.line, s.equipment, s.device, s.source, h.generation, s.version::text as version, s.epoch::text as epoch, s.through::text as through, s.highest::text as highest,
       s.parked is not null as parked, to_char(clock_timestamp() at time zone 'utc', ${UTC}) as "changedAt",
@@ -106,7 +127,7 @@ export interface BatchMirror {
 }
 
 /** The mirrors of batches (all that are shown when none are named): open ones, and closed ones for seven days. */
-export async function readBatchMirrors(db: Db, shard: string, batches: readonly string[] | null): Promise<readonly BatchMirror[]> {
+async function readBatchMirrors(db: Db, shard: string, batches: readonly string[] | null): Promise<readonly BatchMirror[]> {
   const { rows } = await sql<Omit<BatchMirror, "version"> & { version: string }>`
     select b.site, b.line, b.batch, b.version::text as version, h.generation, to_char(clock_timestamp() at time zone 'utc', ${UTC}) as time,
       jsonb_build_object('batch', b.batch, 'jobOrder', b.job_order, 'recipe', b.recipe || '@' || b.revision, 'execution', b.execution, 'disposition', b.disposition,
@@ -119,7 +140,7 @@ export async function readBatchMirrors(db: Db, shard: string, batches: readonly 
 }
 
 /** Batches whose mirror is to go: closed more than seven days ago, and not so long that it must have gone already. */
-export async function readExpiredMirrors(db: Db, shard: string): Promise<readonly { readonly site: string; readonly line: string; readonly batch: string }[]> {
+async function readExpiredMirrors(db: Db, shard: string): Promise<readonly { readonly site: string; readonly line: string; readonly batch: string }[]> {
   const { rows } = await sql<{ site: string; line: string; batch: string }>`
     select site, line, batch from batches where shard = ${shard} and closed_at <= clock_timestamp() - interval '7 days' and closed_at > clock_timestamp() - interval '37 days'`.execute(
     db,

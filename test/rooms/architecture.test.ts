@@ -33,7 +33,7 @@ function violations(cwd: string): Promise<readonly string[]> {
 /** A file, what it imports, and the rule that must say no; null: nothing may be said. */
 const planted: readonly (readonly [file: string, imports: string, rule: string | null])[] = [
   ["src/sequence/looks-ahead.ts", `import { settle } from "../decide/settle.ts";`, "room-sequence-before-later-rooms"],
-  ["src/decode/looks-far-ahead.ts", `import type { Relay } from "../publish/relay.mqtt.ts";`, "room-decode-before-later-rooms"],
+  ["src/decode/looks-far-ahead.ts", `import type { Relay } from "../publish/relay.ts";`, "room-decode-before-later-rooms"],
   ["src/decide/looks-back.ts", `import type { Event } from "../decode/event.ts";`, null],
   ["src/registry/knows-the-flow.ts", `import type { Event } from "../decode/event.ts";`, "ground-rooms-know-no-flow"],
   ["src/decide/serves.ts", `import { serve } from "../api/server.http.ts";`, "entry-points-are-not-imported"],
@@ -70,7 +70,7 @@ const planted: readonly (readonly [file: string, imports: string, rule: string |
 /** What the planted files lead to. */
 const standing: readonly (readonly [string, string])[] = [
   ["src/decide/settle.ts", ""],
-  ["src/publish/relay.mqtt.ts", ""],
+  ["src/publish/relay.ts", ""],
   ["src/decode/event.ts", ""],
   ["src/api/server.http.ts", ""],
   ["src/cli/main.ts", ""],

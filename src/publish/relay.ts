@@ -1,15 +1,15 @@
-import type { Db } from "../db/database.ts";
 import { mayAnswerOn } from "../decode/topic.ts";
 import type { WithSpan } from "../ops/telemetry.ts";
+import type { Time } from "../ops/time.ts";
 import { batchStateMessage, clearedBatchState, cursorMessage, type Message, outcomeMessage, verdictMessage } from "./messages.ts";
 import type { Publisher } from "./publisher.mqtt.ts";
-import { moveRelayCursor, type Publishable, readBatchMirrors, readCursors, readExpiredMirrors, readPublishable, readRelayCursor } from "./relay.store.ts";
+import type { Publishable, RelayStore } from "./relay.store.ts";
 
 export interface RelayOptions {
-  readonly db: Db;
+  readonly store: RelayStore;
   readonly publisher: Pick<Publisher, "publish" | "connected">;
+  readonly time: Time;
   readonly site: string;
-  readonly shard: string;
   readonly prefix: string;
   readonly verdicts: "all" | "refusals";
   /** Positions published per round. */
@@ -39,7 +39,7 @@ const RETRY_MS = 500;
 const SEND = "send site/{site}/line/{line}/batch/{batch}/outcome";
 
 export function createRelay(options: RelayOptions): Relay {
-  const { db, publisher, site, shard, prefix } = options;
+  const { store, publisher, time, site, prefix } = options;
   const window = options.window ?? 500;
   let position = 0;
   let everything = true;
@@ -59,17 +59,13 @@ export function createRelay(options: RelayOptions): Relay {
   async function run(): Promise<void> {
     while (!stopping || wanted) {
       if (!wanted) {
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-          setTimeout(resolve, MIRROR_SWEEP_MS).unref();
-        });
-        wake = null;
+        await idle(MIRROR_SWEEP_MS);
         if (stopping && !wanted) return;
       }
       wanted = false;
       if (!publisher.connected) {
         if (stopping) return;
-        await pause();
+        await idle(RETRY_MS);
         wanted = true;
         continue;
       }
@@ -80,27 +76,33 @@ export function createRelay(options: RelayOptions): Relay {
         if (stopping) return;
         everything = true;
         wanted = true;
-        await pause();
+        await idle(RETRY_MS);
       }
     }
   }
 
-  const pause = (): Promise<void> =>
+  /** Until something is to be done, or the time is over. */
+  const idle = (ms: number): Promise<void> =>
     new Promise((resolve) => {
-      wake = resolve;
-      setTimeout(resolve, RETRY_MS);
+      const done = (): void => {
+        callOff();
+        wake = null;
+        resolve();
+      };
+      const callOff = time.after(ms, done);
+      wake = done;
     });
 
   async function publishAll(): Promise<void> {
     for (;;) {
-      const found = await readPublishable(db, { site, shard }, position, window);
+      const found = await store.readPublishable(position, window);
       if (found.through === position) break;
       const messages = inOrder(found);
       await Promise.all(
         messages.map((message) => (message.traceparent == null ? send(message) : options.withSpan(SEND, {}, message.traceparent, () => send(message)))),
       );
       position = found.through;
-      await moveRelayCursor(db, shard, position);
+      await store.moveCursor(position);
       options.onPublished({ outcomes: found.outcomes.length, verdicts: messages.length - found.outcomes.length, mirrors: 0 }, position);
     }
     await publishMirrors();
@@ -138,13 +140,12 @@ export function createRelay(options: RelayOptions): Relay {
     batches.clear();
     try {
       const messages: Message[] = [];
-      if (theseSources === null || theseSources.length > 0)
-        messages.push(...(await readCursors(db, shard, theseSources)).map((row) => cursorMessage(row, prefix)));
+      if (theseSources === null || theseSources.length > 0) messages.push(...(await store.readCursors(theseSources)).map((row) => cursorMessage(row, prefix)));
       if (theseBatches === null || theseBatches.length > 0)
-        messages.push(...(await readBatchMirrors(db, shard, theseBatches)).map((row) => batchStateMessage(row, prefix)));
-      if (Date.now() >= sweepAt) {
-        sweepAt = Date.now() + MIRROR_SWEEP_MS;
-        messages.push(...(await readExpiredMirrors(db, shard)).map((row) => clearedBatchState(row, prefix)));
+        messages.push(...(await store.readBatchMirrors(theseBatches)).map((row) => batchStateMessage(row, prefix)));
+      if (time.now() >= sweepAt) {
+        sweepAt = time.now() + MIRROR_SWEEP_MS;
+        messages.push(...(await store.readExpiredMirrors()).map((row) => clearedBatchState(row, prefix)));
       }
       await Promise.all(messages.map(send));
       if (messages.length > 0) options.onPublished({ outcomes: 0, verdicts: 0, mirrors: messages.length }, position);
@@ -181,7 +182,7 @@ export function createRelay(options: RelayOptions): Relay {
     },
     async start() {
       if (running !== null) return;
-      position = await readRelayCursor(db, shard);
+      position = await store.readCursor();
       running = run();
     },
     async stop() {

@@ -1,0 +1,30 @@
+// Time as what waits for it sees it: replaced whole by a virtual clock where a test plays faults by seed.
+
+export interface Time {
+  /** Milliseconds since 1970 by this process's clock. It may step; nothing durable rests on it. */
+  now(): number;
+  /** Runs something once, after so many milliseconds; returns what calls it off. */
+  after(ms: number, run: () => void): () => void;
+  /** Runs something again and again, every so many milliseconds; returns what ends it. */
+  every(ms: number, run: () => void): () => void;
+  /** A number from 0 up to 1, by chance: what keeps several processes from trying again in step. */
+  chance(): number;
+}
+
+export const ownTime: Time = {
+  now: () => Date.now(),
+  after(ms, run) {
+    const timer = setTimeout(run, ms);
+    return () => clearTimeout(timer);
+  },
+  every(ms, run) {
+    const timer = setInterval(run, ms);
+    return () => clearInterval(timer);
+  },
+  chance: () => Math.random(),
+};
+
+export const sleep = (time: Time, ms: number): Promise<void> =>
+  new Promise((resolve) => {
+    time.after(ms, resolve);
+  });
