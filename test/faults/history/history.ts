@@ -18,6 +18,12 @@ export interface History {
   readonly brokerForgot: readonly { readonly at: number }[];
   /** Recorded restores: what came after the backup is gone, and the generation rises. */
   readonly restores: readonly { readonly at: number; readonly generation: number }[];
+  /** When the subscriber connected anew: the broker then tells again what it retains, so that what is retained is only compared between two of these. */
+  readonly reconnected?: readonly { readonly at: number }[];
+  /** Numbers that a person gave up, by skipping a gap or by rebasing a source; both ends belong to it. */
+  readonly skipped?: readonly { readonly source: string; readonly epoch: string; readonly from: string; readonly to: string }[];
+  /** Sources whose device was replaced: they count anew, so that nothing is concluded from their numbers. */
+  readonly replaced?: readonly string[];
 }
 
 /** One publish of one device. A repeat of the same event is a `Sent` of its own. */
@@ -28,7 +34,7 @@ export interface Sent {
   readonly epoch: string;
   readonly sequence: string;
   readonly type: string;
-  /** Equal for equal content, so that a conflict (same id or number, other content) is told from a repeat. */
+  /** Equal for equal content, numbering and tracing left out, so that a conflict (same id or number, other content) is told from a repeat. */
   readonly content: string;
   /** When the broker acknowledged it to the device; null: never. */
   readonly acknowledgedAt: number | null;
@@ -68,7 +74,11 @@ export interface Read {
   readonly ids: readonly string[];
 }
 
-/** An operation on the context lock of one equipment, as its caller saw it; `ended` null: the answer never came, so it may or may not have taken effect, at any later time. */
+/**
+ * An operation on the context lock of one equipment, as its caller saw it; `ended` null: the answer never came, so it may or may not have taken effect, at any later
+ * time. A batch holds an equipment or does not; how many of its steps work with it is not told apart. What was refused for another reason than the lock (a step
+ * that is not ready, a batch that is paused) says nothing about it, and is no operation.
+ */
 export interface LockOperation {
   readonly began: number;
   readonly ended: number | null;
