@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createMachine, transition } from "xstate";
 import { z } from "zod";
+import { runs } from "../support/runs.ts";
 import { type Answers, allHold, codeOf, compiledBatch, compiledFlat, definitionOf, expected, guardsIn, SHIPPED, tableOf } from "./shipped.ts";
 
 // Promise: the fast engine (one inert scope, guards told to explain) moves as XState itself does, along every path.
@@ -44,7 +45,7 @@ describe.each(["step/governed", "procedure/isa88", "equipment/packml"] as const)
           at = said.kind === "moved" ? said.to : at;
         }
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 
@@ -96,7 +97,7 @@ test("batch/governed moves its regions as XState moves them, or moves neither", 
         expect(at.execution === "planned" || at.execution === "ready" || at.execution === "cancelled" ? at.disposition : "not_reviewed").toBe("not_reviewed");
       }
     }),
-    { numRuns: 80 },
+    { numRuns: runs(80) },
   );
 });
 

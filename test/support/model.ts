@@ -704,13 +704,14 @@ export class Model {
     const settlements: Settlement[] = [];
     const queue = [...signals];
     let first: Signal[] = [];
-    for (let n = 0; queue.length + first.length > 0; n += 1) {
+    for (let n = 0, over = 0; queue.length + first.length > 0; n += 1) {
       const group = [...first, ...queue.splice(0, Math.max(first.length === 0 ? 1 : 0, sizes[n % sizes.length] ?? 1))];
       const settlement = this.judge(group);
       if (settlement.positions > 0) this.commit(settlement, group);
       settlements.push(settlement);
       first = settlement.followUps.map((tick) => this.tick(tick));
-      if (n > 20_000) throw new Error("the left-overs never end");
+      over = first.length === 0 ? 0 : over + 1;
+      if (over > 500) throw new Error("the left-overs never end");
     }
     return settlements;
   }
@@ -802,7 +803,7 @@ export class Model {
         );
       else if (times.length === 0) break;
       this.now = Math.max(this.now, Math.min(end, ...times.filter((time) => time > this.now)));
-      if (n > 5000) throw new Error("what is due stays due");
+      if (n > 2_000) throw new Error("what is due stays due");
     }
     this.now = end;
   }

@@ -4,6 +4,7 @@ import type { Machines } from "../../../src/decide/machines.ts";
 import type { BatchCommandName, Signal, StepCommandName } from "../../../src/decide/signal.ts";
 import { type Act, commands, creates, Line, mixer, orders, PLANT, scale, speaker, stepCommand } from "../../support/given.ts";
 import { createModel, type Model, type ModelOptions, replay } from "../../support/model.ts";
+import { runs } from "../../support/runs.ts";
 
 // Promise: whatever signals come, in whatever groups, the record stays whole, nothing stays open for ever, and judging it again signal by signal gives every verdict again.
 // Attack: hostile mixes of events, repeats, reused ids and numbers, restarts, commands, resolutions, heartbeats, broken bytes, a guard that falls over, and time.
@@ -230,6 +231,6 @@ test("any signals at all leave a whole record, which judged again gives the same
         model.outcomes.map((o) => [o.stream, o.sequence, o.position, o.type]),
       );
     }),
-    { numRuns: 80 },
+    { numRuns: runs(80) },
   );
 }, 120_000);

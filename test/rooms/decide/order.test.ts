@@ -3,11 +3,12 @@ import { describe, expect, test } from "vitest";
 import type { Signal } from "../../../src/decide/signal.ts";
 import { BLEND } from "../../support/blend.ts";
 import { type Act, type Line, mixer, on, PLANT, running, type Speaker, scale, speaker } from "../../support/given.ts";
+import { runs } from "../../support/runs.ts";
 
 // Promise: between sources arrival is the order, within a source its numbers are; what is repeated does nothing, and what comes too early waits. Attack: repeat, shuffle,
 // group at will, and compare with the same events once and in order.
 
-const RUNS = 25;
+const RUNS = runs(25);
 
 /** Sizes of groups, taken in turn. */
 const sizes = fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 6 });

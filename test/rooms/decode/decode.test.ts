@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decode } from "../../../src/decode/decode.ts";
 import { HOSTILE } from "../../support/hostile.ts";
+import { runs } from "../../support/runs.ts";
 import { binary, decoded, delivery, digest, event, OPTIONS, refused, SOURCE, structured, weight } from "./deliveries.ts";
 
 /** What the database could not store: NUL, or half of a surrogate pair. */
@@ -347,7 +348,7 @@ test("however bytes are changed, decoding never throws, and what comes of it can
       if (said.kind === "refused") expect(storable([said.refusal, { ...said.partial, digest: null }])).toBe(true);
       if (said.kind === "event") expect(storable({ ...said.event, digest: null })).toBe(true);
     }),
-    { numRuns: 2_000 },
+    { numRuns: runs(2_000) },
   );
 });
 

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { canonical, cut, type Json, JsonNumber, MAX_DEPTH, pointerOf, readJson, unsafeNumber } from "../../../src/decode/json.ts";
+import { runs } from "../../support/runs.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const read = (text: string) => readJson(bytes(text));
@@ -85,7 +86,7 @@ describe("the JSON reader", () => {
           if (found.ok && found.faults.length === 0) expect(plain(found.value)).toEqual(known.value);
         },
       ),
-      { numRuns: 2_000 },
+      { numRuns: runs(2_000) },
     );
   });
 
@@ -96,7 +97,7 @@ describe("the JSON reader", () => {
         const text = `${"[".repeat(40)}${parts.join("")}${"]".repeat(40)}`;
         expect(read(text).ok).toBe(parsed(text).ok);
       }),
-      { numRuns: 2_000 },
+      { numRuns: runs(2_000) },
     );
   });
 
@@ -115,7 +116,7 @@ describe("the JSON reader", () => {
         const found = readJson(anything);
         expect(typeof found.ok).toBe("boolean");
       }),
-      { numRuns: 2_000 },
+      { numRuns: runs(2_000) },
     );
   });
 
