@@ -58,6 +58,9 @@ export interface Observed {
 
 export const keyOf = (source: string, id: string): string => `${source} ${id}`;
 
+/** Whether a restore may have taken what a generation said: it is gone from the end, and heard nevertheless. */
+export const mayBeRestored = ({ restores }: History, generation: number): boolean => restores.some((restore) => restore.generation > generation);
+
 export function observe(history: History): Observed {
   const heard = sort(history.heard);
   const rounds = history.end === null ? survivors(heard.verdicts) : history.end.verdicts.flatMap((data) => roundOf(data) ?? []);

@@ -22,4 +22,9 @@ export const objectsIn = (data: Data, key: string): readonly Data[] => {
   return Array.isArray(value) ? value.filter(isData) : [];
 };
 
+export const textsIn = (data: Data, key: string): readonly string[] => {
+  const value = data[key];
+  return Array.isArray(value) ? value.filter((item) => typeof item === "string") : [];
+};
+
 const isData = (value: unknown): value is Data => typeof value === "object" && value !== null && !Array.isArray(value);

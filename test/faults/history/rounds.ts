@@ -102,3 +102,7 @@ export function judgedInTurn({ rounds }: Settled): Round | null {
   if (judged.code !== null && /^(SEQ_(?!GAP)|DUP_|IDN_|SYS_|ENV_RETAINED)/.test(judged.code)) return null;
   return judged.status === "rejected" && !judged.explained ? null : judged;
 }
+
+/** Whether a delivery left its number free: it was not believed, came too late, or found the number taken. */
+export const leavesNumber = ({ rounds }: Settled): boolean =>
+  rounds.every(({ code }) => code !== null && /^(SEQ_SKIPPED|SEQ_EPOCH_OLD|SEQ_WAITING_FULL|SEQ_REUSED|IDN_|ENV_RETAINED)/.test(code));
