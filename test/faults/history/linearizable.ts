@@ -88,7 +88,11 @@ function permits({ asks, answer }: LockOperation, holder: string | null): boolea
   return asks.kind === "read" || answer.done === (holder === asks.batch);
 }
 
-const after = ({ asks }: LockOperation, holder: string | null): string | null => (asks.kind === "take" ? asks.batch : asks.kind === "free" ? null : holder);
+const after = (operation: LockOperation, holder: string | null): string | null => {
+  const { asks } = operation;
+  if (!changes(operation) || asks.kind === "read") return holder;
+  return asks.kind === "take" ? asks.batch : null;
+};
 
 /** The configuration as it is, where it permits the operation; otherwise those that operations without an answer, taking effect now, make of it. */
 function madeReady(configuration: Configuration, operation: LockOperation, available: Available): readonly Configuration[] {
