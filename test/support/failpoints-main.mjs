@@ -1,11 +1,23 @@
 // The service with failpoints: the only entry point that has them. Told to arm a point, it kills itself there, the n-th time it comes by, and leaves a note of where and
-// with how many deliveries unacknowledged. C0 to C11 are the crash points of the engineering programme.
+// with how many deliveries unacknowledged. C0 to C11 are the crash points of the engineering programme. Told to, it also has its wall clock jump.
 import { writeFileSync } from "node:fs";
 import { startService } from "../../dist/main.js";
 import { loadConfig } from "../../dist/ops/config.file.js";
 import { createLog } from "../../dist/ops/log.js";
 
 let armed = null;
+let jumpedMs = 0;
+const OwnDate = Date;
+globalThis.Date = class extends OwnDate {
+  constructor(...given) {
+    if (given.length === 0) super(OwnDate.now() + jumpedMs);
+    else super(...given);
+  }
+  static now() {
+    return OwnDate.now() + jumpedMs;
+  }
+};
+
 let inFlight = () => 0;
 
 // A point counts only while at least one delivery is unacknowledged.
@@ -100,8 +112,14 @@ function withFailpointsAround(publisher) {
 
 const config = loadConfig(process.env);
 const service = await startService(config, createLog({ level: config.logLevel }), replaced);
-process.on("message", ({ arm, nth }) => {
-  armed = { point: arm, nth };
+process.on("message", ({ arm, nth, clock }) => {
+  if (clock !== undefined) jumpedMs = clock;
+  else armed = arm === null ? null : { point: arm, nth };
+});
+// nobody to report to: whoever started it is gone
+process.on("disconnect", () => process.exit(1));
+void service.done.then((how) => {
+  if (how === "failed") process.exit(1);
 });
 process.on("SIGTERM", () => service.stop().then(() => process.exit(0)));
 process.send({ ready: service.url });

@@ -1,14 +1,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { describeWith, findCommand } from "./needs.ts";
+import { repository } from "./repository.ts";
 
 // A real mosquitto as a child process, with the configuration that is shipped: what the tests prove, they prove of that file.
 
-const shipped = fileURLToPath(new URL("../../deploy/mosquitto/mosquitto.conf", import.meta.url));
+const shipped = path.join(repository(), "deploy/mosquitto/mosquitto.conf");
 let found: string | null | undefined;
 
 function binary(): string | null {
@@ -29,6 +29,8 @@ export interface Mosquitto {
   start(): Promise<void>;
   /** SIGTERM: saves its database. May be called twice. */
   stop(): Promise<void>;
+  /** Has it write its database now, as it does by itself every few seconds. */
+  save(): Promise<void>;
   /** Stops it and removes its files. */
   remove(): Promise<void>;
   /** Everything it logged since the first start. */
@@ -92,6 +94,13 @@ export async function startMosquitto(lines: readonly string[] = []): Promise<Mos
     },
     start,
     stop: () => end("SIGTERM"),
+    async save() {
+      const file = path.join(data, "mosquitto.db");
+      const written = (): number => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+      const before = written();
+      child?.kill("SIGUSR1");
+      while (child !== null && written() === before) await new Promise((resolve) => setTimeout(resolve, 10));
+    },
     async remove() {
       await end("SIGTERM");
       rmSync(home, { recursive: true, force: true });

@@ -17,14 +17,24 @@ export interface TestDatabase {
     stop(how?: "immediate" | "fast"): Promise<void>;
     /** On the same port, with the same data. */
     start(): Promise<void>;
+    /** Whether the server's process is there. */
+    running(): boolean;
   };
   /** As superuser, past all rights. */
   query(text: string): Promise<Record<string, unknown>[]>;
   drop(): Promise<void>;
 }
 
-export async function freshDatabase(options: { readonly migrated?: boolean } = {}): Promise<TestDatabase> {
-  const home = mkdtempSync(join(tmpdir(), "signalbox-pg-"));
+export interface DatabaseOptions {
+  readonly migrated?: boolean;
+  /** Where its files lie; by default where temporary files do. */
+  readonly below?: string;
+  /** Settings of the server, as `name=value`. */
+  readonly settings?: readonly string[];
+}
+
+export async function freshDatabase(options: DatabaseOptions = {}): Promise<TestDatabase> {
+  const home = mkdtempSync(join(options.below ?? tmpdir(), "signalbox-pg-"));
   const account = accountToRunAs();
   const data = join(home, "data");
   mkdirSync(data, { mode: 0o700 });
@@ -45,7 +55,13 @@ export async function freshDatabase(options: { readonly migrated?: boolean } = {
   async function start(): Promise<void> {
     const child = spawn(
       join(bin, "postgres"),
-      ["-D", data, "-p", String(port), "-c", "listen_addresses=127.0.0.1", "-c", `unix_socket_directories=`, "-c", "timezone=UTC"],
+      [
+        "-D",
+        data,
+        "-p",
+        String(port),
+        ...["listen_addresses=127.0.0.1", "unix_socket_directories=", "timezone=UTC", ...(options.settings ?? [])].flatMap((s) => ["-c", s]),
+      ],
       {
         ...account,
         cwd: data,
@@ -96,7 +112,7 @@ export async function freshDatabase(options: { readonly migrated?: boolean } = {
     ownerUrl: url("signalbox_owner"),
     runtimeUrl: url("signalbox_runtime"),
     superUrl: url("postgres"),
-    cluster: { stop, start },
+    cluster: { stop, start, running: () => server !== null && server.exitCode === null && server.signalCode === null },
     query: (text) => query(text),
     async drop() {
       await stop("immediate");

@@ -1,0 +1,78 @@
+// npm run chaos: breaks everything that is real for so many minutes, and shows that nothing was lost, doubled or misordered. Built by tsconfig.faults.json.
+import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { findCommand } from "../../support/needs.ts";
+import embeddedPostgres from "../../support/postgres-binaries.ts";
+import { repository } from "../../support/repository.ts";
+import { type ChaosOptions, HELP, parseOptions } from "./options.ts";
+import { report } from "./report.ts";
+import { type RunResult, run } from "./run.ts";
+
+const SHARES = { once: 0.75, resend: 0.25 } as const;
+
+async function chaos(options: ChaosOptions): Promise<number> {
+  const { seed, minutes, runs } = options;
+  const directory = join(repository(), ".cache", "chaos", String(seed));
+  rmSync(directory, { recursive: true, force: true });
+  const asked = { stop: false };
+  const interrupt = (): void => {
+    // twice means now; children end with us, since the channel to them closes
+    if (asked.stop) process.exit(1);
+    asked.stop = true;
+    console.log("Interrupted: healing and checking what was seen so far. Once more ends at once.");
+  };
+  process.on("SIGINT", interrupt);
+  process.on("SIGTERM", interrupt);
+  console.log(
+    `chaos, seed ${seed}: ${minutes} minutes, ${runs.join(" and ")}, ${options.replicas} of 2 processes wanted, ${options.eventsPerSecond} events a second`,
+  );
+  const shares = runs.reduce((sum, kind) => sum + SHARES[kind], 0);
+  const results: RunResult[] = [];
+  for (const kind of runs) {
+    if (asked.stop) break;
+    results.push(
+      await run({
+        kind,
+        seed,
+        seconds: (minutes * 60 * SHARES[kind]) / shares,
+        eventsPerSecond: options.eventsPerSecond,
+        replicas: options.replicas,
+        directory: join(directory, kind),
+        asked,
+        say: console.log,
+      }),
+    );
+  }
+  console.log(report(seed, results));
+  if (options.json !== null) writeFileSync(options.json, `${JSON.stringify({ seed, minutes, results }, null, 1)}\n`);
+  const findings = results.flatMap((result) => result.findings);
+  if (findings.length > 0) {
+    console.log(`\n${findings.length} findings with seed ${seed}; what was seen is kept in ${directory}`);
+    return 1;
+  }
+  if (!options.keep) rmSync(directory, { recursive: true, force: true });
+  return 0;
+}
+
+let options: ChaosOptions | "help";
+try {
+  options = parseOptions(process.argv.slice(2));
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  console.error(`\n${HELP}`);
+  process.exit(2);
+}
+if (options === "help") {
+  console.log(HELP);
+  process.exit(0);
+}
+if (findCommand("mosquitto") === null) {
+  console.error("chaos needs mosquitto, and none is installed");
+  process.exit(2);
+}
+if (!existsSync(join(repository(), "dist", "main.js"))) {
+  console.error("chaos needs the built service: npm run build");
+  process.exit(2);
+}
+await embeddedPostgres();
+process.exit(await chaos(options));
