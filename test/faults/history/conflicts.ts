@@ -1,5 +1,5 @@
 // Whether two events that claim one identity were told apart.
-import { keyOf, type Observed, put, type Tell } from "./observed.ts";
+import { type Observed, put, type Tell } from "./observed.ts";
 import { acted, judgedInTurn, type Settled } from "./rounds.ts";
 
 /**
@@ -17,29 +17,17 @@ export function conflicts(seen: Observed, tell: Tell): void {
   }
 }
 
-function reusedIds({ history, byId }: Observed, tell: Tell): void {
+function reusedIds({ history, sent, byId }: Observed, tell: Tell): void {
   if (history.end === null) return;
   const unsure = Math.max(...[...history.brokerForgot, ...history.restores].map(({ at }) => at), Number.NEGATIVE_INFINITY);
-  const contents = new Map<string, { readonly first: string; more: Set<string> | null; sure: boolean }>();
-  for (const { source, id, content, at, acknowledgedAt } of history.sent) {
-    const key = keyOf(source, id);
-    const known = contents.get(key);
-    const sure = acknowledgedAt !== null && at > unsure;
-    if (known === undefined) contents.set(key, { first: content, more: null, sure });
-    else {
-      if (known.first !== content) {
-        known.more ??= new Set();
-        known.more.add(content);
-      }
-      known.sure &&= sure;
-    }
-  }
-  for (const [key, { more, sure }] of contents) {
-    if (more === null || !sure) continue;
+  for (const [key, all] of sent) {
+    if (all.length === 1 || all.some(({ acknowledgedAt, at }) => acknowledgedAt === null || at <= unsure)) continue;
+    const contents = new Set(all.map(({ content }) => content)).size;
+    if (contents === 1) continue;
     const deliveries = byId.get(key) ?? [];
     if (deliveries.some(({ rounds }) => rounds.some(({ code }) => code !== null && /^(IDN_|ENV_|SEQ_WAITING_FULL)/.test(code)))) continue;
     const found = deliveries.filter(({ first }) => first.status === "quarantined" && first.code === "DUP_ID_REUSED").length;
-    if (found < more.size) tell("conflict", `${key} came with ${more.size + 1} contents and left ${found} conflict${found === 1 ? "" : "s"}.`);
+    if (found < contents - 1) tell("conflict", `${key} came with ${contents} contents and left ${found} conflict${found === 1 ? "" : "s"}.`);
   }
 }
 

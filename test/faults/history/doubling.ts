@@ -37,14 +37,14 @@ function actedOnce(deliveries: readonly Settled[], tell: Tell): void {
 
 function outcomesOnce({ rounds, outcomes, history }: Observed, tell: Tell): void {
   const told = new Set<string>();
-  const accepted = new Map(rounds.filter(acted).map((round) => [`${round.generation}.${round.position}`, round.id]));
+  const accepted = new Map(rounds.filter(acted).map((round) => [round.place, round.id]));
   for (const outcome of outcomes) {
     const key = keyOf(outcome.stream, about(outcome));
     if (told.has(key)) tell("doubled", `${nameOf(outcome)} repeats another outcome of position ${outcome.position}.`);
     told.add(key);
     // what was heard may lack the accepted verdicts; what REST shows has all
     if (history.end === null) continue;
-    const cause = accepted.get(`${outcome.generation}.${outcome.position}`) ?? null;
+    const cause = accepted.get(outcome.place) ?? null;
     if (cause !== (outcome.body.causationid ?? null))
       tell(
         "doubled",
@@ -56,7 +56,8 @@ function outcomesOnce({ rounds, outcomes, history }: Observed, tell: Tell): void
 const nameOf = ({ stream, type, body }: Outcome): string => `${type} ${body.id} of ${stream}`;
 
 /** What an outcome tells, and of what: within one position each only once. */
-function about({ generation, position, type, body: { data } }: Outcome): string {
-  const evidence = objectsIn(data, "evidence").length === 1 ? (textIn(objectsIn(data, "evidence")[0] ?? {}, "evidence") ?? "") : "";
-  return `${generation}.${position} ${type} ${textIn(data, "step") ?? ""} ${numberIn(data, "attempt") ?? ""} ${evidence}`;
+function about({ place, type, body: { data } }: Outcome): string {
+  const [evidence, second] = objectsIn(data, "evidence");
+  const which = evidence === undefined || second !== undefined ? "" : (textIn(evidence, "evidence") ?? "");
+  return `${place} ${type} ${textIn(data, "step") ?? ""} ${numberIn(data, "attempt") ?? ""} ${which}`;
 }

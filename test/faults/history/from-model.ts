@@ -1,5 +1,6 @@
 // Histories out of the in-memory model: what devices, a subscriber and a reader would have seen of a run in which nothing failed.
 import { createHash } from "node:crypto";
+import { batchView } from "../../../src/decide/commands.ts";
 import type { Signal } from "../../../src/decide/signal.ts";
 import { cursorMessage, type Message, outcomeEvent, outcomeMessage, verdictData, verdictMessage } from "../../../src/publish/messages.ts";
 import type { Act, Line } from "../../support/given.ts";
@@ -70,7 +71,7 @@ export class Watch {
       end: {
         verdicts: model.verdicts.map((row) => verdictData(verdictOf(model, row))),
         outcomes: model.outcomes.map((row) => parsed(JSON.stringify(outcomeEvent(outcomeOf(model, row))))),
-        batches: [],
+        batches: [...model.batches.keys()].map((name) => ({ batch: batchView(this.line.batch(name)) })),
       },
       brokerForgot: [],
       restores: [],

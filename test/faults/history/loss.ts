@@ -15,18 +15,19 @@ export function loss(seen: Observed, tell: Tell): void {
   // an event without a readable id is known by its number alone
   const nameless = new Set(settled.filter(({ first }) => first.id === null).map(({ first }) => `${first.source} ${first.epoch}.${first.sequence}`));
   const told = new Set<string>();
-  const missing = (source: string, id: string, number: string | null): boolean =>
-    !told.has(keyOf(source, id)) && !byId.has(keyOf(source, id)) && (number === null || !nameless.has(`${source} ${number}`));
-  const sent = new Set<string>();
-  for (const { source, id, epoch, sequence, at, acknowledgedAt } of history.sent) {
-    sent.add(keyOf(source, id));
-    if (acknowledgedAt === null || at <= forgot || at <= restored || !missing(source, id, `${epoch}.${sequence}`)) continue;
-    told.add(keyOf(source, id));
-    tell("lost", `${id} of ${source} (number ${epoch}.${sequence}) was acknowledged to the device and has no verdict.`, at);
+  for (const [key, all] of seen.sent) {
+    if (byId.has(key)) continue;
+    const kept = all.find(({ acknowledgedAt, at }) => acknowledgedAt !== null && at > forgot && at > restored);
+    if (kept === undefined || nameless.has(`${kept.source} ${kept.epoch}.${kept.sequence}`)) continue;
+    told.add(key);
+    tell("lost", `${kept.id} of ${kept.source} (number ${kept.epoch}.${kept.sequence}) was acknowledged to the device and has no verdict.`, kept.at);
   }
   for (const { source, id, at } of history.acknowledged) {
-    if (at <= restored || !sent.has(keyOf(source, id)) || !missing(source, id, null)) continue;
-    told.add(keyOf(source, id));
+    const key = keyOf(source, id);
+    if (byId.has(key) || at <= restored || told.has(key)) continue;
+    const [sent] = seen.sent.get(key) ?? [];
+    if (sent === undefined || nameless.has(`${source} ${sent.epoch}.${sent.sequence}`)) continue;
+    told.add(key);
     tell("lost", `${id} of ${source} was acknowledged to the broker and has no verdict.`, at);
   }
   for (const { rounds } of settled) {
@@ -34,10 +35,9 @@ export function loss(seen: Observed, tell: Tell): void {
     const after = rounds[hole];
     if (after !== undefined) tell("lost", `Round ${(rounds[hole - 1]?.round ?? 0) + 1} of ${after.id} of ${after.source} is missing before ${after.verdict}.`);
   }
-  const spoke = new Set(seen.outcomes.map(({ generation, position }) => `${generation}.${position}`));
+  const spoke = new Set(seen.outcomes.map(({ place }) => place));
   for (const round of seen.rounds) {
-    if (acted(round) && !spoke.has(`${round.generation}.${round.position}`))
-      tell("lost", `${round.id} of ${round.source} was accepted at ${round.verdict}, and no outcome tells of it.`);
+    if (acted(round) && !spoke.has(round.place)) tell("lost", `${round.id} of ${round.source} was accepted at ${round.verdict}, and no outcome tells of it.`);
   }
 }
 

@@ -1,5 +1,5 @@
 // A history with everything that was heard put in its place once, so that each check finds it there.
-import type { Heard, History, Invariant } from "./history.ts";
+import type { Heard, History, Invariant, Sent } from "./history.ts";
 import { numberIn } from "./read-data.ts";
 import { type Round, roundOf, type Settled, settled } from "./rounds.ts";
 import { same } from "./same.ts";
@@ -16,6 +16,8 @@ export interface Outcome {
   readonly generation: number;
   readonly sequence: number;
   readonly position: number;
+  /** `1.1207`: generation and position. */
+  readonly place: string;
   /** Without prefix and version: `step.started`. */
   readonly type: string;
   readonly body: Body;
@@ -42,6 +44,8 @@ export interface Observed {
   /** What REST shows in the end, in its order; where there is no end, what was heard. */
   readonly rounds: readonly Round[];
   readonly settled: readonly Settled[];
+  /** By source and id, in the order in which devices published. */
+  readonly sent: ReadonlyMap<string, readonly Sent[]>;
   /** The deliveries of each event, by its source and id. */
   readonly byId: ReadonlyMap<string, readonly Settled[]>;
   readonly outcomes: readonly Outcome[];
@@ -71,8 +75,11 @@ export function observe(history: History): Observed {
     const { source, id } = delivery.first;
     if (source !== null && id !== null) put(byId, keyOf(source, id), delivery);
   }
+  const sent = new Map<string, Sent[]>();
+  for (const each of history.sent) put(sent, keyOf(each.source, each.id), each);
   return {
     history,
+    sent,
     rounds,
     settled: deliveries,
     byId,
@@ -125,7 +132,13 @@ export function outcomeOf(body: Body): Outcome | null {
   const position = numberIn(body.data, "position");
   const generation = numberIn(body.data, "generation");
   if (!Number.isInteger(sequence) || position === null || generation === null) return null;
-  return { stream: body.source, generation, sequence, position, type: body.type.replace(/^signalbox\.|\.v\d+$/g, ""), body };
+  return { stream: body.source, generation, sequence, position, place: `${generation}.${position}`, type: shortType(body.type), body };
+}
+
+function shortType(type: string): string {
+  const from = type.startsWith("signalbox.") ? 10 : 0;
+  const version = type.lastIndexOf(".v");
+  return type.slice(from, version < from ? undefined : version);
 }
 
 const mirrorOf = (at: number, { data }: Body): Mirror => ({

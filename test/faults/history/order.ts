@@ -1,7 +1,7 @@
 // Whether what each source reported was decided in its order.
 
 import { byTurn, type Turn } from "./numbers.ts";
-import { keyOf, type Observed, put, type Tell } from "./observed.ts";
+import { type Observed, put, type Tell } from "./observed.ts";
 import { judgedInTurn } from "./rounds.ts";
 
 /**
@@ -32,17 +32,10 @@ export function order(seen: Observed, tell: Tell): void {
   heardInOrder(seen, tell);
 }
 
-function underItsNumber({ history, byId }: Observed, tell: Tell): void {
-  const sent = new Map<string, Set<string>>();
-  for (const { source, id, epoch, sequence } of history.sent) {
-    const key = keyOf(source, id);
-    const known = sent.get(key);
-    if (known === undefined) sent.set(key, new Set([`${epoch}.${sequence}`]));
-    else known.add(`${epoch}.${sequence}`);
-  }
-  for (const [key, numbers] of sent) {
+function underItsNumber({ sent, byId }: Observed, tell: Tell): void {
+  for (const [key, all] of sent) {
     for (const { first } of byId.get(key) ?? []) {
-      if (first.epoch !== null && first.sequence !== null && !numbers.has(`${first.epoch}.${first.sequence}`))
+      if (first.epoch !== null && first.sequence !== null && !all.some(({ epoch, sequence }) => sequence === first.sequence && epoch === first.epoch))
         tell("misordered", `${first.verdict} gives ${first.id} of ${first.source} the number ${first.epoch}.${first.sequence}, under which it was never sent.`);
     }
   }

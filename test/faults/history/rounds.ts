@@ -7,6 +7,8 @@ export interface Round {
   readonly verdict: string;
   readonly generation: number;
   readonly position: number;
+  /** `1.1207`: generation and position. */
+  readonly place: string;
   readonly round: number;
   readonly source: string | null;
   readonly id: string | null;
@@ -59,12 +61,13 @@ export function roundOf(data: Readonly<Record<string, unknown>>): Round | null {
 }
 
 /** The generation and position that a verdict's id ends with. */
-export function placeOf(verdict: string): { readonly generation: number; readonly position: number } | null {
+export function placeOf(verdict: string): { readonly generation: number; readonly position: number; readonly place: string } | null {
   const last = verdict.lastIndexOf(".");
   const before = verdict.lastIndexOf(".", last - 1);
+  const place = verdict.slice(before + 1);
   const generation = Number(verdict.slice(before + 1, last));
   const position = Number(verdict.slice(last + 1));
-  return before > 0 && Number.isInteger(generation) && Number.isInteger(position) ? { generation, position } : null;
+  return before > 0 && Number.isInteger(generation) && Number.isInteger(position) ? { generation, position, place } : null;
 }
 
 /** By their first rounds, in the order of positions. */

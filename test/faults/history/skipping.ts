@@ -74,13 +74,12 @@ function coveredBy({ history, settled, outcomes }: Observed): Map<string, Range[
     const birth = type === "signalbox.source.birth.v1" && acted(delivery.last);
     if (birth && at < (births.get(key) ?? at + 1n)) births.set(key, at);
     if (!birth && judgedInTurn(delivery) !== null && at < (began.get(key) ?? at + 1n)) began.set(key, at);
-    if (type === "signalbox.source.lost.v1")
-      for (const round of delivery.rounds) if (acted(round)) speakers.set(`${round.generation}.${round.position}`, { source, epoch, sequence: at });
+    if (type === "signalbox.source.lost.v1") for (const round of delivery.rounds) if (acted(round)) speakers.set(round.place, { source, epoch, sequence: at });
   }
   // an epoch that begins with a birth begins at its number
   for (const [key, birth] of births) if ((began.get(key) ?? birth) >= birth) put(covered, key, { from: 1n, to: birth });
-  for (const { type, generation, position, body } of outcomes) {
-    const by = speakers.get(`${generation}.${position}`);
+  for (const { type, place, body } of outcomes) {
+    const by = speakers.get(place);
     const report = objectIn(body.data, "report");
     if (type !== "source.loss-declared" || by === undefined || report === null) continue;
     const [from, to] = [numberOf(report, "from"), numberOf(report, "to")];
