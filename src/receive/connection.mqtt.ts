@@ -3,6 +3,7 @@
 import { Socket } from "node:net";
 import mqtt, { type IConnackPacket, type MqttClient } from "mqtt";
 import {
+  askAgainMs,
   backOffAfterTakeOver,
   backOffMs,
   type DisconnectReason,
@@ -28,6 +29,11 @@ export interface BrokerOptions {
   readonly protocol: ProtocolChoice;
   /** Default 30. */
   readonly keepaliveSeconds?: number | undefined;
+  /**
+   * Asked before every attempt, and once more when the broker has accepted, before the connection is used; where it says no, or fails, there is no connection until it says
+   * yes. The second time counts: whoever was delayed between asking and connecting has taken the session from its owner, and must not say a word on it.
+   */
+  mayConnect?(): Promise<boolean>;
 }
 
 /** One network connection. An acknowledgement belongs to the connection on which its message came, and to no other. */
@@ -81,6 +87,7 @@ export function superviseConnection(options: BrokerOptions, role: Role): Supervi
   let protocol: Protocol = options.protocol === "3.1.1" ? "3.1.1" : "5";
   let lastFailure: string | null = null;
   let retry: NodeJS.Timeout | undefined;
+  let asked = 0;
   let current: { readonly connection: Connection; say(bytes: Uint8Array): void; destroy(): void } | null = null;
   const closed: (() => void)[] = [];
 
@@ -115,7 +122,34 @@ export function superviseConnection(options: BrokerOptions, role: Role): Supervi
         : {}),
     });
 
+  const allowed = async (): Promise<boolean> => {
+    try {
+      return (await options.mayConnect?.()) ?? true;
+    } catch {
+      return false;
+    }
+  };
+
   function attempt(): void {
+    if (options.mayConnect === undefined) {
+      connect();
+      return;
+    }
+    asked += 1;
+    const asking = asked;
+    void allowed().then((may) => {
+      if (!running || asking !== asked) return;
+      if (may) connect();
+      else notOurs();
+    });
+  }
+
+  function notOurs(): void {
+    again(askAgainMs);
+    tell({ reason: "not_ours", detail: null });
+  }
+
+  function connect(): void {
     const spoken = protocol;
     let client: MqttClient;
     try {
@@ -171,7 +205,7 @@ export function superviseConnection(options: BrokerOptions, role: Role): Supervi
       failures = failuresAfter(failures, performance.now() - acceptedAt);
       lastFailure = `${ending.reason} ${ending.detail}`;
       // A parked loop cannot read the DISCONNECT that would have said so: what closed on it may have been a take-over.
-      const perhapsTakenOver = ending.reason === "taken_over" || (ending.reason === "closed" && wasParked);
+      const perhapsTakenOver = options.mayConnect === undefined && (ending.reason === "taken_over" || (ending.reason === "closed" && wasParked));
       again(perhapsTakenOver ? backOffAfterTakeOver(failures, Math.random()) : backOffMs(Math.max(0, failures - 1), Math.random()));
       role.ended(connection, ending);
     };
@@ -189,7 +223,15 @@ export function superviseConnection(options: BrokerOptions, role: Role): Supervi
       watch = watchOver(connection, packet.properties?.serverKeepAlive ?? options.keepaliveSeconds ?? 30);
     });
     client.on("connect", () => {
-      if (open) role.ready(connection);
+      if (options.mayConnect === undefined) {
+        if (open) role.ready(connection);
+        return;
+      }
+      void allowed().then((may) => {
+        if (!open || !running) return;
+        if (may) role.ready(connection);
+        else connection.drop("not_ours", null);
+      });
     });
     client.on("disconnect", (packet) => {
       const code = packet.reasonCode ?? 0;
@@ -238,6 +280,11 @@ export function superviseConnection(options: BrokerOptions, role: Role): Supervi
   function failed(ending: Ending): void {
     failures += 1;
     again(backOffMs(failures - 1, Math.random()));
+    tell(ending);
+  }
+
+  /** Once where failed attempts begin, or change their reason. */
+  function tell(ending: Ending): void {
     const told = `${ending.reason} ${ending.detail}`;
     if (told !== lastFailure) {
       lastFailure = told;
@@ -257,6 +304,7 @@ export function superviseConnection(options: BrokerOptions, role: Role): Supervi
     },
     stop() {
       running = false;
+      asked += 1;
       clearTimeout(retry);
       const ending = current;
       if (ending === null) return Promise.resolve();

@@ -6,10 +6,10 @@ export type ProtocolChoice = "auto" | Protocol;
 /**
  * Why a connection ended, or did not come about.
  * `taken_over`: another client came with our client id. `refused`: the broker said no (credentials, client id, server busy …). `subscription_refused`: connected, but a topic
- * was not granted at QoS 1. `unreachable`: no CONNACK came. `silent`: the broker no longer answered. `closed`: the connection broke, or the broker ended it without a reason.
+ * was not granted at QoS 1. `not_ours`: what the connection would be for is another's now, or nobody can tell. `unreachable`: no CONNACK came. `silent`: the broker no longer answered. `closed`: the connection broke, or the broker ended it without a reason.
  * `stopped`: we ended it.
  */
-export type DisconnectReason = "taken_over" | "refused" | "subscription_refused" | "unreachable" | "silent" | "closed" | "stopped";
+export type DisconnectReason = "taken_over" | "refused" | "subscription_refused" | "not_ours" | "unreachable" | "silent" | "closed" | "stopped";
 
 export interface Ending {
   readonly reason: DisconnectReason;
@@ -76,13 +76,16 @@ const shortestBackOffMs = 100;
 const longestBackOffMs = 10_000;
 const backOffAfterTakeOverMs = 5_000;
 
+/** How often whoever may not connect asks again. */
+export const askAgainMs = 500;
+
 /** Milliseconds until the next attempt, 100 to 10 000: doubles with each failure; the upper half is jitter, so that many clients of a returned broker do not come all at once. `random` is in [0, 1). */
 export function backOffMs(failures: number, random: number): number {
   const ceiling = Math.min(longestBackOffMs, 2 * shortestBackOffMs * 2 ** Math.min(failures, 16));
   return Math.round(ceiling / 2 + (random * ceiling) / 2);
 }
 
-/** After a take-over: at least 5 s. Whoever took the session is its owner until the shard's term says otherwise; coming back at once would only take it from them again. */
+/** After a take-over, where nobody can be asked whose the session is: at least 5 s. Coming back at once would only take it from whoever took it. */
 export function backOffAfterTakeOver(failures: number, random: number): number {
   return Math.max(backOffMs(failures, random), Math.round(backOffAfterTakeOverMs * (1 + random)));
 }

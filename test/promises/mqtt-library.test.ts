@@ -301,6 +301,42 @@ describe("a scripted broker", () => {
     expect(endings.items).toHaveLength(1);
   });
 
+  test("is not connected to while what the connection is for is another's; where that turns out after it has accepted, nothing is said to it", async () => {
+    const { url, served } = await scriptedBroker((broker) => broker.send(accept()));
+    const asked = new Collected<number>();
+    // no; cannot be told; yes, but no longer when the broker had accepted; yes and yes
+    const answers = [() => false, () => Promise.reject(new Error("the database is away")), () => true, () => false, () => true, () => true];
+    const mayConnect = async (): Promise<boolean> => {
+      asked.add(served.items.length);
+      return (await answers[asked.items.length - 1]?.()) ?? true;
+    };
+    const { publisher, connected, endings } = publishing({ url, mayConnect });
+    publisher.start();
+    await connected.count(1);
+    // how many connections there were at each question: none before the first yes
+    expect(asked.items).toEqual([0, 0, 0, 1, 1, 2]);
+    // once where the refusals began, and once for the connection that was dropped
+    expect(endings.items).toEqual([
+      { reason: "not_ours", detail: null },
+      { reason: "not_ours", detail: null },
+    ]);
+    void publisher.publish({ topic: "out", payload: "mine", retain: false, qos: 1 }).catch(() => {});
+    const second = await first(served, 1);
+    await second.packets.count(2);
+    expect(served.items.map(({ packets }) => commandsOf(packets.items))).toEqual([["connect"], ["connect", "publish"]]);
+  });
+
+  test("is asked for the session again soon after a take-over, by whoever can ask whose it is", async () => {
+    const { url, served } = await scriptedBroker((broker) => broker.send(accept()));
+    const { subscriber, endings } = subscribing({ url, mayConnect: async () => true });
+    await subscriber.start();
+    (await first(served)).send({ cmd: "disconnect", reasonCode: 0x8e });
+    expect((await first(endings)).reason).toBe("taken_over");
+    const since = performance.now();
+    await served.count(2);
+    expect(performance.now() - since).toBeLessThan(4_900);
+  });
+
   test("is told what we want: QoS 1, no local, retain as published, no retained copies; a persistent session; no size limit, no aliases", async () => {
     const { url, served } = await scriptedBroker((broker) => broker.send(accept()));
     const { subscriber } = subscribing({ url, topics: ["in/a", "in/b"], username: "u", password: "p" });
