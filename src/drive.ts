@@ -136,7 +136,13 @@ export class Drive {
     for (const work of [...this.#first, ...this.#queue]) work.answer?.reject(new Unavailable("the service is stopping"));
   }
 
+  /** The term is over: nothing more is begun, and what is in hand is refused by its commit. */
+  fence(error: unknown): void {
+    this.#halt("fenced", error, []);
+  }
+
   receive(delivery: Delivery, slot: Slot | null): void {
+    if (this.#halted) return;
     this.#queue.push({ signal: null, delivery, slot, bytes: delivery.payload.byteLength, answer: null });
     this.#queuedSince ??= this.#options.time.now();
     this.#wake?.();
@@ -232,8 +238,8 @@ export class Drive {
         return true;
       } catch (error) {
         const failure = stages.failure(error);
-        if (failure.kind === "fenced" || failure.kind === "deployment") {
-          this.#halt(failure.kind, error, works);
+        if (this.#halted || failure.kind === "fenced" || failure.kind === "deployment") {
+          this.#halt(failure.kind === "deployment" ? "deployment" : "fenced", error, works);
           return false;
         }
         works = this.#dropCommands(
@@ -242,6 +248,10 @@ export class Drive {
           error,
         );
         await this.#waitOut(error);
+        if (this.#halted) {
+          this.#halt("fenced", error, works);
+          return false;
+        }
         if (this.#stopping) {
           this.#queue.unshift(...works);
           return false;
@@ -425,8 +435,14 @@ export class Drive {
   }
 
   #halt(why: "fenced" | "deployment", error: unknown, works: readonly Work[]): void {
+    for (const work of [...works, ...this.#first.splice(0), ...this.#queue.splice(0)])
+      work.answer?.reject(new Unavailable("the shard has stopped", { cause: error }));
+    if (this.#halted) return;
     this.#halted = true;
-    for (const work of [...works, ...this.#first, ...this.#queue]) work.answer?.reject(new Unavailable("the shard has stopped", { cause: error }));
+    this.#endPulse?.();
+    this.#wake?.();
+    if (this.#outage !== null) this.#options.meter.outage(false);
+    this.#outage = null;
     this.#options.onHalt(why, error);
   }
 }

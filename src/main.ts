@@ -1,8 +1,10 @@
-import { randomUUID } from "node:crypto";
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
 import type { ApiDeps } from "./api/deps.ts";
 import { createApi } from "./api/server.http.ts";
 import { commitGroup, findGroup } from "./commit/commit.store.ts";
-import { beat, databaseNow, ensurePartitions, listShards, readBacklog, readDue, readHead, silentFor, takeShard } from "./commit/shard.store.ts";
+import { applicationName, releaseLease, renewLease, takeShard } from "./commit/lease.store.ts";
+import { beat, databaseNow, ensurePartitions, listShards, readBacklog, readDue, readHead, silentFor } from "./commit/shard.store.ts";
 import type { Db } from "./db/database.ts";
 import { openDatabase } from "./db/database.ts";
 import { failure } from "./db/failure.ts";
@@ -13,7 +15,7 @@ import { createMachines } from "./decide/machines.ts";
 import { CODES } from "./decide/verdict.ts";
 import { readWorld } from "./decide/world.store.ts";
 import { decode } from "./decode/decode.ts";
-import { Drive, type DriveStages } from "./drive.ts";
+import type { DriveStages } from "./drive.ts";
 import { startBroker } from "./embedded/broker.process.ts";
 import { claimDataDir } from "./embedded/data-dir.file.ts";
 import { startPostgres } from "./embedded/postgres.process.ts";
@@ -21,15 +23,14 @@ import { databaseClock } from "./ops/clock.ts";
 import type { Config } from "./ops/config.file.ts";
 import type { Log } from "./ops/log.ts";
 import { createMetrics, type Metrics } from "./ops/metrics.ts";
-import { type SourceWatch, sourceWatch } from "./ops/source-watch.ts";
 import { ownTime } from "./ops/time.ts";
 import { createPublisher, type Publisher } from "./publish/publisher.mqtt.ts";
 import { relayStore } from "./publish/relay.store.ts";
-import { createRelay, type Relay } from "./publish/relay.ts";
 import { watchBroker } from "./receive/broker-watch.mqtt.ts";
-import { createSubscriber, type Subscriber } from "./receive/session.mqtt.ts";
+import { createSubscriber } from "./receive/session.mqtt.ts";
 import { seedStateMachines } from "./registry/registry.store.ts";
 import { shippedStateMachines } from "./registry/state-machines.file.ts";
+import { Shard, type ShardCondition } from "./shard.ts";
 import { version } from "./version.ts";
 
 /** A stage of the route that a test replaces whole, to let it fail. Nothing that is shipped passes any. */
@@ -48,22 +49,19 @@ export interface Service {
   readonly done: Promise<"stopped" | "failed">;
 }
 
-interface Shard {
-  readonly site: string;
-  readonly drive: Drive;
-  readonly relay: Relay;
-  readonly subscriber: Subscriber;
-  readonly term: number;
-  readonly watch: SourceWatch;
-  halted: string | null;
-  stop(): Promise<void>;
-}
-
 /** Payloads beyond this are refused, their head and hash kept. */
 export const MAX_EVENT_BYTES = 256 * 1024;
 
 const GAUGE_MS = 2_000;
 const SITES_MS = 2_000;
+/** A lease that cannot be renewed in this time is asked for again on another connection. */
+const LEASE_ANSWER_MS = 3_000;
+
+/** The name of this process among those that may own a shard: told to people, to the database as its connections' name, and never given twice. */
+const ownName = (): string =>
+  `${hostname()
+    .replace(/[^A-Za-z0-9-]/g, "-")
+    .slice(0, 24)}.${process.pid}.${randomBytes(4).toString("hex")}`;
 
 /** Starts everything in order; what has started is stopped again, in reverse, when a later part cannot start. */
 export async function startService(config: Config, log: Log, replaced: Replaced = {}): Promise<Service> {
@@ -89,12 +87,20 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
 
   const { runtimeUrl, ownerUrl } = await postgres(config, log, stops);
   if (ownerUrl !== null) await migrate(ownerUrl, { onApplied: (name) => log.info({ migration: name }, "migration applied") });
-  const { db, close } = openDatabase(runtimeUrl, {
-    max: 10,
-    applicationName: "signalbox",
-    onLost: (error) => log.debug({ err: error }, "a database connection was lost"),
-  });
-  stops.push(close);
+  const owner = ownName();
+  const pool = (max: number, answerMs?: number): Db => {
+    const { db, close } = openDatabase(runtimeUrl, {
+      max,
+      applicationName: applicationName(owner),
+      onLost: (error) => log.debug({ err: error }, "a database connection was lost"),
+      ...(answerMs === undefined ? {} : { answerMs }),
+    });
+    stops.push(close);
+    return db;
+  };
+  const db = pool(10);
+  // apart from the others: readers who take every connection must not cost the lease
+  const leases = pool(2, LEASE_ANSWER_MS);
   await assertMigrated(db);
   await assertRuntimeRole(db);
   await assertDurable(db);
@@ -103,19 +109,25 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
   await ensurePartitions(db, 0);
 
   const mqttUrl = await broker(config, stops);
-  const brokerWatch = watchBroker({
+  const access = {
     url: mqttUrl,
-    clientId: `signalbox-${process.pid}-watch`,
     username: config.mqttUsername,
     password: config.mqttPassword,
     ca: config.mqttCa,
     cert: config.mqttCert,
     key: config.mqttKey,
+  };
+  const brokerWatch = watchBroker({
+    ...access,
+    clientId: `signalbox-${owner}-watch`,
     onSays: (says) => metrics.broker(says),
   });
   stops.push(() => brokerWatch.stop());
   const shards = new Map<string, Shard>();
   const listeners = new Set<() => void>();
+  const tellListeners = (): void => {
+    for (const listener of listeners) listener();
+  };
   let stopping: Promise<void> | null = null;
   let finish: (how: "stopped" | "failed") => void = () => {};
   const done = new Promise<"stopped" | "failed">((resolve) => {
@@ -138,139 +150,69 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
 
   async function openShard(site: string): Promise<Shard> {
     const shard = site;
-    const term = await takeShard(db, shard, `${process.pid}.${randomUUID()}`);
-    metrics.shardTerm(site, term);
-    const clock = await databaseClock(() => databaseNow(db));
-    const owner = { site, shard, term };
-    let subscriber: Subscriber | null = null;
-    const own: DriveStages = {
-      machines,
-      maxBytes: MAX_EVENT_BYTES,
-      decode: (delivery) => decode(delivery, { prefix: config.topicPrefix, maxBytes: MAX_EVENT_BYTES }),
-      read: async (request) => {
-        const world = await readWorld(db, { site, shard, prefix: config.topicPrefix, maxBytes: MAX_EVENT_BYTES }, request, definitions);
-        clock.set(world.now);
-        return world;
-      },
-      commit: (group, document) => commitGroup(db, owner, group, document),
-      find: (group) => findGroup(db, group),
-      failure,
-      acknowledge: (slots) => subscriber?.acknowledge(slots),
-      now: () => clock.now(),
-      silentFor: () => silentFor(db, shard),
-      beat: () => beat(db, shard),
-      due: (limit) => readDue(db, { site, shard }, limit),
-      receiving: () => subscriber?.connected ?? false,
-      unacknowledged: () => subscriber?.unacknowledged ?? 0,
-    };
-    const stages = replaced.stages?.(own, shard) ?? own;
-    const connection = {
-      url: mqttUrl,
-      username: config.mqttUsername,
-      password: config.mqttPassword,
-      ca: config.mqttCa,
-      cert: config.mqttCert,
-      key: config.mqttKey,
-      protocol: config.mqttProtocol,
-    };
-    const ownPublisher = createPublisher({
-      ...connection,
-      clientId: `signalbox-${shard}-pub`,
-      onConnected: () => {
-        metrics.brokerConnected(site, "publisher", true);
-        relay.reconnected();
-      },
-      onDisconnected: ({ reason }) => {
-        metrics.brokerConnected(site, "publisher", false);
-        log.warn({ site, reason }, "the publisher lost its broker");
-      },
-    });
-    const publisher = replaced.publisher?.(ownPublisher, shard) ?? ownPublisher;
-    const relay = createRelay({
-      store: relayStore(db, { site, shard }),
-      publisher,
-      time: ownTime,
-      site,
-      prefix: config.topicPrefix,
-      verdicts: config.publishVerdicts,
-      onPublished: ({ outcomes }) => metrics.published(outcomes),
-      withSpan: metrics.withSpan,
-      onTrouble: (error) => log.debug({ err: error, site }, "publishing is tried again"),
-    });
     let reached = 0;
-    const watch = sourceWatch();
-    const drive = new Drive({
+    const opened = new Shard({
       site,
       shard,
       prefix: config.topicPrefix,
-      stages,
+      verdicts: config.publishVerdicts,
       time: ownTime,
       log,
       meter: metrics,
-      watch,
       withSpan: metrics.withSpan,
-      onCommitted: (settlement, head) => {
-        relay.announce(settlement.touchedSources, settlement.touchedBatches);
-        for (const listener of listeners) listener();
+      lease: {
+        owner,
+        async take() {
+          const taken = await takeShard(leases, shard, owner);
+          // whoever stands by hears of no commit: those who follow the outcomes here are served all the same
+          if (taken.kind === "held") tellListeners();
+          return taken;
+        },
+        renew: (term) => renewLease(leases, shard, owner, term),
+        release: (term) => releaseLease(leases, shard, owner, term),
+      },
+      async stages(term, session) {
+        const clock = await databaseClock(() => databaseNow(db));
+        const own: DriveStages = {
+          ...session,
+          machines,
+          maxBytes: MAX_EVENT_BYTES,
+          decode: (delivery) => decode(delivery, { prefix: config.topicPrefix, maxBytes: MAX_EVENT_BYTES }),
+          read: async (request) => {
+            const world = await readWorld(db, { site, shard, prefix: config.topicPrefix, maxBytes: MAX_EVENT_BYTES }, request, definitions);
+            clock.set(world.now);
+            return world;
+          },
+          commit: (group, document) => commitGroup(db, { site, shard, term }, group, document),
+          find: (group) => findGroup(db, group),
+          failure,
+          now: () => clock.now(),
+          silentFor: () => silentFor(db, shard),
+          beat: () => beat(db, shard, term),
+          due: (limit) => readDue(db, { site, shard }, limit),
+        };
+        return replaced.stages?.(own, shard) ?? own;
+      },
+      relayStore: (term) => relayStore(db, { site, shard, term }),
+      createSubscriber: (wishes) => createSubscriber({ ...access, protocol: config.mqttProtocol, ...wishes }),
+      createPublisher(wishes) {
+        const publisher = createPublisher({ ...access, protocol: config.mqttProtocol, ...wishes });
+        return replaced.publisher?.(publisher, shard) ?? publisher;
+      },
+      onCommitted(_settlement, { position }) {
+        tellListeners();
         // partitions are made half a million positions ahead of need
-        if (Math.floor(head.position / 500_000) > Math.floor(reached / 500_000))
-          void ensurePartitions(db, head.position).catch((error: unknown) => log.error({ err: error }, "partitions could not be made ahead"));
-        reached = head.position;
+        if (Math.floor(position / 500_000) > Math.floor(reached / 500_000))
+          void ensurePartitions(db, position).catch((error: unknown) => log.error({ err: error }, "partitions could not be made ahead"));
+        reached = position;
       },
-      onHalt: (why, error) => {
-        self.halted = why;
-        log.fatal(
-          { err: error, site, why },
-          why === "fenced" ? "another owner has taken the shard; this one stops" : "the deployment is at fault; the shard stops and refuses nothing",
-        );
-        void subscriber?.stop();
-        // whoever has taken the shard publishes for it now, under the same client id
-        if (why === "fenced") void relay.stop().then(() => publisher.stop());
-        if ([...shards.values()].every(({ halted }) => halted !== null)) finish("failed");
+      onHalted() {
+        if ([...shards.values()].every(({ condition }) => condition.state === "halted")) finish("failed");
       },
     });
-    const topics = ["event", "diag"].map((kind) => `${config.topicPrefix}site/${site}/line/+/eq/+/${kind}`);
-    subscriber = createSubscriber({
-      ...connection,
-      clientId: `signalbox-${shard}-sub`,
-      topics,
-      onDelivery: (delivery, slot) => {
-        metrics.received(delivery.topic.endsWith("/diag") ? "diag" : "event", delivery.qos);
-        drive.receive(delivery, slot);
-      },
-      onConnected: ({ sessionPresent, protocol }) => {
-        metrics.brokerConnected(site, "subscriber", true);
-        if (!sessionPresent) metrics.sessionLost();
-        log.info({ site, sessionPresent, protocol }, sessionPresent ? "subscribed; the broker kept the session" : "subscribed; the broker had no session");
-      },
-      onDisconnected: ({ reason }) => {
-        metrics.brokerConnected(site, "subscriber", false);
-        log.warn({ site, reason }, "the subscriber lost its broker; it connects again by itself");
-      },
-    });
-    const receiving = subscriber;
-    const self: Shard = {
-      site,
-      drive,
-      relay,
-      subscriber: receiving,
-      term,
-      watch,
-      halted: null,
-      stop: async () => {
-        receiving.pause();
-        await drive.stop();
-        await receiving.stop();
-        await relay.stop();
-        await publisher.stop();
-      },
-    };
-    shards.set(site, self);
-    await relay.start();
-    drive.start();
-    await publisher.start();
-    await receiving.start();
-    return self;
+    shards.set(site, opened);
+    await opened.start();
+    return opened;
   }
 
   const wanted = async (): Promise<readonly string[]> =>
@@ -298,7 +240,7 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
     prefix: config.topicPrefix,
     version,
     maxBytes: MAX_EVENT_BYTES,
-    drive: (site) => shards.get(site)?.drive,
+    shard: (site) => shards.get(site),
     siteRegistered: async (site) => {
       if ((await wanted()).includes(site)) await open(site);
     },
@@ -340,7 +282,7 @@ async function broker(config: Config, stops: (() => Promise<void>)[]): Promise<s
   return embedded.url;
 }
 
-/** Readiness from real facts: the database answers, every shard is owned, connected and not behind. */
+/** Readiness from real facts: the database answers; every shard is owned here, connected and not behind, or owned by another that is known. */
 async function health(db: Db, shards: ReadonlyMap<string, Shard>): Promise<{ ready: boolean; checks: { check: string; ok: boolean; detail: string }[] }> {
   const checks: { check: string; ok: boolean; detail: string }[] = [];
   await databaseNow(db).then(
@@ -348,30 +290,30 @@ async function health(db: Db, shards: ReadonlyMap<string, Shard>): Promise<{ rea
     () => checks.push({ check: "database", ok: false, detail: "does not answer; nothing is acknowledged until it does" }),
   );
   for (const shard of shards.values()) {
-    const { outageSince, oldestQueuedMs, queued } = shard.drive.condition;
-    checks.push({
-      check: `shard ${shard.site}`,
-      ok: shard.halted === null,
-      detail: shard.halted === null ? `owned under term ${shard.term}` : `stopped: ${shard.halted}`,
-    });
-    checks.push({
-      check: `broker ${shard.site}`,
-      ok: shard.subscriber.connected,
-      detail: shard.subscriber.connected ? "connected and subscribed" : "not connected",
-    });
+    const { state, holder, drive, connected } = shard.condition;
+    checks.push({ check: `shard ${shard.site}`, ok: holder !== null && state !== "halted", detail: ownershipInWords(shard.condition) });
+    if (drive === null) continue;
+    checks.push({ check: `broker ${shard.site}`, ok: connected, detail: connected ? "connected and subscribed" : "not connected" });
     checks.push({
       check: `settling ${shard.site}`,
-      ok: outageSince === null && oldestQueuedMs < 30_000,
-      detail: outageSince === null ? `${queued} waiting` : "waits for the database",
+      ok: drive.outageSince === null && drive.oldestQueuedMs < 30_000,
+      detail: drive.outageSince === null ? `${drive.queued} waiting` : "waits for the database",
     });
   }
   return { ready: checks.every(({ ok }) => ok), checks };
 }
 
+function ownershipInWords({ state, holder }: ShardCondition): string {
+  if (state === "halted") return "stopped: deployment";
+  if (state === "owner") return `owned under term ${holder?.term}`;
+  return holder === null ? `${state}; nobody is known to own it` : `${state}; owned by ${holder.owner} under term ${holder.term}`;
+}
+
 async function gauges(db: Db, shards: ReadonlyMap<string, Shard>, metrics: Metrics): Promise<void> {
   for (const shard of shards.values()) {
-    metrics.queue(shard.site, shard.drive.condition.queued, shard.drive.condition.oldestQueuedMs / 1000);
-    metrics.sources(shard.site, shard.watch.count(Date.now()));
+    const { drive } = shard.condition;
+    metrics.queue(shard.site, drive?.queued ?? 0, (drive?.oldestQueuedMs ?? 0) / 1000);
+    metrics.sources(shard.site, shard.watched(Date.now()));
     await readBacklog(db, { site: shard.site, shard: shard.site }).then(
       (backlog) => metrics.backlog(shard.site, backlog),
       () => undefined,

@@ -9,6 +9,7 @@ export type RequestCode =
   | "REQUEST_KEY_REUSED"
   | "REV_PUBLISHED"
   | "SYS_UNAVAILABLE"
+  | "SYS_STANDING_BY"
   | "SYS_INTERNAL";
 
 /** Codes of problems that are about a request over REST and never about an event. Append-only, like the codes of the rooms. */
@@ -45,6 +46,12 @@ export const REQUEST_CODES: CodeTable<RequestCode> = {
     owner: "operations",
     next: "resend",
     remedy: "Ask again with the same idempotency key; what was done already is then answered, not done again.",
+  },
+  SYS_STANDING_BY: {
+    meaning: "This replica stands by: another one decides for the site.",
+    owner: "operations",
+    next: "resend",
+    remedy: "Ask the replica that the answer names; or ask again here, which is answered as soon as this one has taken over. Nothing was done.",
   },
   SYS_INTERNAL: { meaning: "The service failed on this request.", owner: "operations", next: "ask", remedy: "Report the time and the path of the request." },
 };

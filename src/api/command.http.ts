@@ -25,13 +25,13 @@ export interface Done {
 
 /** Sends a command on the route and waits for its commit. Whatever is refused is thrown as the problem that it is; an answer given before is given again, and says so. */
 export async function command(deps: ApiDeps, site: string, request: FastifyRequest, reply: FastifyReply, asked: Command): Promise<Done> {
-  const drive = deps.drive(site);
-  if (drive === undefined) throw notFound(`site ${site}`);
+  const shard = deps.shard(site);
+  if (shard === undefined) throw notFound(`site ${site}`);
   const key = headerOf(request, "idempotency-key");
   const bodyDigest = createHash("sha256")
     .update(JSON.stringify(sorted(request.body ?? null)))
     .digest("hex");
-  const { answer, position } = await drive.command({
+  const { answer, position } = await shard.command({
     command: asked,
     actor: "unattributed",
     ifVersion: versionIn(headerOf(request, "if-match")),

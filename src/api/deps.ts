@@ -1,8 +1,8 @@
 import type { Db } from "../db/database.ts";
 import type { Definitions } from "../decide/definitions.store.ts";
 import type { Machines } from "../decide/machines.ts";
-import type { Drive } from "../drive.ts";
 import type { Log } from "../ops/log.ts";
+import type { Shard } from "../shard.ts";
 
 /** What the interface is given by whoever starts it. */
 export interface ApiDeps {
@@ -13,7 +13,8 @@ export interface ApiDeps {
   readonly prefix: string;
   readonly version: string;
   readonly maxBytes: number;
-  drive(site: string): Pick<Drive, "command" | "dryRun"> | undefined;
+  /** Whom to ask about a site; of a replica that stands by, the answer is `StandingBy`. */
+  shard(site: string): Pick<Shard, "command" | "dryRun"> | undefined;
   /** A site was registered: its shard is started. */
   siteRegistered(site: string): Promise<void>;
   health(): Promise<{ readonly ready: boolean; readonly checks: readonly { readonly check: string; readonly ok: boolean; readonly detail: string }[] }>;

@@ -180,8 +180,8 @@ export function eventRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         throw invalid("Give either event or payload.", [{ pointer: "/event", detail: "give either event or payload" }]);
       const branch = parseTopic(topic, deps.prefix);
       if (branch === null) throw invalid("The topic is no event topic.", [{ pointer: "/topic", detail: "is no topic of an equipment's branch" }]);
-      const drive = deps.drive(branch.site);
-      if (drive === undefined) throw notFound(`site ${branch.site}`);
+      const shard = deps.shard(branch.site);
+      if (shard === undefined) throw notFound(`site ${branch.site}`);
       const delivery: Delivery = {
         topic,
         payload: event === undefined ? Buffer.from(payload ?? "", "base64") : Buffer.from(memberText(bodyAsWritten(request), "event") ?? ""),
@@ -194,7 +194,7 @@ export function eventRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         correlationData: null,
         userProperties: [],
       };
-      const verdict = await drive.dryRun(delivery);
+      const verdict = await shard.dryRun(delivery);
       if (verdict === null) throw invalid("The topic is no event topic.", [{ pointer: "/topic", detail: "no verdict is given on it" }]);
       return verdictSchema.parse(dryVerdict(verdict));
     },

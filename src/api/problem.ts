@@ -61,3 +61,14 @@ export const unavailable = (): Problem =>
     {},
     { "retry-after": "2" },
   );
+/** Nothing was done here; the owner is named by host and process, as operations know it. */
+export const standingBy = (owner: string | null): Problem =>
+  new Problem(
+    503,
+    "SYS_STANDING_BY",
+    owner === null ? "This replica stands by, and no owner is known at the moment." : `This replica stands by; the site is owned by ${owner}.`,
+    {
+      remedy: owner === null ? "Ask again in a moment." : `Ask ${owner}, or ask again here: this replica answers as soon as it has taken over.`,
+    },
+    { "retry-after": "2" },
+  );

@@ -7,6 +7,7 @@ import { failure } from "../db/failure.ts";
 import { pointerOf } from "../decode/json.ts";
 import { Unavailable } from "../drive.ts";
 import type { Log } from "../ops/log.ts";
+import { StandingBy } from "../shard.ts";
 import { batchRecordRoutes } from "./batch-record.http.ts";
 import { batchRoutes } from "./batches.http.ts";
 import { keepBody } from "./body.http.ts";
@@ -16,7 +17,7 @@ import { documentRoutes } from "./documents.http.ts";
 import { eventRoutes } from "./events.http.ts";
 import { operationRoutes } from "./operations.http.ts";
 import { outcomeRoutes } from "./outcomes.http.ts";
-import { invalid, notFound, Problem, type ProblemDocument, unavailable } from "./problem.ts";
+import { invalid, notFound, Problem, type ProblemDocument, standingBy, unavailable } from "./problem.ts";
 import { registryRoutes } from "./registry.http.ts";
 import { sourceRoutes } from "./sources.http.ts";
 
@@ -106,6 +107,7 @@ function placesOf(path: string, params: unknown, message: string): readonly { re
 /** What went wrong, as the caller may know it: the request's own fault with its place, everyone's fault without inner details. */
 function problemOf(error: unknown, log: Log): Problem {
   if (error instanceof Problem) return error;
+  if (error instanceof StandingBy) return standingBy(error.owner);
   if (error instanceof Unavailable) return unavailable();
   if (hasZodFastifySchemaValidationErrors(error)) {
     const errors = error.validation.flatMap(({ instancePath, params, message }) => placesOf(instancePath, params, message ?? "is not valid"));

@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { readLeases } from "../commit/lease.store.ts";
 import { openDatabase } from "../db/database.ts";
 import { assertDurable, assertRuntimeRole, DatabaseUnfit } from "../db/fit.store.ts";
 import { assertMigrated, MigrationRefused } from "../db/migrate.store.ts";
@@ -46,6 +47,7 @@ export async function examineDatabase(url: string): Promise<DatabaseFacts> {
       clockMs: (rows[0]?.now ?? asked) - (asked + answered) / 2,
       heads,
       partitionsTo: partitions.rows[0]?.upto ?? null,
+      leases: await readLeases(db),
     };
   } finally {
     await close();

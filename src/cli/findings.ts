@@ -114,6 +114,17 @@ export interface DatabaseFacts {
   readonly heads: readonly { readonly site: string; readonly position: number; readonly generation: number }[];
   /** Upper bound of the last partition by position; null where there is none. */
   readonly partitionsTo: number | null;
+  readonly leases: readonly Lease[];
+}
+
+export interface Lease {
+  readonly shard: string;
+  /** null: nobody has it. */
+  readonly owner: string | null;
+  readonly term: number;
+  /** How long ago the owner renewed it; null where there is none. */
+  readonly ageSeconds: number | null;
+  readonly lapsed: boolean;
 }
 
 const CLOCK_MS = 2_000;
@@ -144,6 +155,17 @@ export function ofDatabase(facts: DatabaseFacts): Finding[] {
         )
       : well("database", `partitions are made ${left} positions ahead`),
     ...facts.heads.map(({ site, position, generation }) => well("database", `site ${site} stands at position ${position}, generation ${generation}`)),
+    ...facts.leases.map(({ shard, owner, term, ageSeconds, lapsed }) =>
+      owner === null || lapsed
+        ? ill(
+            "database",
+            owner === null
+              ? `nobody owns site ${shard}; its last term was ${term}`
+              : `${owner} owned site ${shard} under term ${term} and has not been heard of for ${ageSeconds?.toFixed(0)} s`,
+            "Start a service, or read the log of the one that should own it.",
+          )
+        : well("database", `site ${shard} is owned by ${owner} under term ${term}, renewed ${ageSeconds?.toFixed(1)} s ago`),
+    ),
   ];
 }
 

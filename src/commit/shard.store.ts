@@ -8,15 +8,6 @@ export async function listShards(db: Db): Promise<readonly { readonly shard: str
   return rows;
 }
 
-/** Takes a shard: the term rises, and with it every commit under an older term is refused. */
-export async function takeShard(db: Db, shard: string, owner: string): Promise<number> {
-  const { rows } = await sql<{ term: string }>`
-    update shards set term = term + 1, owner = ${owner}, taken_at = clock_timestamp() where shard = ${shard} returning term::text`.execute(db);
-  const row = rows[0];
-  if (row === undefined) throw new Error(`shard ${shard} is not registered`);
-  return safePosition(row.term);
-}
-
 /** Milliseconds since the shard was last known to receive; null when it never was. */
 export async function silentFor(db: Db, shard: string): Promise<number | null> {
   const { rows } = await sql<{
@@ -25,9 +16,9 @@ export async function silentFor(db: Db, shard: string): Promise<number | null> {
   return rows[0]?.ms ?? null;
 }
 
-/** Notes that the shard receives. */
-export async function beat(db: Db, shard: string): Promise<void> {
-  await sql`insert into shard_beats (shard, received_until) values (${shard}, clock_timestamp())
+/** Notes that the shard receives. Whoever's term is over notes nothing: the silence of the new owner must not be hidden. */
+export async function beat(db: Db, shard: string, term: number): Promise<void> {
+  await sql`insert into shard_beats (shard, received_until) select shard, clock_timestamp() from shards where shard = ${shard} and term = ${term}
     on conflict (shard) do update set received_until = excluded.received_until`.execute(db);
 }
 

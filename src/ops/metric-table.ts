@@ -121,10 +121,16 @@ export const METRICS = {
     labels: { tick: ["patience", "gap", "expiry", "drain", "again", "interruption"] },
   },
   signalbox_build_info: { kind: "gauge", unit: null, meaning: "Always 1; the label says which version runs.", labels: { version: "version" } },
+  signalbox_shard_owned: {
+    kind: "gauge",
+    unit: null,
+    meaning: "1 where this process owns the site's shard and decides, 0 where it stands by or has stopped.",
+    labels: { site: "site" },
+  },
   signalbox_shard_term: {
     kind: "gauge",
     unit: null,
-    meaning: "The term under which this process owns the site's shard; it rises with each change of owner.",
+    meaning: "The term under which the site's shard is owned, by this process or by the one that it knows of; it rises with each change of owner.",
     labels: { site: "site" },
   },
 } as const satisfies Readonly<Record<string, MetricRow>>;

@@ -38,7 +38,7 @@ export interface Metrics {
   /** From the broker's $SYS topics; null: it does not say. */
   broker(says: { readonly dropped: number | null; readonly queued: number | null }): void;
   sources(site: string, count: { readonly silent: number; readonly flapping: number; readonly skewed: number }): void;
-  shardTerm(site: string, term: number): void;
+  ownership(site: string, owned: boolean, term: number): void;
 
   readonly withSpan: WithSpan;
   /** The Prometheus text of everything above. */
@@ -144,7 +144,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
       set("signalbox_sources_flapping", flapping, { site });
       set("signalbox_sources_skewed", skewed, { site });
     },
-    shardTerm: (site, term) => set("signalbox_shard_term", term, { site }),
+    ownership(site, owned, term) {
+      set("signalbox_shard_owned", owned ? 1 : 0, { site });
+      set("signalbox_shard_term", term, { site });
+    },
 
     withSpan: telemetry.withSpan,
     async render() {

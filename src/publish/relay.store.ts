@@ -20,11 +20,11 @@ export interface RelayStore {
   readExpiredMirrors(): Promise<readonly { readonly site: string; readonly line: string; readonly batch: string }[]>;
 }
 
-export function relayStore(db: Db, at: { readonly site: string; readonly shard: string }): RelayStore {
+export function relayStore(db: Db, at: { readonly site: string; readonly shard: string; readonly term: number }): RelayStore {
   return {
     readPublishable: (after, limit) => readPublishable(db, at, after, limit),
     readCursor: () => readRelayCursor(db, at.shard),
-    moveCursor: (position) => moveRelayCursor(db, at.shard, position),
+    moveCursor: (position) => moveRelayCursor(db, at, position),
     readCursors: (sources) => readCursors(db, at.shard, sources),
     readBatchMirrors: (batches) => readBatchMirrors(db, at.shard, batches),
     readExpiredMirrors: () => readExpiredMirrors(db, at.shard),
@@ -98,9 +98,12 @@ async function readRelayCursor(db: Db, shard: string): Promise<number> {
   return safePosition(rows[0]?.position ?? "0");
 }
 
-/** Moves the relay's cursor, only forward. Losing this write only publishes a little again. */
-async function moveRelayCursor(db: Db, shard: string, position: number): Promise<void> {
-  await sql`insert into relay_cursors (shard, position) values (${shard}, ${position})
+/**
+ * Moves the relay's cursor, only forward, and only under the term that holds. Losing this write only publishes a little again; and one that slips in beside a change of
+ * owner tells the truth all the same, since the broker had acknowledged what it counts.
+ */
+async function moveRelayCursor(db: Db, at: { readonly shard: string; readonly term: number }, position: number): Promise<void> {
+  await sql`insert into relay_cursors (shard, position) select shard, ${position}::bigint from shards where shard = ${at.shard} and term = ${at.term}
     on conflict (shard) do update set position = greatest(relay_cursors.position, excluded.position)`.execute(db);
 }
 

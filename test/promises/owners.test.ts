@@ -37,16 +37,27 @@ describeWithMosquitto("two services on one shard", () => {
     return said.body.data.status;
   };
 
-  test("the later one takes over; the earlier ends by itself, and what comes then is decided and published once more only by the later", async () => {
+  test("the second stands by and says whom to ask; it decides as soon as the first has stopped", async () => {
     const first = await start();
     await first.equipment("owners", "button", "1", "button");
     expect(await call(1)).toBe("accepted");
-    await start();
-    // the first learns of it with its next commit, of whatever kind
-    const answer = first.ask("POST", "/v1/sites/owners/batches/none/commands", { command: "start" });
-    expect(await first.service.done).toBe("failed");
-    expect((await answer).status).toBe(503);
+
+    const second = await start();
+    const health = await second.ask("GET", "/health/ready");
+    expect(health.status).toBe(200);
+    const owner = /"standing by; owned by (\S+) under term 1"/.exec(JSON.stringify(health.body))?.[1];
+    const refused = await second.ask("POST", "/v1/sites/owners/batches/none/commands", { command: "start" });
+    expect(refused.status).toBe(503);
+    expect(refused.body).toMatchObject({ code: "SYS_STANDING_BY", remedy: expect.stringContaining(owner ?? "an owner") });
+    expect(refused.headers.get("retry-after")).toBe("2");
+    expect(
+      (await second.ask("POST", "/v1/events/dry-run", { topic: eventTopic(SOURCE), event: envelope(SOURCE, 1, 2, "call.raised", { call: "help" }) })).status,
+    ).toBe(503);
+    expect((await second.ask("GET", "/v1/sources/owners/1/button")).body).toMatchObject({ through: "1" });
+
+    await first.service.stop();
     for (const n of [2, 3, 4]) expect(await call(n)).toBe("accepted");
+    expect(await database.query("select distinct term::int from commits order by term")).toEqual([{ term: 1 }, { term: 2 }]);
     expect((await database.query("select count(*)::int as n from facts"))[0]?.["n"]).toBe(4);
   });
 });

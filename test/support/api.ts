@@ -25,7 +25,7 @@ export function apiAlone(replaced: Partial<ApiDeps> = {}): Promise<FastifyInstan
     prefix: "",
     version: "0.0.0",
     maxBytes: 262_144,
-    drive: () => undefined,
+    shard: () => undefined,
     siteRegistered: async () => {},
     health: async () => ({ ready: true, checks: [] }),
     metrics: async () => "",

@@ -8,7 +8,7 @@ import { apiAlone } from "../../support/api.ts";
 
 let asked: CommandRequest[] = [];
 let answer: () => Promise<CommandAnswer> = () => Promise.reject(new Error("no answer was given to this test"));
-const drive: ApiDeps["drive"] = (site) =>
+const shard: ApiDeps["shard"] = (site) =>
   site === "rtm1"
     ? {
         async command(request) {
@@ -21,7 +21,7 @@ const drive: ApiDeps["drive"] = (site) =>
 
 let api: FastifyInstance;
 beforeAll(async () => {
-  api = await apiAlone({ drive });
+  api = await apiAlone({ shard });
 });
 afterAll(() => api.close());
 
@@ -193,7 +193,7 @@ test("what nobody foresaw is 500 without inner details", async () => {
 test("a dry run judges the bytes as they are written, places of numbers included", async () => {
   const seen: string[] = [];
   const other = await apiAlone({
-    drive: () => ({
+    shard: () => ({
       command: () => Promise.reject(new Error("no command is asked")),
       async dryRun({ payload }) {
         seen.push(Buffer.from(payload).toString("utf8"));

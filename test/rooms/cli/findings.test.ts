@@ -12,6 +12,7 @@ const DATABASE: DatabaseFacts = {
   clockMs: 12,
   heads: [{ site: "rtm1", position: 250_000, generation: 1 }],
   partitionsTo: 2_000_000,
+  leases: [{ shard: "rtm1", owner: "edge-1.812.9f3c", term: 4, ageSeconds: 0.4, lapsed: false }],
 };
 const BROKER: BrokerFacts = {
   protocol: "5",
@@ -74,6 +75,8 @@ describe("the database", () => {
     ],
     ["its clock", { clockMs: -5_000 }, /5\.0 s behind/],
     ["partitions", { partitionsTo: 260_000 }, /for 10000 more positions/],
+    ["a shard without an owner", { leases: [{ shard: "rtm1", owner: null, term: 4, ageSeconds: null, lapsed: true }] }, /nobody owns site rtm1/],
+    ["an owner that is gone", { leases: [{ shard: "rtm1", owner: "edge-1.812.9f3c", term: 4, ageSeconds: 61, lapsed: true }] }, /not been heard of for 61 s/],
   ])("shows what is wrong with %s", (_, more, what) => {
     const findings = ofDatabase({ ...DATABASE, ...more });
     expect(ills(findings)).toEqual([expect.stringMatching(what)]);

@@ -26,7 +26,7 @@ function everything(metrics: Metrics): void {
   metrics.sessionLost();
   metrics.broker({ dropped: 11, queued: 12 });
   metrics.sources("rtm1", { silent: 1, flapping: 2, skewed: 3 });
-  metrics.shardTerm("rtm1", 8);
+  metrics.ownership("rtm1", true, 8);
 }
 
 /** Samples of the Prometheus text: name, labels, value. */
@@ -89,7 +89,7 @@ test("a value outside its closed set is counted as other, and never becomes a la
   metrics.received("site/rtm1/line/4/eq/scale-1/event", 7);
   metrics.ignored("anything");
   metrics.tick("a new one");
-  for (let n = 0; n < 500; n += 1) metrics.shardTerm(`site-${n}`, 1);
+  for (let n = 0; n < 500; n += 1) metrics.ownership(`site-${n}`, true, 1);
   const found = samples(await metrics.render());
   expect(found).toContainEqual({ name: "signalbox_verdicts_total", labels: { status: "other", code: "other" }, value: 1 });
   expect(found).toContainEqual({ name: "signalbox_verdicts_total", labels: { status: "accepted", code: "none" }, value: 1 });
