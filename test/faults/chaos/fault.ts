@@ -15,6 +15,8 @@ export interface Fault {
   /** Only one fault at a time is done to the same thing. */
   readonly to: string;
   readonly weight: number;
+  /** Nothing else is wrong meanwhile, so that what is measured is its own. */
+  readonly alone?: true;
   /** Does it and heals it; whether it hit. */
   inject(scene: Scene): Promise<boolean>;
 }

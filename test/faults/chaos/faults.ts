@@ -44,16 +44,27 @@ interface LaneOptions {
   readonly busy: Set<string>;
 }
 
+/** Stands among what is busy while a fault wants to be the only one. */
+const ALONE = "everything";
+
 async function lane(faults: readonly Fault[], { scene, random, asked, tell, busy }: LaneOptions): Promise<void> {
   const weighted = faults.flatMap((fault) => Array.from({ length: fault.weight }, () => fault));
   let deck: Fault[] = [];
   while (!asked.stop) {
     if (deck.length === 0) deck = shuffled(weighted, random);
+    if (busy.has(ALONE)) {
+      await sleep(50);
+      continue;
+    }
     const at = deck.findIndex(({ to }) => !busy.has(to));
     const [fault] = at < 0 ? [] : deck.splice(at, 1);
     if (fault === undefined) {
       await sleep(50);
       continue;
+    }
+    if (fault.alone === true) {
+      busy.add(ALONE);
+      while (busy.size > 1) await sleep(50);
     }
     busy.add(fault.to);
     const began = performance.now();
@@ -64,6 +75,7 @@ async function lane(faults: readonly Fault[], { scene, random, asked, tell, busy
       // a fault that came upon another (no database to ask, say) has not been done
     } finally {
       busy.delete(fault.to);
+      if (fault.alone === true) busy.delete(ALONE);
     }
     tell({ at: began, name: fault.name, seconds: (performance.now() - began) / 1000, hit });
     await sleep(100 + random() * 500);

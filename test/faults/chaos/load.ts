@@ -51,6 +51,8 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
       const began = performance.now();
       const draw = random();
       if (draw < 0.03) await device.sendSwapped("call.raised", { call: "help" });
+      // the id of an earlier event with other content: a conflict, never a duplicate
+      else if (draw < 0.04) await device.send("call.raised", { call: "other" }, { id: `${unit}-1-1` });
       else if (draw < 0.1) await device.send("alarm.raised", { alarm: `A-${Math.floor(random() * 1e9)}`, severity: "low" });
       else await device.send("call.raised", { call: "help" });
       await new Promise((resolve) => setTimeout(resolve, Math.max(0, pauseMs * (0.5 + random()) - (performance.now() - began))));

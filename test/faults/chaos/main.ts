@@ -14,22 +14,19 @@ async function chaos(options: ChaosOptions): Promise<number> {
   const { seed, minutes, runs } = options;
   const directory = join(repository(), ".cache", "chaos", String(seed));
   rmSync(directory, { recursive: true, force: true });
-  const asked = { stop: false };
-  const interrupt = (): void => {
-    // twice means now; children end with us, since the channel to them closes
-    if (asked.stop) process.exit(1);
-    asked.stop = true;
-    console.log("Interrupted: healing and checking what was seen so far. Once more ends at once.");
-  };
-  process.on("SIGINT", interrupt);
-  process.on("SIGTERM", interrupt);
+  let interrupt = (): void => {};
+  const interrupted = new Promise<never>((_resolve, reject) => {
+    interrupt = () => reject(new Error("interrupted; nothing was checked"));
+  });
+  interrupted.catch(() => {});
+  // everything that was started is stopped again before this process ends
+  process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
   console.log(
     `chaos, seed ${seed}: ${minutes} minutes, ${runs.join(" and ")}, ${options.replicas} of 2 processes wanted, ${options.eventsPerSecond} events a second`,
   );
   const shares = runs.reduce((sum, kind) => sum + SHARES[kind], 0);
   const results: RunResult[] = [];
   for (const kind of runs) {
-    if (asked.stop) break;
     results.push(
       await run({
         kind,
@@ -38,7 +35,7 @@ async function chaos(options: ChaosOptions): Promise<number> {
         eventsPerSecond: options.eventsPerSecond,
         replicas: options.replicas,
         directory: join(directory, kind),
-        asked,
+        interrupted,
         say: console.log,
       }),
     );
@@ -75,4 +72,9 @@ if (!existsSync(join(repository(), "dist", "main.js"))) {
   process.exit(2);
 }
 await embeddedPostgres();
-process.exit(await chaos(options));
+try {
+  process.exit(await chaos(options));
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exit(1);
+}

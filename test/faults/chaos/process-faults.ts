@@ -14,13 +14,10 @@ export const PROCESS_FAULTS: readonly Fault[] = [
       inject: async (scene) => {
         const owner = await ownerOf(scene);
         if (owner === null) return false;
-        const term = await scene.takeOvers.term();
         owner.arm(point, 1 + between(scene.random, 0, 3));
         const died = await Promise.race([owner.dead, sleep(REACH_MS).then(() => "not reached")]);
         if (died === "not reached") owner.disarm();
-        if (died !== point) return false;
-        if (term !== null) await scene.takeOvers.measure(Date.now(), term);
-        return true;
+        return died === point;
       },
     }),
   ),
@@ -30,13 +27,9 @@ export const PROCESS_FAULTS: readonly Fault[] = [
     weight: 2,
     inject: async (scene) => {
       const owner = await ownerOf(scene);
-      const term = await scene.takeOvers.term();
-      if (owner === null || term === null) return false;
-      owner.kill();
-      const struck = Date.now();
-      await owner.dead;
-      await scene.takeOvers.measure(struck, term);
-      return true;
+      owner?.kill();
+      await owner?.dead;
+      return owner !== null;
     },
   },
   {
@@ -45,17 +38,28 @@ export const PROCESS_FAULTS: readonly Fault[] = [
     weight: 3,
     inject: async (scene) => {
       const owner = await ownerOf(scene);
-      const term = await scene.takeOvers.term();
-      if (owner === null || term === null) return false;
-      owner.pause();
-      const struck = Date.now();
-      const woken = sleep(between(scene.random, 1_000, 15_000)).then(() => owner.resume());
-      // where nobody stands by, a supervisor that finds it silent starts another
-      if (!scene.rig.fleet.running.some((replica) => replica !== owner)) scene.rig.fleet.startAnother();
-      await Promise.race([scene.takeOvers.measure(struck, term), woken.then(() => sleep(2_000))]);
-      await woken;
+      if (owner === null) return false;
+      await pauseFor(scene, owner, between(scene.random, 1_000, 15_000));
       return true;
     },
+  },
+  {
+    name: "the owner killed, nothing else wrong: a take-over",
+    to: "process",
+    weight: 2,
+    alone: true,
+    inject: (scene) =>
+      takenOver(scene, async (owner) => {
+        owner.kill();
+        await owner.dead;
+      }),
+  },
+  {
+    name: "the owner paused, nothing else wrong: a take-over",
+    to: "process",
+    weight: 2,
+    alone: true,
+    inject: (scene) => takenOver(scene, (owner) => pauseFor(scene, owner, between(scene.random, 8_000, 15_000))),
   },
   {
     name: "wall clock jumps by an hour",
@@ -81,6 +85,24 @@ export const PROCESS_FAULTS: readonly Fault[] = [
     },
   },
 ];
+
+/** A process that is paused knows nothing of it, and goes on when it is woken as if no time had passed. */
+async function pauseFor(scene: Scene, owner: Replica, ms: number): Promise<void> {
+  owner.pause();
+  // where nobody stands by, a supervisor that finds it silent starts another
+  if (!scene.rig.fleet.running.some((replica) => replica !== owner)) scene.rig.fleet.startAnother();
+  await sleep(ms);
+  owner.resume();
+}
+
+async function takenOver(scene: Scene, strike: (owner: Replica) => Promise<void>): Promise<boolean> {
+  const owner = await ownerOf(scene);
+  const term = await scene.takeOvers.term();
+  if (owner === null || term === null) return false;
+  const struckAt = Date.now();
+  await Promise.all([strike(owner), scene.takeOvers.measure(struckAt, term)]);
+  return true;
+}
 
 async function ownerOf({ rig, takeOvers }: Scene): Promise<Replica | null> {
   const pid = await takeOvers.owner();

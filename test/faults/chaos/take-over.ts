@@ -6,12 +6,12 @@ export interface TakeOvers {
   readonly seconds: readonly number[];
   /** The process that owns the shard; null while that cannot be known. */
   owner(): Promise<number | null>;
-  /** Called when the owner has just been struck; resolves when another has decided, or too long has passed. */
+  /** Called when the owner is struck; resolves when another has decided, or too long has passed: then it counts as so long. */
   measure(struckAtMs: number, termBefore: string): Promise<void>;
   term(): Promise<string | null>;
 }
 
-const LONGEST_MS = 30_000;
+const LONGEST_MS = 60_000;
 
 export function watchTakeOvers(rig: Rig): TakeOvers {
   const seconds: number[] = [];
@@ -45,7 +45,7 @@ export function watchTakeOvers(rig: Rig): TakeOvers {
         }
         await sleep(100);
       }
-      seconds.push(Number.POSITIVE_INFINITY);
+      seconds.push(LONGEST_MS / 1000);
     },
   };
 }
