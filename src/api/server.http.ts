@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
@@ -33,6 +34,7 @@ export async function createApi(deps: ApiDeps, tls: { readonly cert: string; rea
     routerOptions: { maxParamLength: 300 },
     // addresses that no router can read (%zz) are answered like every other wrong request
     frameworkErrors: (error, request, reply) => answerProblem(problemOf(error, deps.log), request, reply),
+    clientErrorHandler: answerUnread,
   });
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
@@ -91,6 +93,22 @@ function answerProblem(problem: Problem, request: FastifyRequest, reply: Fastify
     .type("application/problem+json")
     .serializer(JSON.stringify)
     .send({ ...problem.document, instance: pathOf(request) } satisfies ProblemDocument);
+}
+
+/** What is no HTTP, or more of it than is read, reaches no route: the problem that it is goes onto the connection, which ends. */
+function answerUnread(error: Error & { readonly code?: string }, socket: Socket): void {
+  if (error.code !== "ECONNRESET" && socket.writable) {
+    const { document } =
+      error.code === "HPE_HEADER_OVERFLOW"
+        ? new Problem(431, "REQUEST_TOO_LARGE", "The request's address and headers are too long.")
+        : error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+          ? new Problem(408, "REQUEST_INVALID", "The request did not come to its end in time.")
+          : new Problem(400, "REQUEST_INVALID", "The request cannot be read: it is not HTTP.");
+    const text = JSON.stringify(document);
+    const head = [`HTTP/1.1 ${document.status} ${document.title}`, "content-type: application/problem+json", `content-length: ${Buffer.byteLength(text)}`];
+    socket.write(`${head.join("\r\n")}\r\nconnection: close\r\n\r\n${text}`);
+  }
+  socket.destroy(error);
 }
 
 const unknownKeys = z.looseObject({ keys: z.array(z.string()) });

@@ -1,4 +1,5 @@
 // Whatever is wrong with a request is answered as a problem document (RFC 9457): with the place that is wrong, and never with the service's insides.
+import { connect } from "node:net";
 import type { FastifyInstance } from "fastify";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ApiDeps } from "../../../src/api/deps.ts";
@@ -181,6 +182,32 @@ describe("a command", () => {
     expect(reply.json().detail).toContain("Idempotency-Key");
     expect(reply.json().detail).not.toContain("nothing was done");
   });
+});
+
+// What the HTTP parser refused was once answered by the framework alone, as application/json without a code, though every wrong request is promised a problem document.
+test.each([
+  ["no HTTP at all", "\u0000\u0001\r\n\r\n", 400, "REQUEST_INVALID"],
+  ["a length that is none", "POST /v1/events/dry-run HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n", 400, "REQUEST_INVALID"],
+  ["more headers than are read", `GET /health/live HTTP/1.1\r\nhost: x\r\nmore: ${"x".repeat(20_000)}\r\n\r\n`, 431, "REQUEST_TOO_LARGE"],
+])("%s is answered as a problem document, and the service goes on", async (_, bytes, status, code) => {
+  const listening = await apiAlone();
+  const url = new URL(await listening.listen({ host: "127.0.0.1", port: 0 }));
+  const answer = await new Promise<string>((resolve, reject) => {
+    let text = "";
+    connect(Number(url.port), url.hostname)
+      .on("data", (chunk) => {
+        text += chunk;
+      })
+      .on("error", reject)
+      .on("close", () => resolve(text))
+      .end(bytes);
+  });
+  const [head = "", body = ""] = answer.split("\r\n\r\n");
+  expect(head).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+  expect(head).toContain("content-type: application/problem+json");
+  expect(JSON.parse(body)).toMatchObject({ type: `/problems/${code}`, status, code, title: expect.any(String), detail: expect.any(String) });
+  expect((await fetch(new URL("/health/live", url))).status).toBe(200);
+  await listening.close();
 });
 
 test("what nobody foresaw is 500 without inner details", async () => {
