@@ -21,6 +21,8 @@ export interface DecodeOptions {
  * them however bad the rest is: it takes its number.
  */
 export function decode(delivery: Delivery, options: DecodeOptions): Decoded {
+  // no topic name [MQTT-4.7.3-2], and nothing that could be kept or answered; a broker that hands it on should not have
+  if (delivery.topic.includes("\u0000")) return { kind: "ignored", why: "topic" };
   const topic = parseTopic(delivery.topic, options.prefix);
   const none = nothing(delivery);
   if (topic === null) {

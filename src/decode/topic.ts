@@ -28,6 +28,15 @@ export function levelsOf(topic: string, prefix: string): (Branch & { readonly do
   return s === undefined || l === undefined || e === undefined ? null : { site: s, line: l, equipment: e, domain };
 }
 
+/** A level longer than this is nobody's branch: no index would take it, and with `verdict` behind it the topic itself may be longer than MQTT permits. */
+const MOST_OF_A_LEVEL = 256;
+
+/** The branch on which a delivery is answered; null where none can be. */
+export function branchOf(topic: string, prefix: string): { readonly line: string; readonly equipment: string } | null {
+  const at = levelsOf(topic, prefix);
+  return at === null || at.line.length > MOST_OF_A_LEVEL || at.equipment.length > MOST_OF_A_LEVEL ? null : { line: at.line, equipment: at.equipment };
+}
+
 /** Reads `/site/{s}/line/{l}/eq/{e}[/device/{d}]`; null for any other text. */
 export function parseSource(source: string): SourceAddress | null {
   const [empty, site, s, line, l, eq, e, device, d, ...rest] = source.split("/");
