@@ -17,6 +17,7 @@ export interface Said {
   // verdicts
   readonly verdict: string;
   readonly round: number;
+  readonly firstRound: string;
   readonly event: { readonly source: string; readonly id: string; readonly type: string; readonly epoch: string; readonly sequence: string };
   readonly status: string;
   readonly final: boolean;
