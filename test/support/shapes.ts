@@ -32,6 +32,7 @@ export interface Said {
   readonly locks: readonly Said[];
   readonly verdicts: Readonly<Record<string, number>>;
   // cursors
+  readonly epoch: string | null;
   readonly through: string;
   readonly highest: string;
   readonly missing: readonly { readonly epoch: string; readonly from: string; readonly to: string }[];
