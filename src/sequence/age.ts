@@ -3,7 +3,5 @@ import type { Ref } from "./source-state.ts";
 
 /** Oldest first: positions already given by their number, then those of this group in their order. */
 export function byAge(a: Ref, b: Ref): number {
-  if (a > 0 && b > 0) return a - b;
-  if (a < 0 && b < 0) return b - a;
-  return a > 0 ? -1 : 1;
+  return a > 0 && b > 0 ? a - b : b - a;
 }

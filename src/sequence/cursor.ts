@@ -96,7 +96,7 @@ export function giveUp(
   first: bigint,
   last: bigint,
 ): { readonly source: SourceState; readonly ranges: readonly Range[] } {
-  if (epoch !== source.epoch || last <= source.through) return { source, ranges: [] };
+  if (epoch !== source.epoch) return { source, ranges: [] };
   const present = waiting.filter((w) => w.epoch === epoch).map((w) => w.sequence);
   const from = first > source.through ? first - 1n : source.through;
   const ranges = missing(from, last, present, source.skippedAhead);

@@ -5,10 +5,10 @@ export interface Range {
 }
 
 /** What is missing between `through` and `highest` when `present` (in any order) has arrived and `givenUp` was given up. */
-export function missing(through: bigint, highest: bigint, present: readonly bigint[], givenUp: readonly Range[] = []): Range[] {
+export function missing(through: bigint, highest: bigint, present: readonly bigint[], givenUp: readonly Range[]): Range[] {
   const taken: Range[] = [...present.map((n) => ({ first: n, last: n })), ...givenUp]
-    .filter((range) => range.last > through && range.first <= highest)
-    .sort((a, b) => (a.first < b.first ? -1 : a.first > b.first ? 1 : 0));
+    .filter((range) => range.first <= highest)
+    .sort((a, b) => (a.first < b.first ? -1 : 1));
   const ranges: Range[] = [];
   let next = through + 1n;
   for (const range of taken) {

@@ -33,7 +33,8 @@ class WarmRunner {
   #tests = new Map();
 
   capabilities() {
-    return { reloadEnvironment: false };
+    // Stryker asks for a fresh environment where a mutant is also reached while modules are loaded; they are loaded before any mutant is switched on, so theirs is fresh
+    return { reloadEnvironment: true };
   }
 
   async init() {

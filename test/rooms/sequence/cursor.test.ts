@@ -71,6 +71,27 @@ describe("the cursor", () => {
     );
     expect(next).toMatchObject({ kind: "skipped", source: { through: 41n, skippedAhead: [{ first: 45n, last: 50n }] } });
   });
+  test("knows of what it stepped over, and of what it knew before", () => {
+    const over = (highest: bigint) => advance(source({ waitingCount: 1, highest }), () => waiting(7n, 41n));
+    expect([over(40n), over(44n)]).toMatchObject([{ source: { highest: 41n } }, { source: { highest: 44n } }]);
+    const skipped = advance(source({ highest: 44n, skippedAhead: [{ first: 41n, last: 42n }] }), () => undefined);
+    expect(skipped).toMatchObject({ source: { through: 42n, highest: 44n } });
+  });
+  test("does not step over a range that lies elsewhere", () => {
+    const at = (...skippedAhead: { first: bigint; last: bigint }[]) => advance(source({ highest: 60n, skippedAhead }), () => undefined);
+    const [below, above, here] = [
+      { first: 30n, last: 35n },
+      { first: 43n, last: 50n },
+      { first: 41n, last: 41n },
+    ];
+    expect(at(below, above)).toEqual({ kind: "still" });
+    expect(at(above, below, here)).toMatchObject({ kind: "skipped", source: { through: 41n, skippedAhead: [above] } });
+  });
+  test("does not end a parking that waits for a newer epoch", () => {
+    const before = source({ ...parked("counter_back"), waitingCount: 1, skippedAhead: [{ first: 41n, last: 41n }] });
+    expect(advance(before, () => waiting(7n, 41n))).toMatchObject({ kind: "waiting", source: parked("counter_back") });
+    expect(advance(before, () => undefined)).toMatchObject({ kind: "skipped", source: parked("counter_back") });
+  });
   test("steps over a whole range at once, however long it is", () => {
     const last = 2n ** 63n - 2n;
     const next = advance(source({ skippedAhead: [{ first: 41n, last }] }), () => undefined);
@@ -92,6 +113,19 @@ describe("an epoch that ends", () => {
     expect(ended.expire).toEqual({ epoch: 8n, through: 3n });
     expect(ended.source).toMatchObject({ epoch: 8n, through: 0n, highest: 5n, waitingCount: 1, waitingBytes: 10, skippedAhead: [] });
   });
+  test("gives up nothing that waits in it, however high, and everything that waits under the same number elsewhere", () => {
+    const ended = endEpoch(source({ highest: 44n }), [waiting(8n, 43n), waiting(7n, 48n)], { epoch: 8n, sequence: 1n, ref: -1 });
+    expect(ended.givenUp).toEqual([{ first: 41n, last: 47n }]);
+  });
+  test("keeps what waits in any newer epoch, and what waits above the number that begins this one", () => {
+    const kept = [waiting(8n, 5n), waiting(8n, 4n), waiting(9n, 9n)];
+    const ended = endEpoch(source(), [...kept, waiting(8n, 3n)], { epoch: 8n, sequence: 3n, ref: -1 });
+    expect(ended.source).toMatchObject({ highest: 5n, waitingCount: 3, waitingBytes: 30 });
+    expect(endEpoch(source(), kept, { epoch: 8n, sequence: 3n, ref: -1 }).expire).toBe(null);
+  });
+  test("that never began lacks nothing", () => {
+    expect(endEpoch(source({ epoch: null, through: 0n, highest: 5n }), [], { epoch: 8n, sequence: 1n, ref: -1 }).givenUp).toEqual([]);
+  });
   test("leaves nothing to expire when nothing waited", () => {
     expect(endEpoch(source(), [], { epoch: 8n, sequence: 1n, ref: -1 })).toMatchObject({ givenUp: [], expire: null });
   });
@@ -106,7 +140,25 @@ describe("giving up", () => {
     ]);
   });
   test("in an epoch that is not the current one gives up nothing", () => {
-    expect(giveUp(source(), [], 8n, 1n, 9n).ranges).toEqual([]);
+    const before = source({ highest: 44n });
+    expect(giveUp(before, [], 8n, 41n, 44n)).toEqual({ source: before, ranges: [] });
+    expect(giveUp(before, [waiting(8n, 43n)], 7n, 41n, 44n).ranges).toEqual([{ first: 41n, last: 44n }]);
+  });
+  test("gives up from the first to the last and no more, below what is decided nothing", () => {
+    const before = source({ highest: 50n, skippedAhead: [{ first: 48n, last: 49n }] });
+    expect(giveUp(before, [], 7n, 43n, 44n)).toMatchObject({
+      ranges: [{ first: 43n, last: 44n }],
+      source: {
+        highest: 50n,
+        skippedAhead: [
+          { first: 48n, last: 49n },
+          { first: 43n, last: 44n },
+        ],
+      },
+    });
+    expect(giveUp(before, [], 7n, 40n, 41n).ranges).toEqual([{ first: 41n, last: 41n }]);
+    expect(giveUp(before, [], 7n, 30n, 39n)).toEqual({ source: before, ranges: [] });
+    expect(giveUp(before, [], 7n, 41n, 60n).source.highest).toBe(60n);
   });
 });
 
@@ -121,6 +173,16 @@ describe("a gap", () => {
   test("is none while what is next is there", () => {
     expect(noted(source(), source({ waitingCount: 1, highest: 43n }), true)).toBe(null);
     expect(noted(source(), source(), false)).toBe(null);
+  });
+  test("looks for nothing where nothing waits", () => {
+    const looks = (): boolean => {
+      throw new Error("it was looked for");
+    };
+    expect(noteGap(source(), source({ highest: 43n }), -5, looks).gap).toEqual({ position: -5, timer: "restarted" });
+  });
+  test("has its time anew in a newer epoch, wherever the cursor stands in it", () => {
+    const open = { gap: { position: 2, timer: "kept" as const }, waitingCount: 1, highest: 45n };
+    expect(noted(source(open), source({ ...open, epoch: 8n }), false)).toEqual({ position: 2, timer: "restarted" });
   });
   test("keeps its place, and has its time anew only when the cursor moves", () => {
     const open = { gap: { position: 2, timer: "kept" as const }, waitingCount: 1, highest: 45n };

@@ -31,7 +31,7 @@ describe("what is missing", () => {
       { first: 7n, last: 7n },
       { first: 9n, last: 9n },
     ]);
-    expect(missing(3n, 3n, [])).toEqual([]);
+    expect(missing(3n, 3n, [], [])).toEqual([]);
   });
   test("with what arrived and what was given up covers every number once", () => {
     const number = fc.bigInt({ min: 1n, max: 40n });
@@ -60,6 +60,8 @@ describe("the identity of an event", () => {
     expect(byId).not.toBe(idHash({ id: "b", epoch: 7n, sequence: 1n }));
     expect(idHash({ id: null, epoch: 7n, sequence: 1n })).not.toBe(idHash({ id: null, epoch: 71n, sequence: 1n }));
     expect(idHash({ id: null, epoch: null, sequence: null })).toBe(null);
+    expect(idHash({ id: null, epoch: 7n, sequence: null })).toBe(null);
+    expect(idHash({ id: null, epoch: null, sequence: 1n })).toBe(null);
   });
   test("never changes its form, since records rest on it", () => {
     expect(idHash({ id: "s1-7-41", epoch: null, sequence: null })).toBe("7e5bc810ea512d1ba1848665217a7e6db315ec8b");

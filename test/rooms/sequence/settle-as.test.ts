@@ -120,6 +120,19 @@ describe("an event whose id is known with the same content", () => {
   });
 });
 
+describe("an event that is known, and waits under a number of its own", () => {
+  const copy = (epoch: bigint) => ({ known: known(), waitingCopy: waiting(epoch, 45n) });
+  test("is not judged in a newer epoch before its turn", () => {
+    expect(settled(8n, 3n, copy(7n))).toEqual({ as: "duplicate", of: known(), takes: "in turn" });
+  });
+  test("is a duplicate under another number of the same epoch", () => {
+    expect(settled(7n, 41n, copy(7n))).toEqual({ as: "duplicate", of: known(), takes: "now" });
+  });
+  test("leaves a number on which another waits to that one", () => {
+    expect(settled(8n, 1n, { ...copy(7n), waitingThere: waiting(8n, 1n) })).toEqual({ as: "duplicate", of: known(), takes: "no" });
+  });
+});
+
 describe("an event whose id is known with other content", () => {
   test("is in conflict and takes its number if that is next or early", () => {
     expect(settled(7n, 41n, { known: known("x") })).toEqual({ as: "conflict", code: "DUP_ID_REUSED", takes: "now" });
@@ -136,7 +149,11 @@ describe("a source that stands still", () => {
   test("lets what is next wait too", () => {
     expect(settled(7n, 41n, { source: parked("poison") })).toEqual({ as: "waiting" });
     expect(settled(7n, 41n, { source: parked("counter_back") })).toEqual({ as: "waiting" });
+    expect(settled(7n, 1n, { source: { ...parked("counter_back"), epoch: null, through: 0n } })).toEqual({ as: "waiting" });
     expect(settled(7n, 41n, { source: parked("counter_back"), known: known() })).toMatchObject({ as: "duplicate", takes: "in turn" });
+  });
+  test("keeps what is next for the one that waits there", () => {
+    expect(settled(7n, 41n, { source: parked("poison"), waitingThere: waiting(7n, 41n) })).toEqual({ as: "conflict", code: "SEQ_REUSED", takes: "no" });
   });
   test("goes on with a newer epoch if only its counter went back", () => {
     expect(settled(8n, 1n, { source: parked("counter_back") })).toEqual({ as: "judged", copy: null });
