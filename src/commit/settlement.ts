@@ -127,12 +127,10 @@ const wellFormed = (text: string): string => text.toWellFormed().replaceAll("\0"
 
 function assumptions(world: World): Record<string, readonly Json[]> {
   const { assumed } = world;
-  const sources = namesIn(assumed, "sources", assumed.sources.keys()).flatMap((name) => {
-    const before = world.read.sources.get(name);
-    if (before === undefined || before === null) return [];
+  const sources = found(world.read.sources, namesIn(assumed, "sources", assumed.sources.keys())).map(([name, before]) => {
     const now = assumed.sources.get(name);
     const changed = now !== undefined || assumed.raised("sources").has(name);
-    return [{ key: before.key, version: before.version, changed, ...(changed ? sourceOf(before, now ?? before) : {}) }];
+    return { key: before.key, version: before.version, changed, ...(changed ? sourceOf(now ?? before) : {}) };
   });
   const batches = namesIn(assumed, "batches", assumed.batches.keys()).map((name) => {
     const before = world.read.batches.get(name);
@@ -171,13 +169,11 @@ function assumptions(world: World): Record<string, readonly Json[]> {
         : {}),
     };
   });
-  const equipment = namesIn(assumed, "equipment", assumed.equipment.keys()).flatMap((name) => {
-    const before = world.read.equipment.get(name);
-    if (before === undefined || before === null) return [];
+  const equipment = found(world.read.equipment, namesIn(assumed, "equipment", assumed.equipment.keys())).map(([name, before]) => {
     const now = assumed.equipment.get(name);
     const changed = now !== undefined || assumed.raised("equipment").has(name);
     const { token, state, stateEpoch, stateSequence } = now ?? before;
-    return [{ equipment: name, version: before.version, changed, token, state, state_epoch: stateEpoch, state_sequence: stateSequence }];
+    return { equipment: name, version: before.version, changed, token, state, state_epoch: stateEpoch, state_sequence: stateSequence };
   });
   // an absent batch matters to the commit only when somebody defers on it or creates it; a mere look at it proves nothing and locks nothing
   const awaitedNames = new Set([
@@ -192,34 +188,27 @@ function assumptions(world: World): Record<string, readonly Json[]> {
     opened_on: now.openedOn,
     line: now.line,
   }));
-  const deferrals = positionsIn(assumed.looked("deferrals")).flatMap((position) => {
-    const before = world.read.deferrals.get(position);
-    return before == null ? [] : [{ position, version: before.version }];
-  });
-  const quarantine = positionsIn(assumed.looked("quarantine")).flatMap((position) => {
-    const before = world.read.quarantine.get(position);
-    return before == null ? [] : [{ position, version: before.version }];
-  });
+  const versionOf = ([position, { version }]: readonly [Ref, { readonly version: number }]) => ({ position, version });
+  const deferrals = found(world.read.deferrals, [...assumed.looked("deferrals")].map(Number)).map(versionOf);
+  const quarantine = found(world.read.quarantine, [...assumed.looked("quarantine")].map(Number)).map(versionOf);
   return { sources, batches, equipment, awaited, streams, judged_deferrals: deferrals, judged_quarantine: quarantine };
 }
 
+/** What was looked at and what was changed; whose version is raised was looked at. */
 function namesIn(assumed: Assumed, kind: "sources" | "batches" | "equipment", changed: Iterable<string>): string[] {
-  return [...new Set([...[...assumed.looked(kind)].map(String), ...changed, ...[...assumed.raised(kind)].map(String)])].sort();
+  return [...new Set([...[...assumed.looked(kind)].map(String), ...changed])].sort();
 }
 
-const positionsIn = (looked: ReadonlySet<string | number>): Ref[] => [...looked].flatMap((ref) => (typeof ref === "number" && ref > 0 ? [ref] : []));
+/** The rows among those asked for that were there when the world was read. */
+const found = <K, V>(read: ReadonlyMap<K, V | null>, asked: readonly K[]): (readonly [K, V])[] =>
+  asked.flatMap((key) => {
+    const row = read.get(key);
+    return row == null ? [] : [[key, row] as const];
+  });
 
-function sourceOf(before: SourceState, now: SourceState): Json {
+function sourceOf(now: SourceState): Json {
   const gap =
-    now.gap === null
-      ? "none"
-      : before.gap === null || now.gap.position < 0
-        ? "open"
-        : now.gap.timer === "restarted"
-          ? "progress"
-          : now.gap.timer === "halted"
-            ? "halted"
-            : "keep";
+    now.gap === null ? "none" : now.gap.position < 0 ? "open" : now.gap.timer === "restarted" ? "progress" : now.gap.timer === "halted" ? "halted" : "keep";
   return {
     incarnation: now.incarnation,
     epoch: now.epoch,
@@ -273,14 +262,14 @@ function rawOf(delivery: Delivery, maxBytes: number): Buffer {
   return Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength > maxBytes ? HEAD_BYTES : payload.byteLength);
 }
 
-/** Step attempts that are not as they were read. */
+/** Step attempts that are not in the state in which they were read; their times change only with it. */
 function stepsOf(assumed: Assumed, world: World): readonly Json[] {
   return [...assumed.batches.values()].flatMap((batch) => {
     const before = new Map((world.read.batches.get(batch.batch)?.steps ?? []).map((step) => [`${step.step} ${step.attempt}`, step]));
     return batch.steps
       .filter((step) => {
         const was = before.get(`${step.step} ${step.attempt}`);
-        return was === undefined || was.state !== step.state || was.startedAt !== step.startedAt || was.endedAt !== step.endedAt;
+        return was?.state !== step.state;
       })
       .map((step) => ({
         batch: batch.batch,
@@ -384,18 +373,14 @@ function openEvents(world: World, rows: Rows): Record<string, readonly Json[]> {
     const [incarnation, epoch, sequence] = rest.split(".");
     return { source_key: sourceKey, incarnation: Number(incarnation), epoch, sequence };
   });
-  // an entry that came and went within the group never reaches the database; one that was open before is resolved
-  const resolvedHere = new Set(rows.quarantineResolved.map((r) => r.event));
   return {
     deferrals,
     deferrals_kept: kept,
     deferrals_gone: gone,
     waiting,
     waiting_gone: waitingGone,
-    quarantine: rows.quarantined
-      .filter((q) => !(resolvedHere.has(q.event) && q.event < 0))
-      .map((q) => ({ ref: q.event, round: q.round, code: q.code, source: q.source, batch: q.batch })),
-    quarantine_resolved: rows.quarantineResolved.filter((r) => r.event > 0).map((r) => ({ position: r.event, ref: r.ref, resolution: r.resolution })),
+    quarantine: rows.quarantined.map((q) => ({ ref: q.event, round: q.round, code: q.code, source: q.source, batch: q.batch })),
+    quarantine_resolved: rows.quarantineResolved.map((r) => ({ position: r.event, ref: r.ref, resolution: r.resolution })),
   };
 }
 

@@ -5,7 +5,7 @@
 import { readdirSync } from "node:fs";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { declareClassPlugin, PluginKind } from "@stryker-mutator/api/plugin";
+import { declareClassPlugin, declareValuePlugin, PluginKind } from "@stryker-mutator/api/plugin";
 import { DryRunStatus, determineHitLimitReached, TestStatus, toMutantRunResult } from "@stryker-mutator/api/test-runner";
 import fc from "fast-check";
 import { expect } from "vitest";
@@ -124,4 +124,17 @@ async function run(test) {
   }
 }
 
-export const strykerPlugins = [declareClassPlugin(PluginKind.TestRunner, "warm", WarmRunner)];
+/**
+ * What is no logic of these rooms: the text of a statement in SQL, which the tests on a real Postgres hold (test/promises), and what an error of the service's own says to
+ * whoever reads its log. Sentences that go on record are not left alone.
+ */
+const wording = {
+  shouldIgnore(path) {
+    if (path.isTemplateLiteral() && path.parentPath.isTaggedTemplateExpression()) return "the text of a statement in SQL";
+    if ((path.isTemplateLiteral() || path.isStringLiteral()) && path.parentPath.isNewExpression() && path.parent.callee.name === "Error")
+      return "what an error says to whoever reads the log";
+    return undefined;
+  },
+};
+
+export const strykerPlugins = [declareClassPlugin(PluginKind.TestRunner, "warm", WarmRunner), declareValuePlugin(PluginKind.Ignore, "wording", wording)];

@@ -43,6 +43,33 @@ describe("a settlement's document", () => {
     expect(large.raws[0]?.byteLength).toBe(HEAD_BYTES);
     expect(large.content["signals"]).toMatchObject([{ raw_length: 5_000 }]);
   });
+  test("keeps whole what is just not too large", () => {
+    const size = 4_000;
+    const { raws } = written(given(), [(at) => at.model.signal(at.model.delivery("site/rtm1/line/4/eq/scale-1/event", "x".repeat(size)))], size);
+    expect(raws[0]?.byteLength).toBe(size);
+  });
+  test("writes nothing of an event that waited and came free in one group", () => {
+    const line = given(weighing());
+    const { content } = written(line, [scale.completes("weigh"), scale.weighs("12.500")]);
+    expect((content["verdicts"] ?? []).map((v) => `${v["event_id"]} ${v["status"]}`)).toEqual([
+      "scale-1-7-2 deferred",
+      "scale-1-7-3 accepted",
+      "scale-1-7-2 accepted",
+    ]);
+    expect([content["deferrals"], content["deferrals_gone"], content["judged_deferrals"]]).toEqual([undefined, undefined, undefined]);
+    const later = written(given(weighing(), scale.completes("weigh")), [scale.weighs("12.500")]);
+    expect(later.content).toMatchObject({ deferrals_gone: [{ position: 5 }], judged_deferrals: [{ position: 5, version: 1 }] });
+  });
+  test("raises the source whose gap a deferred event waits for, though nothing of it changes", () => {
+    const probe = speaker("mixer-1", { device: "probe" });
+    const blending = [running(), scale.starts("weigh"), scale.weighs("12.500"), scale.completes("weigh"), mixer.starts("blend")];
+    const line = given(...blending, probe.gives("blend", "end-temperature", "24.5", "Cel"), probe.alarms({ sequence: 4 }));
+    line.after(2_000);
+    const { content } = written(line, [mixer.completes("blend")]);
+    expect(content["deferrals"]).toMatchObject([{ code: "SEQ_GAP" }]);
+    const raised = (content["sources"] ?? []).filter((row) => row["key"] === line.source(probe).key);
+    expect(raised).toMatchObject([{ changed: true, through: "1", gap: "keep" }]);
+  });
   test("shows what the database cannot hold in a text as the replacement character", () => {
     const { document, content } = written(given(), [
       scale.says("call.raised", { data: { call: "c" }, delivery: { contentType: "application/json", userProperties: [["x", "a\u0000b\ud800c"]] } }),
