@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { commitGroup, findGroup, safePosition } from "../../../src/commit/commit.store.ts";
-import { databaseNow, ensurePartitions, listShards, readBacklog, readDue, readHead, silentFor, takeShard } from "../../../src/commit/shard.store.ts";
+import { applicationName, LEASE_MS, readLeases, releaseLease, renewLease, takeShard } from "../../../src/commit/lease.store.ts";
+import { beat, databaseNow, ensurePartitions, listShards, readBacklog, readDue, readHead, silentFor } from "../../../src/commit/shard.store.ts";
 import { answering } from "../../support/answering-database.ts";
 
 // What the stores make of the rows that come back, and of rows that do not. What their SQL does is held against a real Postgres in test/promises.
@@ -34,9 +35,40 @@ describe("a commit", () => {
 });
 
 describe("a shard", () => {
-  test("is taken under the term that it then has, and only if it is registered", async () => {
-    expect(await takeShard(giving({ term: "5" }), "s1", "node-1")).toBe(5);
-    await expect(takeShard(giving(), "s9", "node-1")).rejects.toThrow("shard s9 is not registered");
+  test("is taken under the term that it then has, or held by somebody for so long yet", async () => {
+    const { db, asked } = answering(() => [{ taken: true, holder: "node-1", term: "5", left_ms: 3_000 }]);
+    expect(await takeShard(db, "s1", "node-1")).toEqual({ kind: "taken", term: 5 });
+    expect(asked[0]?.parameters).toEqual(["s1", "node-1", LEASE_MS]);
+    const held = giving({ taken: false, holder: "node-2", term: "6", left_ms: 1_200 });
+    expect(await takeShard(held, "s1", "node-1")).toEqual({ kind: "held", by: { owner: "node-2", term: 6 }, leftMs: 1_200 });
+    await expect(takeShard(giving(), "s9", "node-1")).rejects.toThrow("nobody could say who holds shard s9");
+  });
+  test("is kept only by whoever changed its one lease", async () => {
+    const renewed = async (affected: bigint) => {
+      const { db, asked } = answering(() => [], affected);
+      return [await renewLease(db, "s1", "node-1", 5), asked[0]?.parameters];
+    };
+    expect(await renewed(1n)).toEqual([true, [LEASE_MS / 1_000, "s1", "node-1", 5, "s1", 5]]);
+    expect(LEASE_MS / 1_000).toBe(3);
+    expect((await renewed(0n))[0]).toBe(false);
+  });
+  test("is given up, and its heart beats, under its own term alone", async () => {
+    const { db, asked } = answering(() => []);
+    await releaseLease(db, "s1", "node-1", 5);
+    await beat(db, "s1", 5);
+    expect(asked.map(({ parameters }) => parameters)).toEqual([
+      ["s1", "node-1", 5],
+      ["s1", 5],
+    ]);
+    expect(applicationName("node-1")).toBe("signalbox node-1");
+  });
+  test("tells people who owns it, once the database has leases at all", async () => {
+    const row = { shard: "s1", owner: "node-1", term: "5", age: 0.5, lapsed: false };
+    const { db, asked } = answering(({ sql }) => (sql.includes("to_regclass") ? [{ there: true }] : [row]));
+    expect(await readLeases(db)).toEqual([{ shard: "s1", owner: "node-1", term: 5, ageSeconds: 0.5, lapsed: false }]);
+    expect(asked[1]?.parameters).toEqual([3]);
+    expect(await readLeases(answering(({ sql }) => (sql.includes("to_regclass") ? [{ there: false }] : [row])).db)).toEqual([]);
+    expect(await readLeases(answering(({ sql }) => (sql.includes("to_regclass") ? [] : [row])).db)).toEqual([]);
   });
   test("is listed with its site", async () => {
     expect(await listShards(giving({ shard: "s1", site: "rtm1" }))).toEqual([{ shard: "s1", site: "rtm1" }]);
