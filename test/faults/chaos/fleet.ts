@@ -1,7 +1,9 @@
 // Keeps as many processes of the service running as are wanted, and finds one that answers.
+import { shuffled } from "../../support/measure.ts";
 import type { Replica } from "./replica.ts";
 
 export interface Fleet {
+  readonly wanted: number;
   readonly running: readonly Replica[];
   /** Those that serve now. */
   serving(): readonly Replica[];
@@ -51,25 +53,28 @@ export function createFleet(options: { readonly wanted: number; readonly random:
   const serving = (): readonly Replica[] => running.filter((replica) => replica.url !== null && !replica.paused && !replica.ended);
 
   const ask: Fleet["ask"] = async (method, path, body, headers) => {
-    const those = serving();
-    const url = those[Math.floor(options.random() * those.length)]?.url;
-    if (url === undefined || url === null) return null;
-    try {
-      const response = await fetch(`${url}${path}`, {
-        method,
-        headers: { ...(body === undefined ? {} : { "content-type": "application/json" }), ...headers },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        signal: AbortSignal.timeout(ANSWER_MS),
-      });
-      const text = await response.text();
-      return response.status >= 500 ? null : { status: response.status, body: text === "" ? null : JSON.parse(text) };
-    } catch {
-      return null;
+    for (const { url } of shuffled(serving(), options.random)) {
+      try {
+        const response = await fetch(`${url}${path}`, {
+          method,
+          headers: { ...(body === undefined ? {} : { "content-type": "application/json" }), ...headers },
+          ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+          signal: AbortSignal.timeout(ANSWER_MS),
+        });
+        const text = await response.text();
+        // one that stands by has done nothing: the next is asked. Of any other failure nobody knows what was done.
+        if (response.status === 503 && text.includes('"SYS_STANDING_BY"')) continue;
+        return response.status >= 500 ? null : { status: response.status, body: text === "" ? null : JSON.parse(text) };
+      } catch {
+        return null;
+      }
     }
+    return null;
   };
 
   fill();
   return {
+    wanted: options.wanted,
     running,
     serving,
     startAnother,

@@ -10,7 +10,7 @@ export interface ChaosOptions {
   readonly keep: boolean;
 }
 
-export const HELP = `npm run chaos -- [--minutes 2] [--seed S] [--events-per-second 60] [--runs once,resend] [--replicas 1] [--json FILE] [--keep]
+export const HELP = `npm run chaos -- [--minutes 2] [--seed S] [--events-per-second 60] [--runs once,resend] [--replicas 2] [--json FILE] [--keep]
 
 Breaks a real Postgres, a real mosquitto, the processes of the service and every connection between them, while devices send and readers read; then heals everything, waits
 until it has settled, and checks the history of what was seen from outside. Needs mosquitto, and \`npm run build\` before.
@@ -20,7 +20,7 @@ until it has settled, and checks the history of what was seen from outside. Need
   --events-per-second  What all devices send together. Default 60.
   --runs               once: devices send once and never again, the broker keeps what it acknowledged. resend: devices keep what the cursor has not passed, and the broker
                        may forget everything. Default both: three quarters of the time, and one quarter.
-  --replicas           Processes of the service that compete for the shard. Default 1: one that ends is started again.
+  --replicas           Processes of the service that compete for the shard, 1 or 2; one that ends is started again. Default 2.
   --json               Writes what the table says to a file as well.
   --keep               Keeps the recorded history of a good run too.
 
@@ -33,7 +33,7 @@ export function parseOptions(args: readonly string[]): ChaosOptions | "help" {
       minutes: { type: "string", default: "2" },
       seed: { type: "string", default: String(Date.now() % 1_000_000_007) },
       "events-per-second": { type: "string", default: "60" },
-      replicas: { type: "string", default: "1" },
+      replicas: { type: "string", default: "2" },
       runs: { type: "string", default: "once,resend" },
       json: { type: "string" },
       keep: { type: "boolean", default: false },

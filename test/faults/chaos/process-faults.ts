@@ -4,6 +4,7 @@ import type { Replica } from "./replica.ts";
 
 const POINTS = ["C0", "C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8", "C9", "C10", "C11"] as const;
 const REACH_MS = 10_000;
+const STANDBY_MS = 20_000;
 
 export const PROCESS_FAULTS: readonly Fault[] = [
   ...POINTS.map(
@@ -79,9 +80,15 @@ export const PROCESS_FAULTS: readonly Fault[] = [
     to: "process",
     weight: 2,
     inject: async (scene) => {
-      const another = scene.rig.fleet.startAnother() ?? scene.rig.fleet.running.find((replica) => replica.url === null);
-      if (another === undefined) return false;
-      return await another.ready;
+      const another = scene.rig.fleet.startAnother();
+      if (another !== null) return await another.ready;
+      // both run: the owner is cut off from Postgres alone, the other takes over, and what the first had asked for arrives after all
+      const owner = await ownerOf(scene);
+      const term = await scene.takeOvers.term();
+      const release = owner === null ? null : scene.rig.slots[owner.slot]?.postgres.add({ label: "*", direction: "both", hold: true });
+      await sleep(between(scene.random, 4_000, 9_000));
+      release?.();
+      return release != null && term !== (await scene.takeOvers.term());
     },
   },
 ];
@@ -96,9 +103,12 @@ async function pauseFor(scene: Scene, owner: Replica, ms: number): Promise<void>
 }
 
 async function takenOver(scene: Scene, strike: (owner: Replica) => Promise<void>): Promise<boolean> {
+  // where several run, one of them stands by; it may have been struck itself a moment ago
+  const { fleet } = scene.rig;
+  for (let n = 0; n < STANDBY_MS / 100 && (fleet.serving().length < fleet.wanted || (await ownerOf(scene)) === null); n += 1) await sleep(100);
   const owner = await ownerOf(scene);
   const term = await scene.takeOvers.term();
-  if (owner === null || term === null) return false;
+  if (owner === null || term === null || fleet.serving().length < fleet.wanted) return false;
   const struckAt = Date.now();
   await Promise.all([strike(owner), scene.takeOvers.measure(struckAt, term)]);
   return true;

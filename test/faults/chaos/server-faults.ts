@@ -21,7 +21,7 @@ export const SERVER_FAULTS: readonly Fault[] = [
     to: "postgres",
     weight: 3,
     inject: async ({ rig }) => {
-      const rows = await rig.database.query("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'signalbox'");
+      const rows = await rig.database.query("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'signalbox%'");
       return rows.length > 0;
     },
   },
@@ -30,7 +30,7 @@ export const SERVER_FAULTS: readonly Fault[] = [
     to: "postgres",
     weight: 2,
     inject: async ({ rig, random }) => {
-      const rows = await rig.database.query("select pid from pg_stat_activity where application_name = 'signalbox' order by state_change desc limit 1");
+      const rows = await rig.database.query("select pid from pg_stat_activity where application_name like 'signalbox%' order by state_change desc limit 1");
       const pid = Number(rows[0]?.["pid"] ?? 0);
       if (pid === 0) return false;
       process.kill(pid, "SIGSTOP");
@@ -69,7 +69,7 @@ export const SERVER_FAULTS: readonly Fault[] = [
         }
         clients.push(client);
       }
-      await rig.database.query("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'signalbox'");
+      await rig.database.query("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'signalbox%'");
       await sleep(between(random, 500, 3_000));
       await Promise.allSettled(clients.map((client) => client.end()));
       return clients.length < 110;

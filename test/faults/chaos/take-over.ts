@@ -25,8 +25,9 @@ export function watchTakeOvers(rig: Rig): TakeOvers {
   return {
     seconds,
     async owner() {
-      const pid = Number.parseInt(String((await one(`select owner from shards where shard = '${rig.site}'`))?.["owner"] ?? ""), 10);
-      return rig.fleet.running.some((replica) => replica.pid === pid) ? pid : null;
+      // its name has the process's id in it
+      const name = String((await one(`select owner from shards where shard = '${rig.site}'`))?.["owner"] ?? "").split(/[^0-9A-Za-z]/);
+      return rig.fleet.running.find(({ pid }) => name.includes(String(pid)))?.pid ?? null;
     },
     term: async () => {
       const row = await one(`select term::text from shards where shard = '${rig.site}'`);
