@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import type { BatchState, ContextLock, EquipmentState, EvidenceItem, StepState } from "../../src/authorise/execution-context.ts";
-import { documentOf } from "../../src/commit/settlement.ts";
+import { documentOf, type SettlementDocument } from "../../src/commit/settlement.ts";
 import type { CommandAnswer } from "../../src/decide/commands.ts";
 import { inHandOf } from "../../src/decide/in-hand.ts";
 import { createMachines, type Machines } from "../../src/decide/machines.ts";
@@ -31,6 +31,8 @@ export interface ModelOptions {
   readonly machines?: (machines: Machines) => Machines;
   /** Milliseconds since 1970 at which the model's clock begins. */
   readonly now?: number;
+  /** Whether what is read is frozen, and what is left behind compared with what the judge believed. On unless speed matters more. */
+  readonly careful?: boolean;
 }
 
 interface SourceRow {
@@ -230,7 +232,20 @@ interface Doc {
   judged_deferrals?: { position: number; version: number }[];
   judged_quarantine?: { position: number; version: number }[];
   streams?: { stream: string; expected: number; sequence: number; opened_on: string; line: string | null }[];
-  signals?: { ref: number; kind: string; n: number }[];
+  signals?: {
+    ref: number;
+    kind: string;
+    n: number;
+    topic: string | null;
+    qos: Delivery["qos"];
+    retained: boolean;
+    protocol: Delivery["protocol"];
+    content_type: string | null;
+    response_topic: string | null;
+    user_properties: Delivery["userProperties"] | null;
+    raw_length: number;
+    received_at: string;
+  }[];
   ids?: { source_key: string; id_hash: string; digest: string; ref: number }[];
   numbers?: { source_key: string; incarnation: number; epoch: string; sequence: string; ref: number }[];
   conflicts?: { source_key: string; id_hash: string; digest: string; ref: number }[];
@@ -592,7 +607,7 @@ export class Model {
       });
     }
     for (const key of request.keys) data.keys.set(key, this.answers.get(key) ?? null);
-    return freeze(data);
+    return this.options.careful === false ? data : freeze(data);
   }
 
   #sourceState(row: SourceRow): SourceState {
@@ -819,7 +834,14 @@ export class Model {
   // ---- committing, as migration 0004 does
 
   commit(settlement: Settlement, group: readonly Signal[] = []): void {
-    const { document, positions } = documentOf(settlement, MAX_BYTES);
+    const base = this.apply(documentOf(settlement, MAX_BYTES));
+    const place = (ref: number): number => (ref < 0 ? base - ref : ref);
+    this.#keepRecord(settlement, group, place);
+    if (this.options.careful !== false) this.#agrees(settlement, place);
+  }
+
+  /** What `settle()` does with the document of a settlement; returns the position after which its own begin. */
+  apply({ document, positions, raws }: SettlementDocument): number {
     const p: Doc = JSON.parse(document);
     this.#prove(p);
     const base = this.position;
@@ -837,8 +859,8 @@ export class Model {
         line: this.streams.get(stream)?.line ?? now.line,
         openedOn: this.streams.get(stream)?.openedOn ?? now.opened_on,
       });
-    for (const row of settlement.rows.signals) {
-      if (row.delivery !== null) this.deliveries.set(place(row.ref), { delivery: row.delivery, receivedAt: row.receivedAt });
+    for (const r of p.signals ?? []) {
+      if (r.topic !== null) this.deliveries.set(place(r.ref), { delivery: storedDelivery(r, raws[r.n - 1] ?? null), receivedAt: r.received_at });
     }
     for (const r of p.ids ?? []) once(this.ids, `${r.source_key} ${r.id_hash}`, { position: place(r.ref), digest: r.digest }, "id");
     for (const r of p.numbers ?? []) once(this.numbers, numberKey(r.source_key, r.incarnation, BigInt(r.epoch), BigInt(r.sequence)), place(r.ref), "number");
@@ -1011,8 +1033,7 @@ export class Model {
       for (const s of this.sources.values()) if (s.gapDueAt !== null) Object.assign(s, { gapDueAt: s.gapDueAt + p.interruption_ms, version: s.version + 1 });
       for (const w of this.waiting.values()) if (w.expiresAt !== null) w.expiresAt += p.interruption_ms;
     }
-    this.#keepRecord(settlement, group, place);
-    this.#agrees(settlement, place);
+    return base;
   }
 
   #prove(p: Doc): void {
@@ -1304,6 +1325,23 @@ export function replay(model: Model): Model {
     if (settlement.positions > 0) again.commit(settlement, [signal]);
   }
   return again;
+}
+
+/** A delivery as it is read back. */
+function storedDelivery(row: NonNullable<Doc["signals"]>[number], raw: Buffer | null): Delivery {
+  return {
+    topic: row.topic ?? "",
+    payload: raw ?? new Uint8Array(),
+    fullLength: row.raw_length,
+    qos: row.qos,
+    retained: row.retained,
+    dup: false,
+    protocol: row.protocol,
+    contentType: row.content_type,
+    responseTopic: row.response_topic,
+    correlationData: null,
+    userProperties: row.user_properties ?? [],
+  };
 }
 
 const asked = <K, V>(keys: Iterable<K>): Map<K, V | null> => new Map([...keys].map((key): [K, V | null] => [key, null]));
