@@ -28,22 +28,22 @@ export function documentOf(settlement: Settlement, maxBytes: number): Settlement
     ...assumptions(world),
     signals: rows.signals.map((row) => signalOf(row, raws, correlations, maxBytes)),
     ids: rows.ids.map((r) => ({ source_key: r.sourceKey, id_hash: r.idHash, digest: r.digest, digest_version: DIGEST_VERSION, ref: r.ref })),
-    numbers: rows.numbers.map((r) => ({ source_key: r.sourceKey, incarnation: r.incarnation, epoch: r.epoch, sequence: r.sequence, ref: r.ref })),
+    numbers: rows.numbers.map((r) => ({ source_key: r.sourceKey, incarnation: r.incarnation, epoch: text(r.epoch), sequence: text(r.sequence), ref: r.ref })),
     conflicts: rows.conflicts.map((r) => ({ source_key: r.sourceKey, id_hash: r.idHash, digest: r.digest, ref: r.ref })),
     skipped: rows.skipped.map((r) => ({
       source_key: r.sourceKey,
       incarnation: r.incarnation,
-      epoch: r.epoch,
-      first: r.first,
-      last: r.last,
+      epoch: text(r.epoch),
+      first: text(r.first),
+      last: text(r.last),
       reason: r.reason,
       ref: r.ref,
     })),
     waiting_expires: rows.waitingExpires.map((r) => ({
       source_key: r.sourceKey,
       incarnation: r.incarnation,
-      epoch: r.epoch,
-      through: r.through,
+      epoch: text(r.epoch),
+      through: text(r.through),
       ms: WAITING.gapLimitMs,
     })),
     steps: stepsOf(world.assumed, world),
@@ -81,8 +81,8 @@ export function documentOf(settlement: Settlement, maxBytes: number): Settlement
       source: v.source,
       event_id: v.eventId,
       type: v.type,
-      epoch: v.epoch,
-      sequence: v.sequence,
+      epoch: text(v.epoch),
+      sequence: text(v.sequence),
       batch: v.batch,
       step: v.step,
       attempt: v.attempt,
@@ -114,13 +114,19 @@ export function documentOf(settlement: Settlement, maxBytes: number): Settlement
   };
   const filled = Object.fromEntries(Object.entries(lists).filter(([, list]) => list.length > 0));
   const document = { ...filled, ...(rows.interruptionMs > 0 ? { interruption_ms: rows.interruptionMs } : {}) };
-  return { positions, document: JSON.stringify(document, storable), raws, correlations };
+  return { positions, document: storable(document), raws, correlations };
 }
 
-/** Big integers travel as text; what Postgres cannot hold in text (NUL, lone surrogates) is shown as the replacement character, the raw bytes stay as they came. */
-function storable(_: string, value: unknown): unknown {
-  if (typeof value === "bigint") return value.toString();
-  return typeof value === "string" ? wellFormed(value) : value;
+/** Big integers travel as text. */
+const text = (integer: bigint | null): string | null => integer?.toString() ?? null;
+
+/** How JSON spells what Postgres cannot hold in text: NUL and lone surrogates. */
+const UNSTORABLE = /\\u(?:0000|d[89a-f])/;
+
+/** A document as JSON. What Postgres cannot hold in text is shown as the replacement character, the raw bytes stay as they came; asking each value costs more than the rest, so it is done where it must. */
+function storable(document: Json): string {
+  const asItIs = JSON.stringify(document);
+  return UNSTORABLE.test(asItIs) ? JSON.stringify(document, (_, value: unknown) => (typeof value === "string" ? wellFormed(value) : value)) : asItIs;
 }
 
 const wellFormed = (text: string): string => text.toWellFormed().replaceAll("\0", "\uFFFD");
@@ -173,7 +179,7 @@ function assumptions(world: World): Record<string, readonly Json[]> {
     const now = assumed.equipment.get(name);
     const changed = now !== undefined || assumed.raised("equipment").has(name);
     const { token, state, stateEpoch, stateSequence } = now ?? before;
-    return { equipment: name, version: before.version, changed, token, state, state_epoch: stateEpoch, state_sequence: stateSequence };
+    return { equipment: name, version: before.version, changed, token, state, state_epoch: text(stateEpoch), state_sequence: text(stateSequence) };
   });
   // an absent batch matters to the commit only when somebody defers on it or creates it; a mere look at it proves nothing and locks nothing
   const awaitedNames = new Set([
@@ -211,9 +217,9 @@ function sourceOf(now: SourceState): Json {
     now.gap === null ? "none" : now.gap.position < 0 ? "open" : now.gap.timer === "restarted" ? "progress" : now.gap.timer === "halted" ? "halted" : "keep";
   return {
     incarnation: now.incarnation,
-    epoch: now.epoch,
-    through: now.through,
-    highest: now.highest,
+    epoch: text(now.epoch),
+    through: text(now.through),
+    highest: text(now.highest),
     gap,
     gap_ref: now.gap?.position ?? null,
     gap_ms: WAITING.gapLimitMs,
@@ -240,8 +246,8 @@ function signalOf(row: SignalRow, raws: (Buffer | null)[], correlations: (Buffer
     source: row.source,
     event_id: row.eventId,
     type: row.type,
-    epoch: row.epoch,
-    sequence: row.sequence,
+    epoch: text(row.epoch),
+    sequence: text(row.sequence),
     digest: row.digest,
     topic: delivery?.topic ?? null,
     qos: delivery?.qos ?? null,
@@ -253,8 +259,13 @@ function signalOf(row: SignalRow, raws: (Buffer | null)[], correlations: (Buffer
     raw_length: delivery?.payload.byteLength ?? null,
     received_at: row.receivedAt,
     actor: row.actor,
-    body: row.body,
+    body: bodyOf(row),
   };
+}
+
+/** What a command asks may name numbers of a source. */
+function bodyOf({ body }: SignalRow): unknown {
+  return body === null ? null : JSON.parse(JSON.stringify(body, (_, value: unknown) => (typeof value === "bigint" ? value.toString() : value)));
 }
 
 function rawOf(delivery: Delivery, maxBytes: number): Buffer {
@@ -360,8 +371,8 @@ function openEvents(world: World, rows: Rows): Record<string, readonly Json[]> {
   const waiting = [...assumed.waiting.values()].map((w) => ({
     source_key: w.sourceKey,
     incarnation: w.incarnation,
-    epoch: w.epoch,
-    sequence: w.sequence,
+    epoch: text(w.epoch),
+    sequence: text(w.sequence),
     ref: w.position,
     id_hash: w.idHash,
     digest: w.digest,
