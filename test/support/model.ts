@@ -7,7 +7,7 @@ import { inHandOf } from "../../src/decide/in-hand.ts";
 import { createMachines, type Machines } from "../../src/decide/machines.ts";
 import { requestFor, widen } from "../../src/decide/request.ts";
 import { type Settlement, settle } from "../../src/decide/settle.ts";
-import type { Command, CommandSignal, EventInHand, Signal, Tick } from "../../src/decide/signal.ts";
+import type { Branch, Command, CommandSignal, EventInHand, Signal, Tick } from "../../src/decide/signal.ts";
 import { type Definition, numberKey, type WorldData } from "../../src/decide/world-data.ts";
 import { NotRead, type WorldRequest } from "../../src/decide/world-request.ts";
 import { decode } from "../../src/decode/decode.ts";
@@ -129,6 +129,9 @@ export interface VerdictRow {
   readonly flags: readonly string[];
   readonly facts: number;
   readonly explanation: Explained | null;
+  readonly branch: Branch;
+  /** RFC 3339. */
+  readonly recordedAt: string;
 }
 
 interface Explained {
@@ -156,9 +159,12 @@ export interface OutcomeRow {
   readonly stream: string;
   readonly sequence: number;
   readonly position: number;
+  readonly ordinal: number;
   readonly type: string;
   readonly causation: string | null;
   readonly data: Readonly<Record<string, unknown>>;
+  /** RFC 3339. */
+  readonly recordedAt: string;
 }
 
 /** A signal as it went on record, at its first position. */
@@ -168,7 +174,7 @@ export interface Recorded {
   readonly committedAt: number;
 }
 
-/** What a version that moved on does to a commit (SB001). */
+/** What a version that moved on (SB001), or a unique key that somebody else took (23505), does to a commit. */
 export class Moved extends Error {}
 
 // What a settlement's document says, list by list, as jsonb_to_recordset reads it.
@@ -361,6 +367,8 @@ interface Doc {
     flags: string[];
     facts: number;
     explanation: Explained | null;
+    topic_line: string | null;
+    topic_equipment: string | null;
   }[];
   outcomes?: {
     stream: string;
@@ -437,6 +445,9 @@ export class Model {
   readonly record: Recorded[] = [];
   readonly #rounds = new Map<number, VerdictRow[]>();
   readonly #positions = new Set<number>();
+  readonly #known = new Set<string>();
+  /** Stored deliveries, decoded again. */
+  readonly #events = new Map<number, EventInHand>();
   readonly #factsAt = new Map<number, number>();
   readonly #factsOf = new Map<string, number>();
   readonly #outcomesOf = new Map<string, number>();
@@ -653,9 +664,13 @@ export class Model {
   }
 
   #eventAt(position: number): EventInHand {
+    const known = this.#events.get(position);
+    if (known !== undefined) return known;
     const stored = this.deliveries.get(position);
     insist(stored !== undefined, `no delivery at ${position}`);
-    return inHandOf(stored.delivery, decode(stored.delivery, { prefix: "", maxBytes: MAX_BYTES }), stored.receivedAt, "");
+    const event = inHandOf(stored.delivery, decode(stored.delivery, { prefix: "", maxBytes: MAX_BYTES }), stored.receivedAt, "");
+    this.#events.set(position, event);
+    return event;
   }
 
   rounds(event: number): readonly VerdictRow[] {
@@ -702,6 +717,11 @@ export class Model {
     const row = this.sources.get(name);
     if (row === undefined) throw new Error(`no source ${name}`);
     return this.#sourceState(row);
+  }
+
+  /** Whether an event has a verdict, or any delivery of it: what an acknowledgement rests on. */
+  knows(source: string, id: string): boolean {
+    return this.#known.has(`${source} ${id}`);
   }
 
   // ---- judging, as pipeline.ts does
@@ -1024,7 +1044,16 @@ export class Model {
       const before = this.#outcomesOf.get(r.stream) ?? 0;
       insist(r.sequence === before + 1, `outcome ${r.sequence} of ${r.stream} after ${before}`);
       this.#outcomesOf.set(r.stream, r.sequence);
-      this.outcomes.push({ stream: r.stream, sequence: r.sequence, position: place(r.ref), type: r.type, causation: r.causation, data: r.data });
+      this.outcomes.push({
+        stream: r.stream,
+        sequence: r.sequence,
+        position: place(r.ref),
+        ordinal: r.ordinal,
+        type: r.type,
+        causation: r.causation,
+        data: r.data,
+        recordedAt: this.clock,
+      });
     }
     for (const r of p.answers ?? [])
       once(this.answers, r.key, { request: r.request, bodyDigest: r.body_digest, answer: r.answer, position: place(r.ref) }, "idempotency key");
@@ -1051,6 +1080,10 @@ export class Model {
       if (row?.version !== r.version || row.resolution !== null) throw new Moved("a quarantined event has been resolved elsewhere");
     }
     for (const r of p.streams ?? []) if ((this.streams.get(r.stream)?.sequence ?? 0) !== r.expected) throw new Moved(`outcome stream ${r.stream} has moved on`);
+    for (const r of p.ids ?? []) if (this.ids.has(`${r.source_key} ${r.id_hash}`)) throw new Moved(`id ${r.id_hash} is taken`);
+    for (const r of p.numbers ?? [])
+      if (this.numbers.has(numberKey(r.source_key, r.incarnation, BigInt(r.epoch), BigInt(r.sequence))))
+        throw new Moved(`number ${r.epoch}.${r.sequence} is taken`);
   }
 
   #writeSource(r: NonNullable<Doc["sources"]>[number], place: (ref: number) => number): void {
@@ -1208,6 +1241,8 @@ export class Model {
         flags: r.flags,
         facts: r.facts,
         explanation: r.explanation,
+        branch: { line: r.topic_line, equipment: r.topic_equipment },
+        recordedAt: this.clock,
       };
       const what = `verdict ${row.position} (${row.status} ${row.code} of ${row.eventId})`;
       insist(!this.#positions.has(row.position), `${what}: two at one position`);
@@ -1226,6 +1261,7 @@ export class Model {
       insist(row.round === rounds.length + 1, `${what}: round ${row.round} after ${rounds.length}`);
       insist(!rounds.some((v) => v.final), `${what}: a round after the final one`);
       this.verdicts.push(row);
+      this.#known.add(`${row.source} ${row.eventId}`);
       this.#positions.add(row.position);
       this.#rounds.set(row.event, [...rounds, row]);
     }

@@ -118,6 +118,7 @@ export const INVARIANTS = {
   early_ack: "nothing is acknowledged before it is durable",
   conflict: "the same identity with other content changes no state, and leaves a conflict",
   disagree: "what was published is what REST shows",
+  fenced: "terms never go back in the order of commits",
   stuck: "after the last fault everything settles",
 } as const;
 export type Invariant = keyof typeof INVARIANTS;

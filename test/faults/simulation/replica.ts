@@ -1,0 +1,77 @@
+import { failure } from "../../../src/db/failure.ts";
+import { decode } from "../../../src/decode/decode.ts";
+import type { ShardPorts } from "../../../src/shard.ts";
+import { Shard } from "../../../src/shard.ts";
+import { MAX_BYTES } from "../../support/model.ts";
+import type { SimBroker } from "./broker.ts";
+import { simPublisher, simSubscriber } from "./clients.ts";
+import type { SimDatabase } from "./database.ts";
+import { type Failpoints, publisherWithPoints, stagesWithPoints } from "./points.ts";
+import type { SimProcess } from "./process.ts";
+
+const nothing = (): void => {};
+const silent: ShardPorts["log"] = { fatal: nothing, error: nothing, warn: nothing, info: nothing, debug: nothing };
+const uncounted: ShardPorts["meter"] = {
+  received: nothing,
+  ignored: nothing,
+  verdict: nothing,
+  committed: nothing,
+  outage: nothing,
+  tick: nothing,
+  published: nothing,
+  brokerConnected: nothing,
+  sessionLost: nothing,
+  ownership: nothing,
+};
+
+const UNTRACED = { traceparent: null, note: nothing };
+
+export interface ReplicaOptions {
+  readonly site: string;
+  readonly process: SimProcess;
+  readonly database: SimDatabase;
+  readonly broker: SimBroker;
+  readonly points: Failpoints;
+  readonly receiveMaximum: number;
+}
+
+/** One process of the service: the shard's own code, on a simulated database and broker. */
+export function startReplica({ site, process, database, broker, points, receiveMaximum }: ReplicaOptions): Shard {
+  const shard = new Shard({
+    site,
+    shard: site,
+    prefix: "",
+    verdicts: "all",
+    time: process,
+    log: silent,
+    meter: uncounted,
+    withSpan: (_name, _attributes, _parent, run) => run(UNTRACED),
+    lease: { owner: process.name, ...database.lease(process) },
+    stages: (term, session) =>
+      stagesWithPoints(
+        points,
+        {
+          machines: database.model.machines,
+          maxBytes: MAX_BYTES,
+          decode: (delivery) => decode(delivery, { prefix: "", maxBytes: MAX_BYTES }),
+          read: (request) => database.read(process, request),
+          commit: (group, document) => database.commit(process, term, group, document),
+          find: (group) => database.find(process, group),
+          failure,
+          ...session,
+          now: () => database.clock,
+          silentFor: () => database.silentFor(process),
+          beat: () => database.beat(process),
+          due: () => database.due(process),
+        },
+        () => database.perhaps(process),
+      ),
+    relayStore: (term) => database.relayStore(process, term),
+    createSubscriber: (wishes) => simSubscriber(process, broker, { ...wishes, receiveMaximum }),
+    createPublisher: (wishes) => publisherWithPoints(points, simPublisher(process, broker, wishes)),
+    onCommitted: nothing,
+    onHalted: nothing,
+  });
+  void shard.start();
+  return shard;
+}
