@@ -1,7 +1,7 @@
 import type { Time } from "../../../src/ops/time.ts";
 import type { Publisher } from "../../../src/publish/publisher.mqtt.ts";
 import { PublishError } from "../../../src/publish/publisher.mqtt.ts";
-import { backOffAfterTakeOver, backOffMs, type Ending, failuresAfter, type Protocol } from "../../../src/receive/connection.ts";
+import { askAgainMs, backOffMs, type Ending, failuresAfter, type Protocol } from "../../../src/receive/connection.ts";
 import type { Delivery } from "../../../src/receive/delivery.ts";
 import type { Subscriber } from "../../../src/receive/session.mqtt.ts";
 import { type AcknowledgementWindow, acknowledgementWindow, type Slot } from "../../../src/receive/window.ts";
@@ -14,7 +14,10 @@ const KEEPALIVE_MS = 10_000;
 const PUBLISH_TIMEOUT_MS = 10_000;
 
 interface Role {
-  connected(link: ClientEnd, sessionPresent: boolean): void;
+  /** The broker has accepted; what it holds for us follows at once. */
+  accepted(link: ClientEnd, sessionPresent: boolean): void;
+  /** The session is ours by the lease as well: now something may be said. */
+  ready(link: ClientEnd): void;
   packet(packet: ToClient): void;
   ended(ending: Ending): void;
   parked(): boolean;
@@ -26,7 +29,7 @@ interface SupervisedOptions {
   readonly clientId: string;
   readonly clean: boolean;
   readonly receiveMaximum: number;
-  readonly mayConnect?: (() => Promise<boolean>) | undefined;
+  mayConnect(): Promise<boolean>;
 }
 
 /** One supervised connection: connects again after its back-off, and gives up a link on which nothing is heard. */
@@ -42,6 +45,7 @@ function supervise(options: SupervisedOptions, role: Role): { start(): void; sto
   let silent = 0;
   let cause: Ending | null = null;
   let callOff: () => void = () => {};
+  let asked = 0;
 
   const again = (ms: number): void => {
     if (!running) return;
@@ -61,8 +65,7 @@ function supervise(options: SupervisedOptions, role: Role): { start(): void; sto
     }
     failures = failuresAfter(failures, time.now() - accepted);
     accepted = null;
-    const takenOver = ending.reason === "taken_over" || (ending.reason === "closed" && role.parked());
-    again(takenOver ? backOffAfterTakeOver(failures, time.chance()) : backOffMs(Math.max(0, failures - 1), time.chance()));
+    again(backOffMs(Math.max(0, failures - 1), time.chance()));
     role.ended(ending);
   }
 
@@ -75,19 +78,29 @@ function supervise(options: SupervisedOptions, role: Role): { start(): void; sto
   }
 
   async function attempt(): Promise<void> {
-    if (options.mayConnect !== undefined && !(await options.mayConnect().catch(() => false))) {
-      failures += 1;
-      again(backOffMs(failures - 1, time.chance()));
+    asked += 1;
+    const asking = asked;
+    const may = await options.mayConnect().catch(() => false);
+    if (!running || asking !== asked) return;
+    if (!may) {
+      again(askAgainMs);
       return;
     }
-    if (!running || !process.alive) return;
     const own = broker.connect(process, {
       packet: (packet) => {
         if (own === null || link !== own) return;
         heard = true;
         if (packet.kind === "connack") {
           accepted = time.now();
-          role.connected(own, packet.sessionPresent);
+          role.accepted(own, packet.sessionPresent);
+          void options
+            .mayConnect()
+            .catch(() => false)
+            .then((stillOurs) => {
+              if (link !== own || !running) return;
+              if (stillOurs) role.ready(own);
+              else drop("not_ours");
+            });
           return;
         }
         if (packet.kind === "disconnect") {
@@ -144,7 +157,7 @@ function supervise(options: SupervisedOptions, role: Role): { start(): void; sto
 export interface SimSubscriberOptions {
   readonly clientId: string;
   readonly topics: readonly string[];
-  readonly mayConnect?: (() => Promise<boolean>) | undefined;
+  mayConnect(): Promise<boolean>;
   readonly receiveMaximum: number;
   onDelivery(delivery: Delivery, slot: Slot): void;
   onConnected(connected: { readonly sessionPresent: boolean; readonly protocol: Protocol }): void;
@@ -191,16 +204,16 @@ export function simSubscriber(process: SimProcess, broker: SimBroker, options: S
   };
 
   const supervised = supervise(
-    { process, broker, clientId: options.clientId, clean: false, receiveMaximum: options.receiveMaximum, mayConnect: options.mayConnect },
+    { process, broker, clientId: options.clientId, clean: false, receiveMaximum: options.receiveMaximum, mayConnect: () => options.mayConnect() },
     {
-      connected(link, sessionPresent) {
+      accepted(link, sessionPresent) {
         serial += 1;
         on = { link, window: acknowledgementWindow(serial, cap) };
         unread = [];
         pausing = false;
         options.onConnected({ sessionPresent, protocol: "5" });
-        link.toServer({ kind: "subscribe", topics: options.topics });
       },
+      ready: (link) => link.toServer({ kind: "subscribe", topics: options.topics }),
       packet(packet) {
         if (packet.kind === "suback") {
           subscribed = true;
@@ -256,7 +269,7 @@ export function simSubscriber(process: SimProcess, broker: SimBroker, options: S
 
 export interface SimPublisherOptions {
   readonly clientId: string;
-  readonly mayConnect?: (() => Promise<boolean>) | undefined;
+  mayConnect(): Promise<boolean>;
   onConnected(connected: { readonly protocol: Protocol }): void;
   onDisconnected?(ending: Ending): void;
 }
@@ -297,9 +310,10 @@ export function simPublisher(process: SimProcess, broker: SimBroker, options: Si
   };
 
   const supervised = supervise(
-    { process, broker, clientId: options.clientId, clean: true, receiveMaximum: WINDOW, mayConnect: options.mayConnect },
+    { process, broker, clientId: options.clientId, clean: true, receiveMaximum: WINDOW, mayConnect: () => options.mayConnect() },
     {
-      connected(own) {
+      accepted: () => {},
+      ready(own) {
         link = own;
         options.onConnected({ protocol: "5" });
       },

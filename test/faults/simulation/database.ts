@@ -49,15 +49,27 @@ export interface CommitSeen {
   readonly last: number;
 }
 
+/** What a statement writes: a disk that is full and a row that is locked stop only those that write. */
+type Writes = "nothing" | "something" | "commit";
+
 interface Query {
   readonly process: SimProcess;
   executed: boolean;
-  over: boolean;
-  fail(error: Error): void;
+  /** Its caller hears an error instead of an answer. */
+  end(error: Error): void;
 }
+
+interface Crash {
+  readonly point: "C14" | "C15";
+  /** For how long nothing answers, in milliseconds. */
+  readonly ms: number;
+}
+
+type DatabasePoint = "C13" | "C14" | "C15" | "C17" | "C18";
 
 const ANSWER_MS = 30_000;
 const LEASE_MS = 3_000;
+const LOCK_TIMEOUT_MS = 300;
 
 /**
  * Postgres as the service meets it: each statement is one moment, made whole or not at all, some time after it was sent; its reply comes some time after that, or never. What a
@@ -70,16 +82,17 @@ export class SimDatabase {
   readonly relay = { position: 0 };
   readonly #time: Time;
   readonly #latency: () => number;
-  readonly #onPoint: (point: "C13" | "C17" | "C18") => void;
+  readonly #onPoint: (point: DatabasePoint) => void;
   readonly #queries = new Set<Query>();
   readonly #groups = new Map<string, Committed>();
   #term = 0;
   #lease: { owner: string; until: number } | null = null;
+  #crash: Crash | null = null;
   #receivedUntil: number | null = null;
   /** Whether the lease was ever given away under its owner. */
   #mistaken = false;
 
-  constructor(time: Time, model: Model, options: { readonly latency: () => number; onPoint(point: "C13" | "C17" | "C18"): void }) {
+  constructor(time: Time, model: Model, options: { readonly latency: () => number; onPoint(point: DatabasePoint): void }) {
     this.#time = time;
     this.model = model;
     this.#latency = options.latency;
@@ -97,89 +110,96 @@ export class SimDatabase {
   }
 
   /** One statement. `make` runs at the server, at one moment. */
-  #query<T>(process: SimProcess, make: () => T, writes: { readonly commits: boolean } | null = null): Promise<T> {
+  #query<T>(process: SimProcess, make: () => T, writes: Writes = "nothing"): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const query: Query = {
         process,
         executed: false,
-        over: false,
-        fail: (error) => {
-          if (query.over) return;
-          query.over = true;
-          this.#queries.delete(query);
-          this.#time.after(this.#latency(), () => process.enter(() => reject(error)));
+        end: (error) => {
+          if (this.#queries.delete(query)) this.#time.after(this.#latency(), () => process.enter(() => reject(error)));
         },
       };
-      const send = (): void => {
-        if (this.troubles.down) {
-          query.fail(ERRORS.refused());
-          return;
-        }
+      const execute = (): void => this.#execute(query, make, writes, resolve);
+      process.enter(() => {
         this.#queries.add(query);
-        const commits = writes?.commits === true;
-        const stalls = commits && this.troubles.stalls > 0;
-        if (stalls) {
+        if (this.troubles.down) query.end(ERRORS.refused());
+        else if (writes === "commit" && this.troubles.stalls > 0) {
           this.troubles.stalls -= 1;
-          this.#time.after(ANSWER_MS, () => {
-            if (query.over) return;
-            query.over = true;
-            process.enter(() => reject(ERRORS.late()));
-          });
-        }
-        this.#time.after(this.#latency() + (stalls ? ANSWER_MS + 200 : 0), () => {
-          if (!this.#queries.has(query)) return;
-          if (writes !== null && (this.troubles.locked || this.troubles.diskFull)) {
-            if (commits) this.#onPoint(this.troubles.locked ? "C18" : "C17");
-            return query.fail(this.troubles.locked ? ERRORS.lockTimeout() : ERRORS.diskFull());
-          }
-          let answer: T;
-          this.model.now = this.#time.now();
-          try {
-            answer = make();
-          } catch (error) {
-            this.#queries.delete(query);
-            return query.fail(error instanceof Moved ? ERRORS.moved(error.message) : error instanceof Error ? error : new Error(String(error)));
-          }
-          query.executed = true;
-          if (commits && this.troubles.replies > 0) {
-            this.troubles.replies -= 1;
-            return query.fail(ERRORS.lost());
-          }
-          this.#time.after(this.#latency(), () => {
-            if (query.over) return;
-            query.over = true;
-            this.#queries.delete(query);
-            process.enter(() => resolve(answer));
-          });
-        });
-      };
-      process.enter(send);
+          // the caller gives up; the statement lies on its way, and is executed all the same
+          this.#time.after(ANSWER_MS, () => process.enter(() => reject(ERRORS.late())));
+          this.#time.after(ANSWER_MS + 200, execute);
+        } else this.#time.after(this.#latency(), execute);
+      });
     });
+  }
+
+  #execute<T>(query: Query, make: () => T, writes: Writes, resolve: (answer: T) => void, waited = false): void {
+    if (!this.#queries.has(query)) return;
+    if (writes !== "nothing" && this.troubles.locked && !waited) {
+      this.#time.after(LOCK_TIMEOUT_MS, () => this.#execute(query, make, writes, resolve, true));
+      return;
+    }
+    const refusal = writes === "nothing" ? null : this.#refusal(writes);
+    const crash = writes === "commit" ? this.#crash : null;
+    if (refusal !== null) query.end(refusal);
+    else if (crash !== null && this.#time.chance() < 0.5) this.#crashNow(crash);
+    else this.#make(query, make, writes, resolve, crash);
+  }
+
+  #make<T>(query: Query, make: () => T, writes: Writes, resolve: (answer: T) => void, crash: Crash | null): void {
+    this.model.now = this.#time.now();
+    let answer: T;
+    try {
+      answer = make();
+    } catch (error) {
+      query.end(error instanceof Moved ? ERRORS.moved(error.message) : error instanceof Error ? error : new Error(String(error)));
+      return;
+    }
+    query.executed = true;
+    if (crash !== null) this.#crashNow(crash);
+    else if (writes === "commit" && this.troubles.replies > 0) {
+      this.troubles.replies -= 1;
+      query.end(ERRORS.lost());
+    } else {
+      this.#time.after(this.#latency(), () => {
+        if (this.#queries.delete(query)) query.process.enter(() => resolve(answer));
+      });
+    }
+  }
+
+  #refusal(writes: Writes): Error | null {
+    if (!this.troubles.locked && !this.troubles.diskFull) return null;
+    if (writes === "commit") this.#onPoint(this.troubles.locked ? "C18" : "C17");
+    return this.troubles.locked ? ERRORS.lockTimeout() : ERRORS.diskFull();
   }
 
   /** Ends every statement of a process, or of all: what was made stays, what was not made is not made; both callers hear the same. */
   terminate(owner: SimProcess | null, error: () => Error): void {
-    for (const query of [...this.#queries]) if (owner === null || query.process === owner) query.fail(error());
+    for (const query of [...this.#queries]) if (owner === null || query.process === owner) query.end(error());
   }
 
   /** A process died with statements on their way: by half a chance they had not left it. */
   perhaps(process: SimProcess): void {
-    if (this.#time.chance() < 0.5) for (const query of [...this.#queries]) if (query.process === process && !query.executed) query.fail(ERRORS.lost());
+    if (this.#time.chance() < 0.5) for (const query of [...this.#queries]) if (query.process === process && !query.executed) query.end(ERRORS.lost());
   }
 
-  /** `pg_ctl stop -m immediate`; whether anything was under way. */
-  crash(): boolean {
-    const under = this.#queries.size > 0;
+  /** `pg_ctl stop -m immediate` as soon as a commit has reached the server: by half a chance before it is made, otherwise before its reply is sent. */
+  crashAtCommit(crash: Crash): void {
+    this.#crash = crash;
+  }
+
+  #crashNow(crash: Crash): void {
+    this.#crash = null;
+    this.#onPoint(crash.point);
     this.troubles.down = true;
     this.terminate(null, ERRORS.lost);
-    return under;
-  }
-
-  start(): void {
-    this.troubles.down = false;
+    this.#time.after(crash.ms, () => {
+      this.troubles.down = false;
+    });
   }
 
   heal(): void {
+    this.#crash = null;
     Object.assign(this.troubles, { down: false, diskFull: false, locked: false, replies: 0, slow: 0, stalls: 0 });
   }
 
@@ -201,12 +221,12 @@ export class SimDatabase {
             }
             const before = this.#lease?.owner;
             for (const query of [...this.#queries])
-              if (query.process.name === before && query.process !== process && !query.executed) query.fail(ERRORS.terminated());
+              if (query.process.name === before && query.process !== process && !query.executed) query.end(ERRORS.terminated());
             this.#term += 1;
             this.#lease = { owner: process.name, until: now + LEASE_MS };
             return { kind: "taken", term: this.#term };
           },
-          { commits: false },
+          "something",
         ),
       renew: (term) =>
         this.#query(
@@ -216,7 +236,7 @@ export class SimDatabase {
             this.#lease = { ...this.#lease, until: this.#time.now() + LEASE_MS };
             return true;
           },
-          { commits: false },
+          "something",
         ),
       release: (term) =>
         this.#query(
@@ -224,7 +244,7 @@ export class SimDatabase {
           () => {
             if (term === this.#term) this.#lease = null;
           },
-          { commits: false },
+          "something",
         ),
     };
   }
@@ -247,7 +267,7 @@ export class SimDatabase {
         this.commits.push({ at: this.#time.now(), owner: process.name, term, first: base + 1, last: base + document.positions });
         return committed;
       },
-      { commits: true },
+      "commit",
     );
   }
 
@@ -265,7 +285,7 @@ export class SimDatabase {
       () => {
         this.#receivedUntil = this.#time.now();
       },
-      { commits: false },
+      "something",
     );
   }
 
@@ -278,7 +298,7 @@ export class SimDatabase {
     return {
       readPublishable: (after, limit) => this.#query(process, () => stored.readPublishable(after, limit)),
       readCursor: () => this.#query(process, () => stored.readCursor()),
-      moveCursor: (position) => this.#query(process, () => (term === this.#term ? stored.moveCursor(position) : undefined), { commits: false }),
+      moveCursor: (position) => this.#query(process, () => (term === this.#term ? stored.moveCursor(position) : undefined), "something"),
       readCursors: (sources) => this.#query(process, () => stored.readCursors(sources)),
       readBatchMirrors: (batches) => this.#query(process, () => stored.readBatchMirrors(batches)),
       readExpiredMirrors: () => this.#query(process, () => stored.readExpiredMirrors()),

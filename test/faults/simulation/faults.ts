@@ -72,18 +72,18 @@ export const FAULTS = {
   database_crash: {
     shortest: 100,
     longest: 4_000,
-    begin(plant) {
-      if (plant.database.crash()) plant.hit("C14");
-      return () => plant.database.start();
+    begin(plant, _n, ms) {
+      plant.database.crashAtCommit({ point: "C14", ms });
+      return null;
     },
   },
   /** C15: the synchronous standby takes over. What was acknowledged is there; every connection is gone. */
   failover: {
     shortest: 2_000,
     longest: 8_000,
-    begin(plant) {
-      if (plant.database.crash()) plant.hit("C15");
-      return () => plant.database.start();
+    begin(plant, _n, ms) {
+      plant.database.crashAtCommit({ point: "C15", ms });
+      return null;
     },
   },
   backends_terminated: once((plant) => plant.database.terminate(plant.owner()?.process ?? null, ERRORS.terminated)),

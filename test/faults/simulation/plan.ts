@@ -166,7 +166,8 @@ export function planOf(seed: number): Plan {
 
   const kinds = Object.keys(FAULTS).filter((kind): kind is FaultKind => kind in FAULTS);
   const faults: Fault[] = Array.from({ length: 5 + upTo(4) }, () => {
-    const kind = kinds[upTo(kinds.length)] ?? "kill";
+    // a third of them at a point within the process, so that each of those is tried as often as what happens outside
+    const kind = random() < 0.35 ? (random() < 0.6 ? "point" : "point_stop") : (kinds[upTo(kinds.length)] ?? "kill");
     return { at: 300 + upTo(BUSY_MS - 600), kind, ms: FAULTS[kind].shortest + upTo(FAULTS[kind].longest - FAULTS[kind].shortest + 1), n: upTo(1_000_000) };
   });
   return {

@@ -69,11 +69,13 @@ export function stagesWithPoints(points: Failpoints, stages: DriveStages, diedWh
       return world;
     },
     async commit(group, document) {
-      const point = document.document.includes('"waiting_gone"') && points.next("C11") ? "C11" : document.raws.some((raw) => raw !== null) ? "C3" : null;
-      const fatal = point !== null && points.next(point) && stages.unacknowledged() > 0;
+      const here: Point[] = [];
+      if (document.raws.some((raw) => raw !== null)) here.push("C3");
+      if (document.document.includes('"waiting_gone"')) here.push("C11");
+      const dies = stages.unacknowledged() > 0 && here.some((point) => points.next(point));
       const committing = stages.commit(group, document);
-      if (fatal) diedWhileSending();
-      if (point !== null) reach(point);
+      if (dies) diedWhileSending();
+      for (const point of here) reach(point);
       const committed = await committing;
       reach("C4");
       return committed;

@@ -57,8 +57,7 @@ function atRest(plant: Plant): boolean {
   const { devices, broker, database } = plant;
   const owner = plant.owner();
   return (
-    owner !== null &&
-    owner.shard.condition.connected &&
+    owner?.shard.condition.connected === true &&
     plant.linkOf("sub") !== null &&
     plant.linkOf("pub") !== null &&
     owner.shard.condition.drive?.queued === 0 &&

@@ -1,0 +1,154 @@
+// `npm run seeds`: plays seeds and judges what was seen from outside. Ends with 1 when any fails.
+import { writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { parseArgs } from "node:util";
+import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
+import { planOf } from "./plan.ts";
+import { inWords, shrink } from "./shrink.ts";
+import { simulate } from "./simulate.ts";
+import { add, count, emptyTally, figures, type Tally } from "./tally.ts";
+
+const HELP = `npm run seeds -- [--count N] [--from SEED] [--workers N] [--stop-at N] [--json FILE]
+
+Plays N seeds (100) beginning with SEED (1). Each seed is a plant of its own: four sources, two batches, two replicas of the service, about 200
+deliveries and 5 to 8 faults, under a virtual clock; what devices, MES and readers saw is then held against every invariant.
+
+  --from SEED     begin here; runs over adjoining ranges add up
+  --workers N     threads (as many as processors)
+  --stop-at N     end once N seeds have failed (1)
+  --json FILE     also write the figures there
+  --show SEED     print what is played under a seed, and what was found, and make a failing one smaller
+`;
+/** Seeds that a worker plays before it reports. */
+const SLICE = 20;
+
+/** Below this, a crash point or fault counts as not tried. */
+export const WANTED_HITS = 100;
+export const WANTED_POINTS = Array.from({ length: 19 }, (_, n) => `C${n}`);
+
+async function play(from: number, to: number): Promise<Tally> {
+  const tally = emptyTally();
+  for (let seed = from; seed < to; seed += 1) count(tally, await simulate(planOf(seed)));
+  return tally;
+}
+
+async function show(seed: number): Promise<number> {
+  const plan = planOf(seed);
+  const { findings, points } = await simulate(plan);
+  console.log(inWords({ ...plan, sends: [] }));
+  console.log(`crash points hit: ${[...points].map(([name, times]) => `${name} ${times}`).join(", ") || "none"}`);
+  for (const { invariant, what } of findings.slice(0, 20)) console.log(`${invariant}: ${what}`);
+  const first = findings[0];
+  if (first === undefined) {
+    console.log("nothing found");
+    return 0;
+  }
+  console.log(`\nmade smaller, with the same failure (${first.invariant}):\n${inWords(await shrink(plan, first.invariant))}`);
+  return 1;
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      count: { type: "string", default: "100" },
+      from: { type: "string", default: "1" },
+      workers: { type: "string", default: String(availableParallelism()) },
+      "stop-at": { type: "string", default: "1" },
+      json: { type: "string" },
+      show: { type: "string" },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) {
+    console.log(HELP);
+    return 0;
+  }
+  if (values.show !== undefined) return show(Number(values.show));
+  const [from, total, workers, stopAt] = [values.from, values.count, values.workers, values["stop-at"]].map(Number);
+  if (
+    ![from, total, workers, stopAt].every((n) => Number.isSafeInteger(n) && (n ?? -1) >= 0) ||
+    from === undefined ||
+    total === undefined ||
+    workers === undefined ||
+    stopAt === undefined
+  ) {
+    console.error(HELP);
+    return 2;
+  }
+  const tally = emptyTally();
+  const began = performance.now();
+  let next = from;
+  let told = began;
+  const seconds = (): number => (performance.now() - began) / 1_000;
+  await Promise.all(
+    Array.from({ length: Math.max(1, workers) }, () => {
+      const worker = new Worker(new URL(import.meta.url), { workerData: "plays" });
+      return new Promise<void>((resolve, reject) => {
+        const give = (): void => {
+          if (next >= from + total || tally.failing.length >= stopAt) {
+            void worker.terminate().then(() => resolve());
+            return;
+          }
+          const slice = { from: next, to: Math.min(from + total, next + SLICE) };
+          next = slice.to;
+          worker.postMessage(slice);
+        };
+        worker.on("error", reject);
+        worker.on("message", (played: Tally) => {
+          add(tally, played);
+          if (performance.now() - told > 10_000) {
+            told = performance.now();
+            console.log(`${tally.seeds} of ${total} seeds, ${tally.failing.length} failed, ${Math.round(seconds())} s`);
+          }
+          give();
+        });
+        give();
+      });
+    }),
+  );
+  const report = {
+    from,
+    ...figures(tally),
+    seconds: Math.round(seconds() * 10) / 10,
+    faults: sorted(tally.faults),
+    points: sorted(tally.points),
+    failing: tally.failing,
+  };
+  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`);
+  print(tally, seconds());
+  return tally.failing.length > 0 ? 1 : 0;
+}
+
+const sorted = (counts: Readonly<Record<string, number>>): Record<string, number> =>
+  Object.fromEntries(Object.entries(counts).sort(([a], [b]) => a.localeCompare(b, "en", { numeric: true })));
+
+function print(tally: Tally, seconds: number): void {
+  for (const [title, counts] of [
+    ["faults", tally.faults],
+    ["crash points", tally.points],
+  ] as const)
+    console.log(
+      `${title}: ${Object.entries(sorted(counts))
+        .map(([name, times]) => `${name} ${times}`)
+        .join(", ")}`,
+    );
+  for (const { seed, findings } of tally.failing) {
+    console.log(`seed ${seed} fails (npm run seeds -- --show ${seed}):`);
+    for (const { invariant, what } of findings) console.log(`  ${invariant}: ${what}`);
+  }
+  const rare = WANTED_POINTS.filter((point) => (tally.points[point] ?? 0) < WANTED_HITS);
+  if (rare.length > 0) console.log(`hit fewer than ${WANTED_HITS} times: ${rare.join(", ")}`);
+  console.log(
+    Object.entries(figures(tally))
+      .map(([name, n]) => `${name} ${n}`)
+      .join(", "),
+  );
+  console.log(`${Math.round(seconds)} s, ${(tally.virtualMs / 3_600_000).toFixed(1)} virtual hours`);
+}
+
+if (isMainThread) process.exitCode = await main();
+else if (workerData === "plays") {
+  parentPort?.on("message", ({ from, to }: { from: number; to: number }) => {
+    void play(from, to).then((tally) => parentPort?.postMessage(tally));
+  });
+}

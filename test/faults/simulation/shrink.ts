@@ -1,0 +1,35 @@
+import type { Invariant } from "../history/history.ts";
+import type { Plan } from "./plan.ts";
+import { simulate } from "./simulate.ts";
+
+/** Makes a failing plan smaller, part by part, as long as the same invariant fails: faults first, then orders, then what devices send. Tries at most so many runs. */
+export async function shrink(plan: Plan, invariant: Invariant, most = 300): Promise<Plan> {
+  let smallest = plan;
+  let left = most;
+  const fails = async (candidate: Plan): Promise<boolean> => {
+    left -= 1;
+    return (await simulate(candidate)).findings.some((finding) => finding.invariant === invariant);
+  };
+  for (const part of ["faults", "orders", "sends"] as const) {
+    for (let size = Math.ceil(smallest[part].length / 2); size >= 1 && left > 0; size = size === 1 ? 0 : Math.ceil(size / 2)) {
+      for (let from = 0; from < smallest[part].length && left > 0; ) {
+        const without = smallest[part].filter((_, n) => n < from || n >= from + size);
+        const candidate = { ...smallest, [part]: without };
+        if (without.length < smallest[part].length && (await fails(candidate))) smallest = candidate;
+        else from += size;
+      }
+    }
+  }
+  return smallest;
+}
+
+/** A plan in words: what goes wrong, what is ordered, what is sent. */
+export function inWords(plan: Plan): string {
+  const { resends, overDelivers, queueLimit, receiveMaximum } = plan;
+  return [
+    `seed ${plan.seed}: devices ${resends ? "resend" : "send once"}, Receive Maximum ${receiveMaximum}${overDelivers ? " (not kept)" : ""}, queue ${queueLimit}`,
+    ...plan.faults.map(({ at, kind, ms, n }) => `  ${at} ms: ${kind}${ms > 0 ? ` for ${ms} ms` : ""} (${n})`),
+    ...plan.orders.map(({ at, command }) => `  ${at} ms: ${JSON.stringify(command)}`),
+    ...plan.sends.map(({ at, id, type, payload }) => `  ${at} ms: ${id} ${type} ${payload}`),
+  ].join("\n");
+}
