@@ -323,7 +323,7 @@ async function own(ports: ShardPorts, term: number, onOver: OnOver): Promise<Own
     watch,
     withSpan,
     onCommitted: (settlement, head) => {
-      relay.announce(settlement.touchedSources, settlement.touchedBatches);
+      relay.announce(settlement.touchedSources, settlement.touchedBatches, head.position - settlement.positions + 1, head.position);
       ports.onCommitted(settlement, head);
     },
     onHalt: (why, error) => {

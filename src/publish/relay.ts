@@ -24,8 +24,8 @@ export interface RelayOptions {
  * Mirrors and cursors are always read anew before they are published, so they never go backwards; after a new connection all of them are published again.
  */
 export interface Relay {
-  /** Something was committed: positions, and whose mirrors changed. */
-  announce(sources: Iterable<string>, batches: Iterable<string>): void;
+  /** Something was committed: its positions, the first and the last, and whose mirrors changed. */
+  announce(sources: Iterable<string>, batches: Iterable<string>, first: number, last: number): void;
   /** A new connection to the broker: it may have lost everything retained. */
   reconnected(): void;
   start(): Promise<void>;
@@ -35,6 +35,8 @@ export interface Relay {
 }
 
 const MIRROR_SWEEP_MS = 3_600_000;
+/** How often it looks by itself: a commit whose reply was lost may be made later, and then nobody announces it. */
+const LOOK_MS = 5_000;
 const RETRY_MS = 500;
 const SEND = "send site/{site}/line/{line}/batch/{batch}/outcome";
 
@@ -43,6 +45,8 @@ export function createRelay(options: RelayOptions): Relay {
   const window = options.window ?? 500;
   let position = 0;
   let everything = true;
+  /** The last position of which somebody told. */
+  let announced = 0;
   const sources = new Set<string>();
   const batches = new Set<string>();
   let wanted = true;
@@ -59,9 +63,11 @@ export function createRelay(options: RelayOptions): Relay {
   async function run(): Promise<void> {
     while (!stopping || wanted) {
       if (!wanted) {
-        await idle(MIRROR_SWEEP_MS);
+        await idle(LOOK_MS);
         if (stopping && !wanted) return;
       }
+      // nobody told of it, so nobody knows whose mirrors changed
+      const looking = !wanted;
       wanted = false;
       if (!publisher.connected) {
         if (stopping) return;
@@ -70,7 +76,7 @@ export function createRelay(options: RelayOptions): Relay {
         continue;
       }
       try {
-        await publishAll();
+        await publishAll(looking);
       } catch (error) {
         options.onTrouble(error);
         if (stopping) return;
@@ -93,10 +99,11 @@ export function createRelay(options: RelayOptions): Relay {
       wake = done;
     });
 
-  async function publishAll(): Promise<void> {
+  async function publishAll(looking: boolean): Promise<void> {
     for (;;) {
       const found = await store.readPublishable(position, window);
       if (found.through === position) break;
+      if (looking) everything = true;
       const messages = inOrder(found);
       await Promise.all(
         messages.map((message) => (message.traceparent == null ? send(message) : options.withSpan(SEND, {}, message.traceparent, () => send(message)))),
@@ -171,7 +178,9 @@ export function createRelay(options: RelayOptions): Relay {
     get position() {
       return position;
     },
-    announce(changedSources, changedBatches) {
+    announce(changedSources, changedBatches, first, last) {
+      if (first > announced + 1) everything = true;
+      announced = last;
       for (const source of changedSources) sources.add(source);
       for (const batch of changedBatches) batches.add(batch);
       signal();

@@ -864,6 +864,7 @@ export class Model {
   apply({ document, positions, raws }: SettlementDocument): number {
     const p: Doc = JSON.parse(document);
     this.#prove(p);
+    this.#unique(p);
     const base = this.position;
     const place = (ref: number): number => (ref < 0 ? base - ref : ref);
     const maybe = (ref: number | null | undefined): number | null => (ref == null ? null : place(ref));
@@ -1080,6 +1081,10 @@ export class Model {
       if (row?.version !== r.version || row.resolution !== null) throw new Moved("a quarantined event has been resolved elsewhere");
     }
     for (const r of p.streams ?? []) if ((this.streams.get(r.stream)?.sequence ?? 0) !== r.expected) throw new Moved(`outcome stream ${r.stream} has moved on`);
+  }
+
+  /** The unique keys on which "at most once" rests. */
+  #unique(p: Doc): void {
     for (const r of p.ids ?? []) if (this.ids.has(`${r.source_key} ${r.id_hash}`)) throw new Moved(`id ${r.id_hash} is taken`);
     for (const r of p.numbers ?? [])
       if (this.numbers.has(numberKey(r.source_key, r.incarnation, BigInt(r.epoch), BigInt(r.sequence))))

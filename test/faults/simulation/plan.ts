@@ -16,6 +16,7 @@ export interface Send {
   readonly source: string;
   readonly topic: string;
   readonly id: string;
+  /** Empty where a source does not number. */
   readonly epoch: string;
   readonly sequence: string;
   readonly type: string;
@@ -50,6 +51,10 @@ export const EQUIPMENT = [
   { equipment: "mixer-1", line: "4", class: "mixer" },
   { equipment: "mixer-2", line: "4", class: "mixer" },
 ] as const;
+
+/** A button that gives ids and no numbers: of its events at most once rests on the ids alone. */
+export const BUTTON = { equipment: "mixer-1", device: "button", numbering: false } as const;
+export const BUTTON_SOURCE = `/site/${SITE}/line/4/eq/mixer-1/device/button`;
 
 export const sourceOf = (equipment: string): string => `/site/${SITE}/line/4/eq/${equipment}`;
 
@@ -115,7 +120,7 @@ export function planOf(seed: number): Plan {
     }
   }
   let counted = 0;
-  for (let n = 0; n < 172; n += 1) {
+  for (let n = 0; n < 168; n += 1) {
     const { equipment } = EQUIPMENT[upTo(EQUIPMENT.length)] ?? EQUIPMENT[0];
     counted += 1;
     const kind = random();
@@ -142,7 +147,7 @@ export function planOf(seed: number): Plan {
         mischief.number_lost += 1;
         sequence += 1;
       }
-      const send = sendOf(equipment, epoch, sequence, at, `${equipment}-${epoch}-${sequence}`, type, { batch, step, data });
+      const send = sendOf(sourceOf(equipment), { epoch, sequence }, at, `${equipment}-${epoch}-${sequence}`, type, { batch, step, data });
       const late = random() < 0.04;
       if (late) mischief.reordered += 1;
       sends.push(late ? { ...send, at: at + 200 + upTo(1_500) } : send);
@@ -152,12 +157,21 @@ export function planOf(seed: number): Plan {
       }
       if (random() < 0.004) {
         mischief.conflict += 1;
-        sends.push(sendOf(equipment, epoch, sequence, at + upTo(2_000), send.id, type, { batch, step, data: { ...data, note: "other" } }));
+        sends.push(sendOf(sourceOf(equipment), { epoch, sequence }, at + upTo(2_000), send.id, type, { batch, step, data: { ...data, note: "other" } }));
       }
       if (random() < 0.002) {
         mischief.number_reused += 1;
-        sends.push(sendOf(equipment, epoch, sequence, at + upTo(2_000), `${send.id}-again`, "call.raised", { data: { call: "other" } }));
+        sends.push(sendOf(sourceOf(equipment), { epoch, sequence }, at + upTo(2_000), `${send.id}-again`, "call.raised", { data: { call: "other" } }));
       }
+    }
+  }
+  for (let n = 1; n <= 12; n += 1) {
+    const at = upTo(BUSY_MS);
+    const press = sendOf(BUTTON_SOURCE, null, at, `press-${n}`, "call.raised", { data: { call: "help" } });
+    sends.push(press);
+    if (random() < 0.3) {
+      mischief.duplicate += 1;
+      sends.push({ ...press, at: at + upTo(4_000) });
     }
   }
   // what is sent comes in bursts: from one by one, as it happens, to once a second, as gateways do it
@@ -184,25 +198,23 @@ export function planOf(seed: number): Plan {
 }
 
 function sendOf(
-  equipment: string,
-  epoch: number,
-  sequence: number,
+  source: string,
+  number: { readonly epoch: number; readonly sequence: number } | null,
   at: number,
   id: string,
   type: string,
   { batch, step, data }: { readonly batch?: string | undefined; readonly step?: string | undefined; readonly data: Readonly<Record<string, unknown>> },
 ): Send {
-  const source = sourceOf(equipment);
+  const [epoch, sequence] = number === null ? ["", ""] : [String(number.epoch), String(number.sequence)];
   const payload = JSON.stringify({
     specversion: "1.0",
     id,
     source,
     type: `signalbox.${type}.v1`,
-    epoch: String(epoch),
-    sequence: String(sequence),
+    ...(number === null ? {} : { epoch, sequence }),
     ...(batch === undefined ? {} : { batchid: batch }),
     ...(step === undefined ? {} : { stepid: step }),
     data,
   });
-  return { at, source, topic: `${source.slice(1)}/event`, id, epoch: String(epoch), sequence: String(sequence), type, payload };
+  return { at, source, topic: `${source.slice(1).replace(/\/device\/.*$/, "")}/event`, id, epoch, sequence, type, payload };
 }

@@ -6,7 +6,7 @@ import { SimBroker } from "./broker.ts";
 import { SimDatabase } from "./database.ts";
 import { Device } from "./device.ts";
 import { Observer } from "./observer.ts";
-import { EQUIPMENT, type Plan, SITE, sourceOf } from "./plan.ts";
+import { BUTTON, BUTTON_SOURCE, EQUIPMENT, type Plan, SITE, sourceOf } from "./plan.ts";
 import { Failpoints } from "./points.ts";
 import { SimProcess } from "./process.ts";
 import { startReplica } from "./replica.ts";
@@ -41,7 +41,7 @@ export class Plant {
     // a stream of its own, so that a plan that is made smaller keeps as much as possible of what it met
     this.#random = seeded(plan.seed ^ 0x5eed);
     this.time = new VirtualTime(BEGINNING, this.#random);
-    const model = createModel({ site: SITE, recipes: [BLEND], equipment: EQUIPMENT, now: BEGINNING, careful: false });
+    const model = createModel({ site: SITE, recipes: [BLEND], equipment: EQUIPMENT, sources: [BUTTON], now: BEGINNING, careful: false });
     this.observer = new Observer(() => this.time.now(), model);
     this.database = new SimDatabase(this.time, model, {
       latency: () => 0.2 + this.#random() * 2 + this.#random() * this.database.troubles.slow,
@@ -58,9 +58,9 @@ export class Plant {
       onFirstSubscribed: () => this.observer.brokerForgot(),
       onAcknowledged: (_client, publication) => this.observer.acknowledged(publication),
     });
-    for (const { equipment } of EQUIPMENT) {
-      const process = new SimProcess(this.time, equipment);
-      this.devices.set(sourceOf(equipment), new Device(process, this.broker, `device-${equipment}`, plan.resends, (send) => this.observer.sends(send)));
+    for (const source of [...EQUIPMENT.map(({ equipment }) => sourceOf(equipment)), BUTTON_SOURCE]) {
+      const name = `device of ${source}`;
+      this.devices.set(source, new Device(new SimProcess(this.time, name), this.broker, name, plan.resends, (send) => this.observer.sends(send)));
     }
   }
 

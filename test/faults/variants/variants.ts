@@ -1,0 +1,66 @@
+/**
+ * Builds of the service, or of the database under it, that break one promise each, as others do it. Each replaces lines of one module as it is loaded, in the loader of the test:
+ * nothing that is shipped can be switched to it. A variant whose lines are no longer there refuses to run.
+ */
+export interface Variant {
+  readonly name: string;
+  /** What it does instead, and who does so. */
+  readonly does: string;
+  /** The module, below the build's root. */
+  readonly module: string;
+  /** Lines as the compiler leaves them, each there exactly once, and what stands in their place. */
+  readonly lines: readonly (readonly [are: string, become: string])[];
+}
+
+export const VARIANTS: readonly Variant[] = [
+  {
+    name: "acknowledge_on_receipt",
+    does: "acknowledges a delivery as it arrives, as MQTT libraries do by themselves",
+    module: "src/drive.js",
+    lines: [
+      [
+        "this.#queue.push({ signal: null, delivery, slot, bytes: delivery.payload.byteLength, answer: null });",
+        "if (slot !== null) this.#options.stages.acknowledge([slot]);\n        this.#queue.push({ signal: null, delivery, slot, bytes: delivery.payload.byteLength, answer: null });",
+      ],
+    ],
+  },
+  {
+    name: "no_version_check",
+    does: "writes what it decided on a world that has moved on meanwhile",
+    module: "test/support/model.js",
+    lines: [["#prove(p) {", "#prove(p) {\n        return;"]],
+  },
+  {
+    name: "outbox_by_last_id",
+    does: "publishes what is newer than the last position that it sees when it starts",
+    module: "src/publish/relay.js",
+    lines: [["position = await store.readCursor();", "position = (await store.readPublishable(0, Number.MAX_SAFE_INTEGER)).through;"]],
+  },
+  {
+    name: "no_fencing",
+    does: "lets whoever believes to be the owner commit, under whatever term",
+    module: "test/faults/simulation/database.js",
+    lines: [
+      ["if (this.#lease === null || term !== this.#term || this.#lease.owner !== process.name)", "if (this.#lease === null)"],
+      ["            if (term !== this.#term) {", "            if (false) {"],
+    ],
+  },
+  {
+    name: "no_identity_table",
+    does: "keeps no identities, and takes every delivery for a new event",
+    module: "test/support/model.js",
+    lines: [
+      ["data.ids.set(key, null);", "data.ids.set(key, null);\n        return;"],
+      ["#unique(p) {", "#unique(p) {\n        return;"],
+      ["for (const r of p.ids ?? [])\n            once(this.ids,", "for (const r of [])\n            once(this.ids,"],
+    ],
+  },
+  {
+    name: "patience_ignored",
+    does: "never ends the patience that an event waits with",
+    module: "src/drive.js",
+    lines: [
+      ["for (const tick of await stages.due(DUE_LIMIT))", 'for (const tick of (await stages.due(DUE_LIMIT)).filter((tick) => tick.tick !== "patience"))'],
+    ],
+  },
+];
