@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
-import { planOf } from "./plan.ts";
+import { type Plan, planOf } from "./plan.ts";
 import { inWords, shrink } from "./shrink.ts";
 import { simulate } from "./simulate.ts";
 import { add, count, emptyTally, figures, type Tally } from "./tally.ts";
@@ -43,7 +43,8 @@ async function show(seed: number): Promise<number> {
     console.log("nothing found");
     return 0;
   }
-  console.log(`\nmade smaller, with the same failure (${first.invariant}):\n${inWords(await shrink(plan, first.invariant))}`);
+  const fails = async (candidate: Plan): Promise<boolean> => (await simulate(candidate)).findings.some(({ invariant }) => invariant === first.invariant);
+  console.log(`\nmade smaller, with the same failure (${first.invariant}):\n${inWords(await shrink(plan, fails))}`);
   return 1;
 }
 

@@ -1,14 +1,12 @@
-import type { Invariant } from "../history/history.ts";
 import type { Plan } from "./plan.ts";
-import { simulate } from "./simulate.ts";
 
-/** Makes a failing plan smaller, part by part, as long as the same invariant fails: faults first, then orders, then what devices send. Tries at most so many runs. */
-export async function shrink(plan: Plan, invariant: Invariant, most = 300): Promise<Plan> {
+/** Makes a failing plan smaller, part by part, as long as it fails: faults first, then orders, then what devices send. Tries at most so many runs. */
+export async function shrink(plan: Plan, failing: (candidate: Plan) => Promise<boolean>, most = 300): Promise<Plan> {
   let smallest = plan;
   let left = most;
-  const fails = async (candidate: Plan): Promise<boolean> => {
+  const fails = (candidate: Plan): Promise<boolean> => {
     left -= 1;
-    return (await simulate(candidate)).findings.some((finding) => finding.invariant === invariant);
+    return failing(candidate);
   };
   for (const part of ["faults", "orders", "sends"] as const) {
     for (let size = Math.ceil(smallest[part].length / 2); size >= 1 && left > 0; size = size === 1 ? 0 : Math.ceil(size / 2)) {

@@ -1,0 +1,62 @@
+// The simulation itself: that a seed is what it promises to be, that it is played the same way each time, and that its verdict can be trusted in both directions.
+import { describe, expect, test, vi } from "vitest";
+import { SEED } from "../../support/measure.ts";
+import { planOf } from "./plan.ts";
+import { shrink } from "./shrink.ts";
+import { simulate } from "./simulate.ts";
+import { count, emptyTally, figures } from "./tally.ts";
+
+// a seed is some tenths of a second of computing, more on a busy machine
+vi.setConfig({ testTimeout: 180_000 });
+
+const seeds = (n: number): number[] => Array.from({ length: n }, (_, k) => (SEED % 100_000) + k);
+
+describe("a seed", () => {
+  test("is at least 200 deliveries of 3 sources, 2 batches and 5 faults", () => {
+    for (const seed of seeds(50)) {
+      const { sends, orders, faults } = planOf(seed);
+      expect(sends.length, `seed ${seed}`).toBeGreaterThanOrEqual(200);
+      expect(new Set(sends.map(({ source }) => source)).size, `seed ${seed}`).toBeGreaterThanOrEqual(3);
+      expect(orders.filter(({ command }) => command.kind === "batch.create").length, `seed ${seed}`).toBe(2);
+      expect(faults.length, `seed ${seed}`).toBeGreaterThanOrEqual(5);
+    }
+  });
+
+  test("is played the same way each time", async () => {
+    for (const seed of seeds(3)) {
+      const [one, other] = [await simulate(planOf(seed)), await simulate(planOf(seed))];
+      expect(other.history, `seed ${seed}`).toEqual(one.history);
+      expect(other.points, `seed ${seed}`).toEqual(one.points);
+    }
+  });
+
+  test("finds nothing wrong with the service", async () => {
+    const tally = emptyTally();
+    for (const seed of seeds(10)) count(tally, await simulate(planOf(seed)));
+    expect(tally.failing).toEqual([]);
+    expect(figures(tally)["events sent"]).toBeGreaterThanOrEqual(2_000);
+  });
+
+  test("decides everything without faults too, each event once", async () => {
+    const plan = { ...planOf(seeds(1)[0] ?? 1), faults: [], queueLimit: 100_000 };
+    const { history, findings } = await simulate(plan);
+    expect(findings).toEqual([]);
+    expect(history.acknowledged).toHaveLength(plan.sends.length);
+  });
+});
+
+test("a failing plan is made smaller, and still fails in the same way", async () => {
+  // a device that says other things under an id that it has used is what a conflict is; to this check, any conflict counts as a failure
+  const seed = 1;
+  const plan = planOf(seed);
+  const failing = async (candidate: typeof plan) => {
+    const { history } = await simulate(candidate);
+    const conflicts = history.end?.verdicts.filter(({ code }) => code === "DUP_ID_REUSED" || code === "SEQ_REUSED") ?? [];
+    return conflicts.length > 0;
+  };
+  expect(await failing(plan)).toBe(true);
+  const small = await shrink(plan, failing, 60);
+  expect(small.sends.length).toBeLessThan(plan.sends.length / 4);
+  expect(small.faults).toEqual([]);
+  expect(await failing(small)).toBe(true);
+});

@@ -1,0 +1,117 @@
+// A commit whose reply was lost, and that the database made only after the service had asked for it and found nothing, was announced to nobody: its verdicts and outcomes lay until the
+// next commit, and the mirrors of what it changed were old until their next change. Found by the simulation (seed 16).
+import { expect, test } from "vitest";
+import type { Publishable, RelayStore } from "../../../src/publish/relay.store.ts";
+import { createRelay } from "../../../src/publish/relay.ts";
+import { VirtualTime } from "../../faults/simulation/virtual-time.ts";
+import { seeded } from "../../support/measure.ts";
+
+const SOURCE = {
+  site: "s",
+  line: "1",
+  equipment: "e",
+  device: null,
+  source: "/site/s/line/1/eq/e",
+  generation: 1,
+  epoch: "1",
+  parked: false,
+  missing: [],
+  changedAt: "2026-11-22T08:00:00Z",
+};
+
+/** A relay over a store that holds so many positions, each an outcome of its own, and one source whose cursor stands at the last. */
+function relayOver() {
+  const time = new VirtualTime(0, seeded(1));
+  const published: { topic: string; through: unknown }[] = [];
+  const stored = { positions: 0, cursor: 0 };
+  const store: RelayStore = {
+    readPublishable: async (after): Promise<Publishable> => ({
+      verdicts: [],
+      outcomes: Array.from({ length: stored.positions - after }, (_, n) => ({
+        site: "s",
+        stream: "equipment/e",
+        line: "1",
+        sequence: after + n + 1,
+        generation: 1,
+        position: after + n + 1,
+        ordinal: 1,
+        type: "equipment.stated",
+        eventTime: null,
+        causation: null,
+        correlation: null,
+        traceparent: null,
+        tracestate: null,
+        supersedes: null,
+        data: {},
+        recordedAt: "2026-11-22T08:00:00Z",
+      })),
+      through: stored.positions,
+    }),
+    readCursor: async () => stored.cursor,
+    moveCursor: async (position) => {
+      stored.cursor = position;
+    },
+    readCursors: async (names) =>
+      names === null || names.includes(SOURCE.source)
+        ? [{ ...SOURCE, version: stored.positions, through: String(stored.positions), highest: String(stored.positions) }]
+        : [],
+    readBatchMirrors: async () => [],
+    readExpiredMirrors: async () => [],
+  };
+  const relay = createRelay({
+    store,
+    time,
+    publisher: {
+      connected: true,
+      publish: async ({ topic, payload }) => {
+        const { data, sequence } = JSON.parse(String(payload));
+        published.push({ topic, through: topic.endsWith("/cursor") ? data.through : sequence });
+      },
+    },
+    site: "s",
+    prefix: "",
+    verdicts: "all",
+    withSpan: (_name, _attributes, _from, work) => work({ traceparent: null, note: () => {} }),
+    onPublished: () => {},
+    onTrouble: (error) => {
+      throw error;
+    },
+  });
+  const outcomes = () => published.filter(({ topic }) => topic.endsWith("/outcome")).map(({ through }) => through);
+  const cursors = () => published.filter(({ topic }) => topic.endsWith("/cursor")).map(({ through }) => through);
+  return { time, relay, stored, outcomes, cursors };
+}
+
+test("what was committed and announced is published at once, and only the mirrors that it names", async () => {
+  const { time, relay, stored, outcomes, cursors } = relayOver();
+  await relay.start();
+  await time.run(10);
+  stored.positions = 2;
+  relay.announce([], [], 1, 2);
+  await time.run(10);
+  expect(outcomes()).toEqual(["1", "2"]);
+  expect(cursors()).toEqual(["0"]);
+});
+
+test("what was committed and announced by nobody is found by looking, and all mirrors are published anew", async () => {
+  const { time, relay, stored, outcomes, cursors } = relayOver();
+  await relay.start();
+  await time.run(10);
+  stored.positions = 1;
+  await time.run(60_000);
+  expect(outcomes()).toEqual(["1"]);
+  expect(cursors()).toEqual(["0", "1"]);
+});
+
+test("a hole between two announcements is a commit of which nobody told", async () => {
+  const { time, relay, stored, outcomes, cursors } = relayOver();
+  await relay.start();
+  stored.positions = 3;
+  relay.announce([], [], 1, 3);
+  await time.run(10);
+  stored.positions = 5;
+  relay.announce([], [], 5, 5);
+  await time.run(10);
+  expect(outcomes()).toEqual(["1", "2", "3", "4", "5"]);
+  expect(cursors().at(-1)).toBe("5");
+});
