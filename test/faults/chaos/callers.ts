@@ -1,4 +1,5 @@
 // People and systems that ask over REST: readers of outcomes and verdicts, and job orders that compete for one mixer.
+import { z } from "zod";
 import type { LockOperation, Read } from "../history/history.ts";
 import type { Fleet } from "./fleet.ts";
 import { type Item, itemsOf } from "./items.ts";
@@ -12,6 +13,7 @@ export interface Callers {
 
 /** Equipment that nobody but the competitors uses. */
 export const CONTESTED = ["mixer-x", "mixer-y"];
+const cancelled = z.looseObject({ execution: z.literal("cancelled") });
 const READ_EVERY_MS = 700;
 const LOCK_EVERY_MS = 250;
 
@@ -59,8 +61,11 @@ export function startCallers(options: { readonly site: string; readonly fleet: F
       await fleet.insist("POST", `${path}/${batch}/commands`, { command: "release-to-floor", reason: "chaos" }, { "idempotency-key": `${batch}-release` });
       const took = await ask(equipment, { kind: "take", batch }, `${path}/${batch}/commands`, "start");
       await pause(LOCK_EVERY_MS);
-      // an answer that never came is not asked for again, and the lock given back all the same
-      if (took !== false) await ask(equipment, { kind: "free", batch }, `${path}/${batch}/commands`, "abort");
+      // where no answer came it may be held all the same, and is given back; until that is answered, or nobody would ever take it again
+      while (took !== false && !stopping) {
+        if ((await ask(equipment, { kind: "free", batch }, `${path}/${batch}/commands`, "abort")) !== null) break;
+        await pause(LOCK_EVERY_MS);
+      }
       await pause(LOCK_EVERY_MS);
     }
   }
@@ -69,7 +74,8 @@ export function startCallers(options: { readonly site: string; readonly fleet: F
   async function ask(equipment: string, asks: Exclude<LockOperation["asks"], { kind: "read" }>, path: string, command: string): Promise<boolean | null> {
     const began = performance.now();
     const answer = await fleet.ask("POST", path, { command, reason: "chaos" });
-    const done = answer === null ? null : answer.status < 300;
+    // a batch that never started holds nothing: aborting it frees nothing
+    const done = answer === null ? null : answer.status < 300 && cancelled.safeParse(answer.body).success === false;
     locks.push({ began, ended: done === null ? null : performance.now(), equipment, asks, answer: done === null ? null : { done } });
     return done;
   }
