@@ -221,3 +221,9 @@ describe("an event that waits behind another of its source", () => {
     expect(behind(scale.pauses("weigh", { sequence: 4 }))).toBe(true);
   });
 });
+
+test("an event about a batch that never came is a person's when its patience ends", () => {
+  const line = given(scale.weighs("12.500", { batch: "B-7" }));
+  expect(told(line.after(30_000))).toEqual(["quarantined CTX_UNKNOWN_BATCH"]);
+  expect([line.model.deferrals.size, line.model.batch("B-7")]).toEqual([0, null]);
+});
