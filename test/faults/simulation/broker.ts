@@ -40,11 +40,12 @@ interface Session {
   readonly queue: Publication[];
   link: BrokerLink | null;
   nextId: number;
-  acknowledged: boolean;
+  /** How many more may be sent before one is acknowledged, as an old mosquitto counts it. */
+  quota: number;
 }
 
 export interface BrokerOptions {
-  /** Sends beyond the client's Receive Maximum once acknowledgements flow, as mosquitto before 2.0.13 does. */
+  /** As mosquitto before 2.0.13: each acknowledgement lets as many follow as the client's Receive Maximum, not one. */
   readonly overDelivers: boolean;
   /** Messages that a session may queue; what comes beyond is dropped without a word to anyone. */
   readonly queueLimit: number;
@@ -125,16 +126,16 @@ export class SimBroker {
     const present = known !== undefined && !packet.clean && !known.clean;
     const session: Session = present
       ? known
-      : { clientId: packet.clientId, clean: packet.clean, topics: [], window: 0, inFlight: new Map(), queue: [], link: null, nextId: 0, acknowledged: false };
+      : { clientId: packet.clientId, clean: packet.clean, topics: [], window: 0, inFlight: new Map(), queue: [], link: null, nextId: 0, quota: 0 };
     this.#sessions.set(packet.clientId, session);
     session.link = link;
     session.clean = packet.clean;
     session.window = packet.receiveMaximum;
-    session.acknowledged = false;
     link.toClient({ kind: "connack", sessionPresent: present });
     // [MQTT-4.4.0-1]: what was sent and not acknowledged is sent again, with its id, in its order
     for (const [id, publication] of session.inFlight) link.toClient({ kind: "publish", id, dup: true, publication });
-    this.#pump(session);
+    session.quota = Math.max(0, session.window - session.inFlight.size);
+    this.#pump(session, session.quota);
     return session;
   }
 
@@ -156,10 +157,10 @@ export class SimBroker {
           const publication = session.inFlight.get(id);
           if (publication === undefined) continue;
           session.inFlight.delete(id);
-          session.acknowledged = true;
           this.#options.onAcknowledged(session.clientId, publication);
+          session.quota = Math.min(session.window, session.quota + 1);
+          this.#pump(session, this.#options.overDelivers ? session.window : session.quota);
         }
-        this.#pump(session);
         return;
       case "ping":
         link.toClient({ kind: "pong" });
@@ -186,21 +187,25 @@ export class SimBroker {
     this.#options.onRouted(publication);
     for (const session of this.#sessions.values()) {
       if (!session.topics.some((filter) => matches(filter, publication.topic))) continue;
-      if (session.queue.length >= this.#options.queueLimit) this.#options.onDropped(publication);
+      const sendsNow = session.link !== null && session.quota > 0;
+      // what is in flight counts as queued while the client is away; while it is there, only what is more than its Receive Maximum does
+      const held = session.inFlight.size + session.queue.length - (session.link === null ? 0 : session.window);
+      if (!sendsNow && held >= this.#options.queueLimit) this.#options.onDropped(publication);
       else {
         session.queue.push(publication);
-        this.#pump(session);
+        this.#pump(session, session.quota);
       }
     }
   }
 
-  #pump(session: Session): void {
+  /** Sends so many of what is queued. */
+  #pump(session: Session, most: number): void {
     const { link } = session;
     if (link === null) return;
-    const window = this.#options.overDelivers && session.acknowledged ? Number.POSITIVE_INFINITY : session.window;
-    while (session.inFlight.size < window) {
+    for (let n = 0; n < most; n += 1) {
       const publication = session.queue.shift();
       if (publication === undefined) return;
+      session.quota = Math.max(0, session.quota - 1);
       do session.nextId = (session.nextId % 65_535) + 1;
       while (session.inFlight.has(session.nextId));
       session.inFlight.set(session.nextId, publication);
