@@ -55,7 +55,7 @@ export const MAX_EVENT_BYTES = 256 * 1024;
 const GAUGE_MS = 2_000;
 const SITES_MS = 2_000;
 /** A lease that cannot be renewed in this time is asked for again on another connection. */
-const LEASE_ANSWER_MS = 3_000;
+const LEASE_ANSWER_MS = 2_500;
 
 /** The name of this process among those that may own a shard: told to people, to the database as its connections' name, and never given twice. */
 const ownName = (): string =>
@@ -150,6 +150,7 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
 
   async function openShard(site: string): Promise<Shard> {
     const shard = site;
+    const at = { site, shard, prefix: config.topicPrefix, maxBytes: MAX_EVENT_BYTES };
     let reached = 0;
     const opened = new Shard({
       site,
@@ -162,12 +163,7 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
       withSpan: metrics.withSpan,
       lease: {
         owner,
-        async take() {
-          const taken = await takeShard(leases, shard, owner);
-          // whoever stands by hears of no commit: those who follow the outcomes here are served all the same
-          if (taken.kind === "held") tellListeners();
-          return taken;
-        },
+        take: () => takeShard(leases, shard, owner),
         renew: (term) => renewLease(leases, shard, owner, term),
         release: (term) => releaseLease(leases, shard, owner, term),
       },
@@ -179,7 +175,7 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
           maxBytes: MAX_EVENT_BYTES,
           decode: (delivery) => decode(delivery, { prefix: config.topicPrefix, maxBytes: MAX_EVENT_BYTES }),
           read: async (request) => {
-            const world = await readWorld(db, { site, shard, prefix: config.topicPrefix, maxBytes: MAX_EVENT_BYTES }, request, definitions);
+            const world = await readWorld(db, at, request, definitions);
             clock.set(world.now);
             return world;
           },
@@ -198,6 +194,10 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
       createPublisher(wishes) {
         const publisher = createPublisher({ ...access, protocol: config.mqttProtocol, ...wishes });
         return replaced.publisher?.(publisher, shard) ?? publisher;
+      },
+      onStandingBy() {
+        // whoever stands by hears of no commit: those who follow the outcomes here are served all the same
+        tellListeners();
       },
       onCommitted(_settlement, { position }) {
         tellListeners();

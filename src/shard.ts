@@ -53,6 +53,8 @@ export interface ShardPorts {
   relayStore(term: number): RelayStore;
   createSubscriber(wishes: SubscriberWishes): Subscriber;
   createPublisher(wishes: PublisherWishes): Publisher;
+  /** Told at each look while another owns the shard. */
+  onStandingBy(): void;
   /** Told after each commit, once everything in it is durable and acknowledged. */
   onCommitted(settlement: Settlement, head: { readonly position: number; readonly generation: number }): void;
   /** The deployment is at fault: this process will not own the shard again. */
@@ -77,8 +79,8 @@ export class StandingBy extends Unavailable {
   }
 }
 
-/** A third of the lease: two renewals may fail before another can follow. */
-const RENEW_MS = 1_000;
+/** A fifth of the lease: an owner may pause for two seconds at any moment before another can follow. */
+const RENEW_MS = 500;
 const TRY_MS = 500;
 const NOT_WATCHED = { silent: 0, flapping: 0, skewed: 0 } as const;
 
@@ -211,6 +213,7 @@ export class Shard {
       log.info({ site, owner: by.owner, term: by.term }, "standing by; another owns the shard");
     this.#holder = by;
     meter.ownership(site, false, by.term);
+    this.#ports.onStandingBy();
   }
 
   #over(owned: Ownership, why: "fenced" | "deployment", error: unknown, ended: { readonly sessions: Promise<unknown>; readonly all: Promise<unknown> }): void {
@@ -367,11 +370,9 @@ async function own(ports: ShardPorts, term: number, onOver: OnOver): Promise<Own
       return subscriber.connected;
     },
     async start() {
-      await relay.start();
-      if (over) return;
       drive.start();
       publisher.start();
-      await subscriber.start();
+      await Promise.all([relay.start(), subscriber.start()]);
     },
     async stop() {
       if (over) return;

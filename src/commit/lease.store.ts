@@ -15,7 +15,7 @@ export type Taken =
   | { readonly kind: "held"; readonly by: Holder; readonly leftMs: number };
 
 /** An owner that has not renewed for this long may be followed by another. */
-export const LEASE_MS = 3_000;
+export const LEASE_MS = 2_500;
 
 /** A process's connections bear its name, so that whoever follows it can end them. */
 export const applicationName = (owner: string): string => `signalbox ${owner}`;

@@ -1,5 +1,5 @@
 // The service with failpoints: the only entry point that has them. Told to arm a point, it kills itself there, the n-th time it comes by, and leaves a note of where and
-// with how many deliveries unacknowledged. C0 to C11 are the crash points of the engineering programme. Told to, it also has its wall clock jump.
+// with how many deliveries unacknowledged. C0 to C12 are the crash points of the engineering programme; at C12 it is stopped, and may be let go on. Told to, it also has its wall clock jump.
 import { writeFileSync } from "node:fs";
 import { startService } from "../../dist/main.js";
 import { loadConfig } from "../../dist/ops/config.file.js";
@@ -30,7 +30,8 @@ function reached(point) {
 
 function die(point) {
   writeFileSync(process.env.FAILPOINT_REPORT, JSON.stringify({ point, unacknowledged: inFlight() }));
-  process.kill(process.pid, "SIGKILL");
+  armed = null;
+  process.kill(process.pid, point === "C12" ? "SIGSTOP" : "SIGKILL");
 }
 
 const soon = () => new Promise((resolve) => setImmediate(resolve));
@@ -60,7 +61,7 @@ function withFailpoints(stages) {
     async commit(group, document) {
       const hasEvents = document.raws.some((raw) => raw !== null);
       const releases = document.document.includes('"waiting_gone"');
-      const willDie = (hasEvents && armed?.point === "C3") || (releases && armed?.point === "C11");
+      const willDie = (hasEvents && (armed?.point === "C3" || armed?.point === "C12")) || (releases && armed?.point === "C11");
       const committing = stages.commit(group, document);
       if (willDie) {
         // the query is on its way; whether it will be committed is the database's to say
@@ -68,6 +69,7 @@ function withFailpoints(stages) {
         await soon();
         await soon();
         if (hasEvents) reached("C3");
+        if (hasEvents) reached("C12");
         if (releases) reached("C11");
       }
       const committed = await committing;

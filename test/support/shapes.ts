@@ -37,6 +37,7 @@ export interface Said {
   readonly highest: string;
   readonly missing: readonly { readonly epoch: string; readonly from: string; readonly to: string }[];
   readonly parked: boolean;
+  readonly version: number;
   // batches, steps, sources, gaps, exceptions
   readonly step: string;
   readonly steps: readonly Said[];
