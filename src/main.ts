@@ -163,7 +163,12 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
       withSpan: metrics.withSpan,
       lease: {
         owner,
-        take: () => takeShard(leases, shard, owner),
+        async take() {
+          const taken = await takeShard(leases, shard, owner);
+          // whoever stands by hears of no commit: those who follow the outcomes here are served all the same
+          if (taken.kind === "held") tellListeners();
+          return taken;
+        },
         renew: (term) => renewLease(leases, shard, owner, term),
         release: (term) => releaseLease(leases, shard, owner, term),
       },
@@ -194,10 +199,6 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
       createPublisher(wishes) {
         const publisher = createPublisher({ ...access, protocol: config.mqttProtocol, ...wishes });
         return replaced.publisher?.(publisher, shard) ?? publisher;
-      },
-      onStandingBy() {
-        // whoever stands by hears of no commit: those who follow the outcomes here are served all the same
-        tellListeners();
       },
       onCommitted(_settlement, { position }) {
         tellListeners();

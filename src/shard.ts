@@ -53,8 +53,6 @@ export interface ShardPorts {
   relayStore(term: number): RelayStore;
   createSubscriber(wishes: SubscriberWishes): Subscriber;
   createPublisher(wishes: PublisherWishes): Publisher;
-  /** Told at each look while another owns the shard. */
-  onStandingBy(): void;
   /** Told after each commit, once everything in it is durable and acknowledged. */
   onCommitted(settlement: Settlement, head: { readonly position: number; readonly generation: number }): void;
   /** The deployment is at fault: this process will not own the shard again. */
@@ -213,7 +211,6 @@ export class Shard {
       log.info({ site, owner: by.owner, term: by.term }, "standing by; another owns the shard");
     this.#holder = by;
     meter.ownership(site, false, by.term);
-    this.#ports.onStandingBy();
   }
 
   #over(owned: Ownership, why: "fenced" | "deployment", error: unknown, ended: { readonly sessions: Promise<unknown>; readonly all: Promise<unknown> }): void {

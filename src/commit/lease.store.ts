@@ -27,7 +27,8 @@ export async function takeShard(db: Db, shard: string, owner: string): Promise<T
   const row = rows[0];
   if (row === undefined) throw new Error(`nobody could say who holds shard ${shard}`);
   const term = safePosition(row.term);
-  return row.taken ? { kind: "taken", term } : { kind: "held", by: { owner: row.holder, term }, leftMs: row.left_ms };
+  // held by ourselves: we took it before, and the answer was lost
+  return row.taken || row.holder === owner ? { kind: "taken", term } : { kind: "held", by: { owner: row.holder, term }, leftMs: row.left_ms };
 }
 
 /** Keeps a shard; false: its term is over. A lease that has lapsed without anybody taking the shard is simply renewed. */
