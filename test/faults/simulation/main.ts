@@ -3,6 +3,8 @@ import { writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
+import { measured } from "../../support/measure.ts";
+import { FAULTS } from "./faults.ts";
 import { type Plan, planOf } from "./plan.ts";
 import { inWords, shrink } from "./shrink.ts";
 import { simulate } from "./simulate.ts";
@@ -20,11 +22,11 @@ deliveries and 5 to 8 faults, under a virtual clock; what devices, MES and reade
   --show SEED     print what is played under a seed, and what was found, and make a failing one smaller
 `;
 /** Seeds that a worker plays before it reports. */
-const SLICE = 20;
+const SLICE = 5;
 
 /** Below this, a crash point or fault counts as not tried. */
-export const WANTED_HITS = 100;
-export const WANTED_POINTS = Array.from({ length: 19 }, (_, n) => `C${n}`);
+const WANTED_HITS = 100;
+const WANTED_POINTS = Array.from({ length: 19 }, (_, n) => `C${n}`);
 
 async function play(from: number, to: number): Promise<Tally> {
   const tally = emptyTally();
@@ -117,11 +119,19 @@ async function main(): Promise<number> {
   };
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`);
   print(tally, seconds());
+  measured("seeds", `${JSON.stringify(figures(tally))} in ${Math.round(seconds())} s`);
+  measured("seeds.leastHits", String(Math.min(...rarest(tally).map(([, times]) => times))));
   return tally.failing.length > 0 ? 1 : 0;
 }
 
 const sorted = (counts: Readonly<Record<string, number>>): Record<string, number> =>
   Object.fromEntries(Object.entries(counts).sort(([a], [b]) => a.localeCompare(b, "en", { numeric: true })));
+
+/** Every fault and every crash point that a run is to try, with how often it was. */
+const rarest = (tally: Tally): readonly (readonly [name: string, times: number])[] => [
+  ...Object.keys(FAULTS).map((name) => [name, tally.faults[name] ?? 0] as const),
+  ...WANTED_POINTS.map((name) => [name, tally.points[name] ?? 0] as const),
+];
 
 function print(tally: Tally, seconds: number): void {
   for (const [title, counts] of [
@@ -137,8 +147,8 @@ function print(tally: Tally, seconds: number): void {
     console.log(`seed ${seed} fails (npm run seeds -- --show ${seed}):`);
     for (const { invariant, what } of findings) console.log(`  ${invariant}: ${what}`);
   }
-  const rare = WANTED_POINTS.filter((point) => (tally.points[point] ?? 0) < WANTED_HITS);
-  if (rare.length > 0) console.log(`hit fewer than ${WANTED_HITS} times: ${rare.join(", ")}`);
+  const rare = rarest(tally).filter(([, times]) => times < WANTED_HITS);
+  if (rare.length > 0) console.log(`hit fewer than ${WANTED_HITS} times: ${rare.map(([name, times]) => `${name} ${times}`).join(", ")}`);
   console.log(
     Object.entries(figures(tally))
       .map(([name, n]) => `${name} ${n}`)

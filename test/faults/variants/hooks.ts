@@ -10,10 +10,11 @@ export const initialize: InitializeHook<{ readonly variant: string }> = async ({
 
 export const load: LoadHook = async (url, context, nextLoad) => {
   const loaded = await nextLoad(url, context);
-  if (variant === undefined || !url.endsWith(`/${variant.module}`)) return loaded;
+  const change = variant?.changes.find(({ module }) => url.endsWith(`/${module}`));
+  if (variant === undefined || change === undefined) return loaded;
   let source = String(loaded.source);
-  for (const [are, become] of variant.lines) {
-    if (source.split(are).length !== 2) throw new Error(`${variant.name} no longer fits ${variant.module}: ${are}`);
+  for (const [are, become] of change.lines) {
+    if (source.split(are).length !== 2) throw new Error(`${variant.name} no longer fits ${change.module}: ${are}`);
     source = source.replace(are, () => become);
   }
   return { ...loaded, source };

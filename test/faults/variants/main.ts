@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { measured } from "../../support/measure.ts";
 import { VARIANTS } from "./variants.ts";
 
 const HELP = `npm run variants -- [--count N] [--json FILE]
@@ -57,6 +58,8 @@ function main(): number {
   console.log(`the right build: ${right.failing.length === 0 ? "passes" : "FAILS"} seeds 1 to ${played}, ${right.seconds} s`);
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ table, right: { seeds: right.seeds, failing: right.failing } }, null, 2)}\n`);
   const caught = table.filter((row) => row.caught).length;
+  for (const { variant, seed, invariant, seconds } of table) measured(`variant.${variant}`, `seed ${seed}: ${invariant}, ${seconds} s`);
+  measured("variants", `${caught} of ${table.length} caught; the right build ${right.failing.length === 0 ? "passes" : "fails"} the same seeds`);
   console.log(`${caught} of ${table.length} variants caught`);
   return caught === table.length && right.failing.length === 0 ? 0 : 1;
 }
