@@ -1,6 +1,6 @@
 // What the mutants came to: the score of each room, and every survivor held against test/mutation/survivors.json. Fails where a room is under 85 %, where a survivor is
 // not listed with its reason, and where a listed one survives no more. `--draft` adds what is not listed, with an empty reason, which fails too until somebody gives one.
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -35,6 +35,7 @@ const listed = (survivor) =>
   list.find(({ file, line, mutants }) => file === survivor.file && line === survivor.line && mutants.includes(survivor.mutant) === true);
 
 let failed = false;
+const scores = [];
 const complain = (text) => {
   failed = true;
   console.log(text);
@@ -55,6 +56,7 @@ for (const room of ROOMS) {
     `${room}: ${score.toFixed(1)} % of ${tried} (${counts.Killed} killed, ${counts.Timeout} timed out, ${counts.Survived} survived, ${counts.NoCoverage} not covered; ${counts.Ignored} left alone)`,
   );
   if (score < LEAST) complain(`  ${room} is under ${LEAST} %`);
+  scores.push(`${room} ${score.toFixed(1)} %`);
 }
 
 const key = ({ file, line }) => `${file}\n${line}`;
@@ -76,4 +78,6 @@ if (draft) {
       if (files[entry.file] !== undefined && !surviving.has(`${key(entry)}\n${mutant}`))
         complain(`listed, and survives no more: ${entry.file}\n  ${entry.line}\n  ${mutant}`);
 }
+if (process.env["SIGNALBOX_FIGURES"] !== undefined)
+  appendFileSync(process.env["SIGNALBOX_FIGURES"], `${JSON.stringify({ name: "mutation", figure: `${scores.join(", ")}; ${found.length} survivors` })}\n`);
 process.exit(failed ? 1 : 0);

@@ -1,6 +1,7 @@
 // npm run chaos: breaks everything that is real for so many minutes, and shows that nothing was lost, doubled or misordered. Built by tsconfig.faults.json.
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { measured } from "../../support/measure.ts";
 import { findCommand } from "../../support/needs.ts";
 import embeddedPostgres from "../../support/postgres-binaries.ts";
 import { repository } from "../../support/repository.ts";
@@ -43,6 +44,11 @@ async function chaos(options: ChaosOptions): Promise<number> {
   console.log(report(seed, results));
   if (options.json !== null) writeFileSync(options.json, `${JSON.stringify({ seed, minutes, results }, null, 1)}\n`);
   const findings = results.flatMap((result) => result.findings);
+  const all = (of: (result: RunResult) => number): number => results.reduce((sum, result) => sum + of(result), 0);
+  measured(
+    "chaos",
+    `${all(({ injected }) => injected.filter(({ hit }) => hit).length)} faults, ${all(({ sent }) => sent)} events, ${findings.length} findings, seed ${seed}`,
+  );
   if (findings.length > 0) {
     console.log(`\n${findings.length} findings with seed ${seed}; what was seen is kept in ${directory}`);
     return 1;

@@ -1,0 +1,48 @@
+// Promise: nothing that is shipped can weaken a promise. Attack: look in the built files for the names of failpoints, variants and simulated parts, and for anything of the tests.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { repository } from "../support/repository.ts";
+
+const WORDS = [
+  /failpoint/i,
+  /\bFAILPOINT_/,
+  /\bVARIANT\b/,
+  /\bSimProcess\b|\bSimBroker\b|\bSimDatabase\b/,
+  /["']C(?:[0-9]|1[0-9])["']/,
+  /test\/(?:faults|support)/,
+  /module\.register|registerHooks/,
+];
+
+let built: string;
+const files = (): string[] => readdirSync(built, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".js"));
+
+beforeAll(() => {
+  built = mkdtempSync(join(tmpdir(), "signalbox-shipped-"));
+  const root = repository();
+  const compiler = join(root, "node_modules", "typescript", "bin", "tsc");
+  const { status, stdout } = spawnSync(
+    process.execPath,
+    [compiler, "-p", join(root, "tsconfig.build.json"), "--outDir", built, "--incremental", "false", "--noCheck"],
+    {
+      encoding: "utf8",
+    },
+  );
+  if (status !== 0) throw new Error(stdout);
+}, 120_000);
+afterAll(() => rmSync(built, { recursive: true, force: true }));
+
+test("the whole service is there", () => {
+  expect(files()).toEqual(expect.arrayContaining(["main.js", "drive.js", "pipeline.js", "shard.js", join("cli", "main.js")]));
+});
+
+test.each(WORDS.map((word) => [word]))("no built file says %s", (word) => {
+  expect(files().filter((name) => word.test(readFileSync(join(built, name), "utf8")))).toEqual([]);
+});
+
+test("the same search finds them in the test's own entry point", () => {
+  const entry = readFileSync(join(repository(), "test", "support", "failpoints-main.mjs"), "utf8");
+  expect(WORDS.filter((word) => word.test(entry)).length).toBeGreaterThanOrEqual(3);
+});
