@@ -38,6 +38,8 @@ const MIRROR_SWEEP_MS = 3_600_000;
 /** How often it looks by itself: a commit whose reply was lost may be made later, and then nobody announces it. */
 const LOOK_MS = 5_000;
 const RETRY_MS = 500;
+/** How long mirrors and cursors may wait for the outcomes before them, where those do not end. */
+const MIRRORS_WAIT_MS = 1_000;
 const SEND = "send site/{site}/line/{line}/batch/{batch}/outcome";
 
 export function createRelay(options: RelayOptions): Relay {
@@ -100,6 +102,7 @@ export function createRelay(options: RelayOptions): Relay {
     });
 
   async function publishAll(looking: boolean): Promise<void> {
+    let mirrored = time.now();
     for (;;) {
       const found = await store.readPublishable(position, window);
       if (found.through === position) break;
@@ -111,6 +114,10 @@ export function createRelay(options: RelayOptions): Relay {
       position = found.through;
       await store.moveCursor(position);
       options.onPublished({ outcomes: found.outcomes.length, verdicts: messages.length - found.outcomes.length, mirrors: 0 }, position);
+      // a device whose cursor stands still sends again what it has: under a load that never pauses that would make it ever more
+      if (time.now() - mirrored < MIRRORS_WAIT_MS) continue;
+      await publishMirrors();
+      mirrored = time.now();
     }
     await publishMirrors();
   }
