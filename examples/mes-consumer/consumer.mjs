@@ -19,9 +19,9 @@ const { site } = given;
 
 /**
  * Everything up to `position` of this generation is taken, whatever its stream; `streams`: the last outcome taken of each, also beyond that; `passed`: where we stood when the
- * record was restored.
+ * record was restored, and up to where that still stands.
  */
-let at = { generation: 1, position: 0, streams: {}, passed: { generation: 0, position: 0 } };
+let at = { generation: 1, position: 0, streams: {}, passed: { generation: 0, position: 0, stands: 0 } };
 try {
   at = JSON.parse(readFileSync(given.state, "utf8"));
 } catch (error) {
@@ -36,6 +36,8 @@ function save() {
 /** Published at least once, under ids that never differ: what was taken is recognised. */
 function isTaken({ source, sequence, data }) {
   const { generation, position } = data;
+  // of what the restore has cut off a message may still be on its way
+  if (generation === at.passed.generation && position > at.passed.stands) return true;
   const last = at.streams[source];
   if (last !== undefined) return generation < last.generation || (generation === last.generation && Number(sequence) <= last.sequence);
   const upTo = generation === at.generation ? at : at.passed;
@@ -50,20 +52,21 @@ function take(outcome) {
   at.streams[source] = { generation, position, sequence: Number(sequence), closed: type === "signalbox.batch.closed.v1" };
 }
 
-async function page(after) {
-  const response = await fetch(`${given.url}/v1/outcomes?site=${site}&after=${after}&limit=500`, { signal: AbortSignal.timeout(10_000) });
-  if (!response.ok) throw new Error(`GET /v1/outcomes answered ${response.status}`);
-  return response.json();
-}
-
 /** Reads the feed, which misses nothing, from where it was read last. */
 async function catchUp() {
   for (;;) {
-    const { items, after } = await page(at.position);
-    if (items.length === 0) break;
-    if (items.some(noticeRestore)) continue;
-    for (const outcome of items) take(outcome);
-    at.position = after;
+    const query = `site=${site}&after=${at.position}&generation=${at.generation}&limit=500`;
+    const response = await fetch(`${given.url}/v1/outcomes?${query}`, { signal: AbortSignal.timeout(10_000) });
+    const page = await response.json();
+    if (response.status === 410) {
+      noticeRestore(page.generation, page.after);
+      continue;
+    }
+    if (!response.ok) throw new Error(`GET /v1/outcomes answered ${response.status}: ${page.detail}`);
+    if (page.generation > at.generation) noticeRestore(page.generation, at.position);
+    if (page.items.length === 0) break;
+    for (const outcome of page.items) take(outcome);
+    at.position = page.after;
     save();
   }
   // a closed batch says no more, and what it said is passed
@@ -71,19 +74,18 @@ async function catchUp() {
 }
 
 /**
- * A higher generation says that the service's record was restored from a backup. What we took after the moment of that backup may be on record no more, and its numbers are given
- * again: a person compares. Positions were set back too, so the feed is read from its beginning; what we have is recognised.
+ * A higher generation says that the service's record was restored from a backup. Up to `stands` it is as it was; what we took behind it may be on record no more, and its numbers
+ * are given again: a person compares. The feed is read on from there.
  */
-function noticeRestore({ data }) {
-  if (data.generation <= at.generation) return false;
-  console.log(JSON.stringify({ restored: { from: at.generation, to: data.generation }, position: at.position, streams: at.streams }));
-  at.passed = { generation: at.generation, position: at.position };
-  Object.assign(at, { generation: data.generation, position: 0 });
-  return true;
+function noticeRestore(generation, stands) {
+  console.log(JSON.stringify({ restored: { from: at.generation, to: generation }, position: at.position, stands, streams: at.streams }));
+  at.passed = { generation: at.generation, position: at.position, stands };
+  Object.assign(at, { generation, position: stands });
+  save();
 }
 
 async function live(outcome) {
-  if (noticeRestore(outcome)) return catchUp();
+  if (outcome.data.generation > at.generation) return catchUp();
   if (isTaken(outcome)) return;
   const last = at.streams[outcome.source];
   if (last?.generation !== outcome.data.generation ? outcome.sequence !== "1" : Number(outcome.sequence) !== last.sequence + 1) {

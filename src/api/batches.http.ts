@@ -14,11 +14,22 @@ import type { ApiDeps } from "./deps.ts";
 import { factSchema } from "./events.http.ts";
 import { outcomeEventSchema, verdictSchema } from "./message-schemas.ts";
 import { invalid, notFound } from "./problem.ts";
-import { listBatches, listSites, readFacts, readOutcomesOfStream, readPositionsOfBatch, readVerdictsAt } from "./reads.store.ts";
+import {
+  listBatches,
+  listSites,
+  readFacts,
+  readLastOfStream,
+  readOutcomesOfStream,
+  readPositionsOfBatch,
+  readStanding,
+  readVerdictsAt,
+} from "./reads.store.ts";
 import {
   COMMAND_PROBLEMS,
   cursorText,
   decodeCursor,
+  FEED_PROBLEMS,
+  generationNumber,
   idempotencyHeaders,
   json,
   listLimit,
@@ -30,6 +41,7 @@ import {
   READ_PROBLEMS,
   reason,
 } from "./schemas.ts";
+import { mustStand } from "./standing.ts";
 
 const at = z.strictObject({ site: plantId, batch: plantId });
 const stepAt = z.strictObject({ site: plantId, batch: plantId, step: plantId });
@@ -324,14 +336,25 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         summary: "A batch's outcomes after a number, as they were published",
         tags: ["outcomes"],
         params: at,
-        querystring: z.strictObject({ after: positionNumber.default(0).describe("The last sequence that the caller has."), limit: listLimit }),
-        response: { 200: json(z.object({ items: z.array(outcomeEventSchema) }), "Outcomes, contiguous."), ...READ_PROBLEMS },
+        querystring: z.strictObject({
+          after: positionNumber.default(0).describe("The last sequence that the caller has."),
+          generation: generationNumber.optional(),
+          limit: listLimit,
+        }),
+        response: { 200: json(z.object({ items: z.array(outcomeEventSchema) }), "Outcomes, contiguous."), ...FEED_PROBLEMS },
       },
     },
     async (request) => {
       const { site, batch } = request.params;
       await load(site, batch);
-      const rows = await readOutcomesOfStream(db, site, `batch/${batch}`, request.query.after, request.query.limit);
+      const { after, generation: of, limit } = request.query;
+      const stream = `batch/${batch}`;
+      const { generation, head, stands } = await readStanding(db, site, of ?? 0);
+      if (stands !== null) {
+        const [cut, last] = await Promise.all([stands, head].map((position) => readLastOfStream(db, site, stream, position)));
+        mustStand(after, of, { generation, stands: cut ?? 0, last: last ?? 0 });
+      }
+      const rows = await readOutcomesOfStream(db, site, stream, after, limit);
       return { items: rows.map((row) => outcomeEventSchema.parse(outcomeEvent(row))) };
     },
   );

@@ -7,6 +7,7 @@ export type RequestCode =
   | "REQUEST_MEDIA_TYPE"
   | "REQUEST_STALE"
   | "REQUEST_KEY_REUSED"
+  | "REQUEST_RESTORED"
   | "REV_PUBLISHED"
   | "SYS_UNAVAILABLE"
   | "SYS_STANDING_BY"
@@ -34,6 +35,12 @@ export const REQUEST_CODES: CodeTable<RequestCode> = {
     owner: "integrator",
     next: "correct",
     remedy: "Use a new key for a new request.",
+  },
+  REQUEST_RESTORED: {
+    meaning: "The record was restored from a backup, and what the caller has read last was given behind it: it stands no more.",
+    owner: "integrator",
+    next: "correct",
+    remedy: "Compare what you took behind `after` with the record; then read on from `after` in the new generation.",
   },
   REV_PUBLISHED: {
     meaning: "The revision is published; what is published never changes.",

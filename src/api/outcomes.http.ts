@@ -6,8 +6,9 @@ import { outcomeEvent } from "../publish/messages.ts";
 import type { ApiDeps } from "./deps.ts";
 import { outcomeEventSchema } from "./message-schemas.ts";
 import { invalid, notFound } from "./problem.ts";
-import { listSites, readOutcomesAfter } from "./reads.store.ts";
-import { json, listLimit, plantId, positionNumber, READ_PROBLEMS } from "./schemas.ts";
+import { listSites, readOutcomesAfter, readStanding } from "./reads.store.ts";
+import { FEED_PROBLEMS, generationNumber, json, listLimit, plantId, positionNumber } from "./schemas.ts";
+import { mustStand } from "./standing.ts";
 
 const HEARTBEAT_MS = 15_000;
 const PAGE = 200;
@@ -23,6 +24,16 @@ const drained = (out: PassThrough): Promise<void> =>
     };
     out.on("drain", done).on("close", done);
   });
+
+/** In the first generation the bare position, so that a bare one is known to be of the first. */
+const idOf = ({ generation, position }: { readonly generation: number; readonly position: number }): string =>
+  generation === 1 ? String(position) : `${generation}.${position}`;
+
+function positionIn(id: string): { readonly generation: number; readonly after: number } {
+  const [, generation = "1", position] = /^(?:([1-9]\d{0,8})\.)?(\d{1,16})$/.exec(id) ?? [];
+  if (position === undefined) throw invalid("Last-Event-ID is a position.", [{ pointer: "/last-event-id", detail: "is no position" }]);
+  return { generation: Number(generation), after: Number(position) };
+}
 
 export function outcomeRoutes(scope: FastifyInstance, deps: ApiDeps): void {
   const app = scope.withTypeProvider<ZodTypeProvider>();
@@ -45,6 +56,13 @@ export function outcomeRoutes(scope: FastifyInstance, deps: ApiDeps): void {
     return only;
   }
 
+  /** The site's generation, for whoever may read on after a position. */
+  async function generationFor(site: string, after: number, of: number | undefined): Promise<number> {
+    const { generation, head, stands } = await readStanding(db, site, of ?? 0);
+    mustStand(after, of, { generation, stands, last: head });
+    return generation;
+  }
+
   const query = {
     site: plantId.optional().describe("May be left out where there is one."),
     stream: z.string().max(128).optional().describe("batch/{batch}, equipment/{equipment} or site."),
@@ -57,17 +75,26 @@ export function outcomeRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         operationId: "listOutcomes",
         summary: "Outcomes after a position, in position order; a page never splits a position",
         tags: ["outcomes"],
-        querystring: z.strictObject({ ...query, after: positionNumber.default(0), limit: listLimit }),
+        querystring: z.strictObject({ ...query, generation: generationNumber.optional(), after: positionNumber.default(0), limit: listLimit }),
         response: {
-          200: json(z.object({ items: z.array(outcomeEventSchema), after: z.int().describe("For the next page.") }), "A page of outcomes."),
-          ...READ_PROBLEMS,
+          200: json(
+            z.object({
+              items: z.array(outcomeEventSchema),
+              after: z.int().describe("For the next page."),
+              generation: z.int().describe("Of the record now; it rises when the record was restored from a backup."),
+            }),
+            "A page of outcomes.",
+          ),
+          ...FEED_PROBLEMS,
         },
       },
     },
     async (request) => {
       const { after, limit, stream } = request.query;
-      const rows = await readOutcomesAfter(db, await siteOf(request.query.site), stream ?? null, after, limit);
-      return { items: rows.map((row) => outcomeEventSchema.parse(outcomeEvent(row))), after: rows.at(-1)?.position ?? after };
+      const site = await siteOf(request.query.site);
+      const generation = await generationFor(site, after, request.query.generation);
+      const rows = await readOutcomesAfter(db, site, stream ?? null, after, limit);
+      return { items: rows.map((row) => outcomeEventSchema.parse(outcomeEvent(row))), after: rows.at(-1)?.position ?? after, generation };
     },
   );
 
@@ -77,22 +104,23 @@ export function outcomeRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       schema: {
         operationId: "streamOutcomes",
         summary: "Outcomes as server-sent events; resumes behind Last-Event-ID",
-        description: "`id` is a position, sent with the last outcome of it only, so that resuming never splits one.",
+        description:
+          "`id` is sent with the last outcome of a position only, so that resuming never splits one: the position, and since a restore its generation before it (`2.1209`).",
         tags: ["outcomes"],
         headers: z.looseObject({ "last-event-id": z.string().max(32).optional() }),
-        querystring: z.strictObject({ ...query, after: positionNumber.optional() }),
+        querystring: z.strictObject({ ...query, generation: generationNumber.optional(), after: positionNumber.optional() }),
         response: {
           200: { description: "The stream; it ends when the service stops.", content: { "text/event-stream": { schema: eventStream } } },
-          ...READ_PROBLEMS,
+          ...FEED_PROBLEMS,
         },
       },
     },
     async (request, reply) => {
       const site = await siteOf(request.query.site);
       const resume = request.headers["last-event-id"];
-      if (resume !== undefined && !/^\d{1,16}$/.test(resume))
-        throw invalid("Last-Event-ID is a position.", [{ pointer: "/last-event-id", detail: "is no position" }]);
-      let after = resume === undefined ? (request.query.after ?? 0) : Number(resume);
+      const from = resume === undefined ? { generation: request.query.generation, after: request.query.after ?? 0 } : positionIn(resume);
+      await generationFor(site, from.after, from.generation);
+      let { after } = from;
       const out = new PassThrough();
       streams.add(out);
       const open = (): boolean => !out.writableEnded && !out.destroyed;
@@ -103,7 +131,7 @@ export function outcomeRoutes(scope: FastifyInstance, deps: ApiDeps): void {
           for (const [i, row] of rows.entries()) {
             if (!open()) return;
             const last = rows[i + 1]?.position !== row.position;
-            const block = `${last ? `id: ${row.position}\n` : ""}event: signalbox.${row.type}.v1\ndata: ${JSON.stringify(outcomeEvent(row))}\n\n`;
+            const block = `${last ? `id: ${idOf(row)}\n` : ""}event: signalbox.${row.type}.v1\ndata: ${JSON.stringify(outcomeEvent(row))}\n\n`;
             if (!out.write(block)) await drained(out);
             if (last) after = row.position;
           }

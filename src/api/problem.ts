@@ -13,6 +13,8 @@ export const problemSchema = z.object({
   explanation: explanationSchema.optional(),
   position: z.int().optional().describe("Where a refused command stands on record."),
   remedy: z.string().optional(),
+  generation: z.int().optional().describe("After a restore: the generation that the record is of now."),
+  after: z.int().optional().describe("After a restore: up to here everything stands as it was; read on from here."),
 });
 
 export type ProblemDocument = z.infer<typeof problemSchema>;
@@ -22,6 +24,7 @@ const TITLES: Readonly<Record<number, string>> = {
   404: "Not Found",
   408: "Request Timeout",
   409: "Conflict",
+  410: "Gone",
   412: "Precondition Failed",
   413: "Content Too Large",
   415: "Unsupported Media Type",
@@ -41,7 +44,7 @@ export class Problem extends Error {
     /** A code of the rooms, or one of REQUEST_CODES; both are served at /v1/codes. */
     code: string,
     detail: string,
-    more: Partial<Pick<ProblemDocument, "errors" | "explanation" | "position" | "remedy">> = {},
+    more: Partial<Pick<ProblemDocument, "errors" | "explanation" | "position" | "remedy" | "generation" | "after">> = {},
     headers: Readonly<Record<string, string>> = {},
   ) {
     super(detail);
@@ -54,6 +57,13 @@ export const stale = (version: number): Problem => new Problem(412, "REQUEST_STA
 export const notFound = (what: string): Problem => new Problem(404, "NOT_FOUND", `There is no ${what}.`);
 export const invalid = (detail: string, errors: readonly { pointer: string; detail: string }[]): Problem =>
   new Problem(400, "REQUEST_INVALID", detail, { errors: [...errors] });
+export const gone = (generation: number, after: number): Problem =>
+  new Problem(
+    410,
+    "REQUEST_RESTORED",
+    `The record was restored and is of generation ${generation} now. Of what came before, everything up to ${after} stands; what was given behind it does not.`,
+    { generation, after },
+  );
 /** The answer may be lost though the act was done: only the same key again tells. */
 export const unavailable = (): Problem =>
   new Problem(

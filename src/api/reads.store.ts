@@ -179,6 +179,31 @@ export async function readOutcomesOfStream(db: Db, site: string, stream: string,
   return rows.map(outcomeRow);
 }
 
+/** Where a feed stands: the site's generation and head, and up to where what was read in an earlier generation still stands (null: all of it). */
+export interface Standing {
+  readonly generation: number;
+  readonly head: number;
+  readonly stands: number | null;
+}
+
+/** `of`: the generation of whoever reads; each restore since then has cut, and the deepest cut counts. */
+export async function readStanding(db: Db, site: string, of: number): Promise<Standing> {
+  const { rows } = await sql<{ generation: number; head: string; stands: string | null }>`
+    select s.generation, s.position::text as head, (select min(r.position)::text from restores r where r.site = s.site and r.generation > ${of}) as stands
+    from sites s where s.site = ${site}`.execute(db);
+  const row = rows[0];
+  if (row === undefined) throw new Error(`site ${site} was there and is gone`);
+  return { generation: row.generation, head: safePosition(row.head), stands: row.stands === null ? null : safePosition(row.stands) };
+}
+
+/** The last number of a stream up to and with a position; 0: none. */
+export async function readLastOfStream(db: Db, site: string, stream: string, upTo: number): Promise<number> {
+  const { rows } = await sql<{ last: string }>`
+    select coalesce(max(o.sequence), 0)::text as last from outcomes o join streams s on s.site = o.site and s.stream = o.stream
+    where o.site = ${site} and o.stream = ${stream} and o.opened_on = s.opened_on and o.position <= ${upTo}`.execute(db);
+  return safePosition(rows[0]?.last ?? "0");
+}
+
 export async function listSites(db: Db): Promise<readonly string[]> {
   const { rows } = await sql<{ site: string }>`select site from sites order by site`.execute(db);
   return rows.map(({ site }) => site);

@@ -38,6 +38,15 @@ export const READ_PROBLEMS = {
   503: problem("It cannot be answered now; try again."),
 } as const;
 
+/** What a feed answers besides to whoever comes from before a restore. */
+export const FEED_PROBLEMS = { ...READ_PROBLEMS, 410: problem("The record was restored, and what was read last stands no more.") } as const;
+
+export const generationNumber = z.coerce
+  .number()
+  .int()
+  .min(1)
+  .describe("The generation of what was read last. Whoever names it is told when a restore has cut off what follows.");
+
 /** What routes that take a body answer besides. */
 export const BODY_PROBLEMS = {
   ...READ_PROBLEMS,

@@ -10,13 +10,14 @@ import { migrate } from "./migrate.ts";
 import { replay, verify } from "./not-yet.ts";
 import { parse } from "./parse.ts";
 import { registryApply } from "./registry-apply.ts";
+import { restored } from "./restored.ts";
 import { serve } from "./serve.ts";
 import { stateMachineCheck } from "./state-machine-check.ts";
 import { tail } from "./tail.ts";
 import { terminalOn } from "./terminal.ts";
 import { why } from "./why.ts";
 
-const COMMANDS: readonly Command[] = [serve, migrate, registryApply, stateMachineCheck, device, tail, why, verify, replay, doctor, demo];
+const COMMANDS: readonly Command[] = [serve, migrate, restored, registryApply, stateMachineCheck, device, tail, why, verify, replay, doctor, demo];
 
 // `tail | head`: whoever reads has read enough
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

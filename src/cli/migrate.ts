@@ -2,6 +2,7 @@ import { migrate as bringUpToDate } from "../db/migrate.store.ts";
 import { loadConfig } from "../ops/config.file.ts";
 import type { Command } from "./command.ts";
 import { Said } from "./failure.ts";
+import { withOwnerAlone } from "./owner-alone.ts";
 
 export const migrate: Command = {
   name: "migrate",
@@ -12,12 +13,7 @@ export const migrate: Command = {
   examples: ["DATABASE_OWNER_URL=postgres://signalbox_owner@db/signalbox signalbox migrate"],
   exits: { done: "The database is at this version.", found: "It was refused; the message says what to do. What was applied before it stays." },
   async run(call, terminal) {
-    const { environment } = call;
-    // It never connects as the runtime role, so the owner's address alone is enough here.
-    const alone = [environment["DATABASE_URL"], environment["DATABASE_URL_FILE"]].every((value) => value === undefined || value === "");
-    const { databaseOwnerUrl } = loadConfig(
-      alone ? { ...environment, DATABASE_URL: environment["DATABASE_OWNER_URL"], DATABASE_URL_FILE: environment["DATABASE_OWNER_URL_FILE"] } : environment,
-    );
+    const { databaseOwnerUrl } = loadConfig(withOwnerAlone(call.environment));
     if (databaseOwnerUrl === null) throw new Said("DATABASE_OWNER_URL is not set. (The embedded database needs no migrate: serve does it.)", 2);
     const json = call.flag("json");
     const { applied, already } = await bringUpToDate(databaseOwnerUrl, {

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, chownSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,6 +13,8 @@ export interface TestDatabase {
   readonly runtimeUrl: string;
   readonly superUrl: string;
   readonly cluster: {
+    /** Its data directory. */
+    readonly data: string;
     /** `immediate`: as a crash would; `fast`: orderly, ending all sessions. */
     stop(how?: "immediate" | "fast"): Promise<void>;
     /** On the same port, with the same data. */
@@ -31,6 +33,8 @@ export interface DatabaseOptions {
   readonly below?: string;
   /** Settings of the server, as `name=value`. */
   readonly settings?: readonly string[];
+  /** A data directory of which the new cluster is a copy, instead of an empty one. */
+  readonly from?: string;
 }
 
 export async function freshDatabase(options: DatabaseOptions = {}): Promise<TestDatabase> {
@@ -43,12 +47,23 @@ export async function freshDatabase(options: DatabaseOptions = {}): Promise<Test
     chownSync(data, account.uid, account.gid);
   }
   const bin = process.env["PG_BIN"] ?? "";
-  const made = spawnSync(join(bin, "initdb"), ["-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"], {
-    ...account,
-    encoding: "utf8",
-    cwd: data,
-  });
-  if (made.status !== 0) throw new Error(`initdb failed: ${made.error?.message ?? made.stderr}`);
+  if (options.from === undefined) initialise();
+  else copyCluster(options.from);
+
+  function copyCluster(from: string): void {
+    cpSync(from, data, { recursive: true });
+    if (account === null) return;
+    for (const name of ["", ...readdirSync(data, { recursive: true, encoding: "utf8" })]) chownSync(join(data, name), account.uid, account.gid);
+  }
+
+  function initialise(): void {
+    const made = spawnSync(join(bin, "initdb"), ["-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"], {
+      ...account,
+      encoding: "utf8",
+      cwd: data,
+    });
+    if (made.status !== 0) throw new Error(`initdb failed: ${made.error?.message ?? made.stderr}`);
+  }
   const port = await freePort();
   let server: ChildProcess | null = null;
 
@@ -100,19 +115,21 @@ export async function freshDatabase(options: DatabaseOptions = {}): Promise<Test
       await client.end();
     }
   };
-  for (const statement of [
-    "create role signalbox_owner login nosuperuser nocreatedb nocreaterole",
-    "create role signalbox_runtime login nosuperuser nocreatedb nocreaterole nobypassrls",
-    "create database signalbox owner signalbox_owner",
-  ]) {
+  for (const statement of options.from !== undefined
+    ? []
+    : [
+        "create role signalbox_owner login nosuperuser nocreatedb nocreaterole",
+        "create role signalbox_runtime login nosuperuser nocreatedb nocreaterole nobypassrls",
+        "create database signalbox owner signalbox_owner",
+      ]) {
     await query(statement, "postgres");
   }
-  if (options.migrated !== false) await migrate(url("signalbox_owner"));
+  if (options.migrated !== false && options.from === undefined) await migrate(url("signalbox_owner"));
   return {
     ownerUrl: url("signalbox_owner"),
     runtimeUrl: url("signalbox_runtime"),
     superUrl: url("postgres"),
-    cluster: { stop, start, running: () => server !== null && server.exitCode === null && server.signalCode === null },
+    cluster: { data, stop, start, running: () => server !== null && server.exitCode === null && server.signalCode === null },
     query: (text) => query(text),
     async drop() {
       await stop("immediate");

@@ -57,7 +57,7 @@ test("the stream goes on by itself after the database was away, and names a posi
   let commit: () => void = () => {};
   const api = await apiAlone({
     db: databaseThat(async (text) => {
-      if (text.includes("from sites")) return [{ site: "rtm1" }];
+      if (text.includes("from sites")) return [{ site: "rtm1", generation: 1, head: "9", stands: null }];
       if (away) {
         failed();
         throw Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED", syscall: "connect" });
@@ -103,7 +103,7 @@ test("a stop in the middle of a read ends the stream and nothing else", async ()
   });
   const api = await apiAlone({
     db: databaseThat(async (text) => {
-      if (text.includes("from sites")) return [{ site: "rtm1" }];
+      if (text.includes("from sites")) return [{ site: "rtm1", generation: 1, head: "9", stands: null }];
       reading();
       await released;
       return [outcome(1, 0)];
