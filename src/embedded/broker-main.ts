@@ -3,7 +3,14 @@ import { Aedes } from "aedes";
 
 // The embedded broker's own process. It has one parent and ends with it.
 const [host = "127.0.0.1", port = "0"] = process.argv.slice(2);
-const broker = await Aedes.createBroker({ id: "signalbox-embedded" });
+const MOST_OF_A_TOPIC = 65_535;
+const broker = await Aedes.createBroker({
+  id: "signalbox-embedded",
+  // Bytes that are no UTF-8 are read as U+FFFD, which is longer: a topic may come that does not fit into a packet again. Handed on, it would break the connection of whoever hears
+  // it, and again on the next one. The broker's own branch is nobody else's.
+  authorizePublish: (_client, { topic }, done) =>
+    done(topic.startsWith("$SYS/") || Buffer.byteLength(topic) > MOST_OF_A_TOPIC ? new Error("nobody may publish on this topic") : null),
+});
 const server = createServer(broker.handle);
 
 const end = (): void => {
