@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-// Two projects: `pure` needs no service; `services` starts a real Postgres and a real broker of its own, two files at a time: each file owns its database and its broker.
+// `pure` needs no service; `services` and `fuzz` (by `npm run fuzz` alone) start a real Postgres and a real broker of its own, two files at a time: each file owns its database and its broker.
 export default defineConfig({
   test: {
     maxWorkers: 2,
@@ -15,7 +15,16 @@ export default defineConfig({
       {
         test: {
           name: "services",
-          include: ["test/promises/**/*.test.ts", "test/faults/{chaos,fuzz}/**/*.test.ts", "test/upgrade/**/*.test.ts"],
+          include: ["test/promises/**/*.test.ts", "test/faults/chaos/**/*.test.ts", "test/upgrade/**/*.test.ts"],
+          globalSetup: ["test/support/postgres-binaries.ts"],
+          testTimeout: 300_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: "fuzz",
+          include: ["test/faults/fuzz/**/*.test.ts"],
           globalSetup: ["test/support/postgres-binaries.ts"],
           testTimeout: 300_000,
           hookTimeout: 120_000,

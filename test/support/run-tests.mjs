@@ -1,4 +1,4 @@
-// What `npm test` runs, with Node alone: builds what the tests start as a process, runs all tests or those that the arguments name, and ends with what a reader needs:
+// What `npm test` runs, with Node alone: builds what the tests start as a process, runs all tests or those that the arguments name (what is fuzzed has a command of its own, `npm run fuzz`), and ends with what a reader needs:
 // what did not run and why, the seed, and one plain line. With REQUIRE_MOSQUITTO=1 a suite that did not run is a failure.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
@@ -38,6 +38,7 @@ const { status, signal } = spawnSync(
     ...(given.includes("--config") ? [] : ["--root", root, "--config", join(root, "test", "vitest.config.ts")]),
     "--reporter=default",
     `--reporter=${join(root, "test", "support", "reporter.ts")}`,
+    ...(given.includes("--config") || given.includes("--project") ? [] : ["--project", "pure", "--project", "services"]),
     ...given,
   ],
   { stdio: ["ignore", "inherit", "inherit"], env: { ...process.env, SEED: seed, SIGNALBOX_TEST_SUMMARY: file } },

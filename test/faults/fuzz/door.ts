@@ -1,7 +1,7 @@
 // What the fuzzing files share: how much is tried, how a failure is repeated, how much is sent at once and what came of each, and what must hold after everything.
 //
 // FUZZ_RUNS multiplies the amount; with 1, the default, the folder takes about a minute and a half. An hour of it, from a seed of one's own:
-//   FUZZ_RUNS=40 SEED=7 node test/support/run-tests.mjs --project services test/faults/fuzz
+//   FUZZ_RUNS=40 SEED=7 npm run fuzz
 // A failure prints the seed; SEED=… repeats the run, and fast-check's own report says how far it could make the example smaller.
 import { readFileSync } from "node:fs";
 import type { Parameters } from "fast-check";
