@@ -1,7 +1,7 @@
 // Time as what waits for it sees it: replaced whole by a virtual clock where a test plays faults by seed.
 
 export interface Time {
-  /** Milliseconds since 1970 by this process's clock. It may step; nothing durable rests on it. */
+  /** Milliseconds since 1970, as the process knew them when it started, carried on by its monotonic clock: a step of the system's clock changes nothing. Nothing durable rests on it. */
   now(): number;
   /** Runs something once, after so many milliseconds; returns what calls it off. */
   after(ms: number, run: () => void): () => void;
@@ -12,7 +12,7 @@ export interface Time {
 }
 
 export const ownTime: Time = {
-  now: () => Date.now(),
+  now: () => performance.timeOrigin + performance.now(),
   after(ms, run) {
     const timer = setTimeout(run, ms);
     return () => clearTimeout(timer);

@@ -53,6 +53,7 @@ export class SimProcess implements Time {
     for (const run of this.#held.splice(0)) this.enter(run);
   }
 
+  /** Harsher than a real process, whose `Time` does not follow a step of the system's clock. */
   stepClock(ms: number): void {
     this.#step += ms;
   }
