@@ -6,6 +6,7 @@ import { createMachines } from "../../src/decide/machines.ts";
 import { type DriveStages, Unavailable } from "../../src/drive.ts";
 import type { Time } from "../../src/ops/time.ts";
 import { type PublisherWishes, type SessionStages, Shard, type ShardPorts, StandingBy, type SubscriberWishes } from "../../src/shard.ts";
+import { SILENT } from "../support/silent.ts";
 
 const nothing = (): void => {};
 
@@ -64,20 +65,8 @@ function staged(takes: readonly Taken[]) {
     prefix: "",
     verdicts: "all",
     time,
-    log: { fatal: nothing, error: nothing, warn: nothing, info: nothing, debug: nothing },
-    meter: {
-      received: nothing,
-      ignored: nothing,
-      verdict: nothing,
-      committed: nothing,
-      outage: nothing,
-      tick: nothing,
-      published: nothing,
-      brokerConnected: nothing,
-      sessionLost: nothing,
-      ownership: (_site, owned, term) => did.push(`${owned ? "owned" : "not owned"} under ${term}`),
-    },
-    withSpan: (_name, _attributes, _from, run) => run({ traceparent: null, note: nothing }),
+    ...SILENT,
+    meter: { ...SILENT.meter, ownership: (_site, owned, term) => did.push(`${owned ? "owned" : "not owned"} under ${term}`) },
     lease: {
       owner: "me.1.b",
       take: async () => answers.shift() ?? HELD,

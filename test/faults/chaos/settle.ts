@@ -3,7 +3,7 @@
 import type { End, Sent } from "../history/history.ts";
 import { outcomes, verdicts } from "./callers.ts";
 import { sleep } from "./fault.ts";
-import type { Item } from "./items.ts";
+import { cloudEvent, type Item } from "./items.ts";
 import type { MesObserver } from "./observer.ts";
 import type { Rig } from "./rig.ts";
 import type { Sender } from "./sender.ts";
@@ -62,7 +62,7 @@ async function look({ rig, sent, observer, observerMayLack }: SettleOptions): Pr
     deferred > 0 ? `${deferred} events still deferred` : "",
     unheard > 0 ? `${unheard} outcomes and verdicts not heard` : "",
   ].filter((part) => part !== "");
-  return { open: open.join(", "), end: { verdicts: rounds, outcomes: told as unknown as End["outcomes"], batches: [] } };
+  return { open: open.join(", "), end: { verdicts: rounds, outcomes: told.map((item) => cloudEvent.parse(item)), batches: [] } };
 }
 
 async function records({ rig, batches }: SettleOptions): Promise<readonly Item[]> {

@@ -1,8 +1,8 @@
 import { failure } from "../../../src/db/failure.ts";
 import { decode } from "../../../src/decode/decode.ts";
-import type { ShardPorts } from "../../../src/shard.ts";
 import { Shard } from "../../../src/shard.ts";
 import { MAX_BYTES } from "../../support/model.ts";
+import { SILENT } from "../../support/silent.ts";
 import type { SimBroker } from "./broker.ts";
 import { simPublisher, simSubscriber } from "./clients.ts";
 import type { SimDatabase } from "./database.ts";
@@ -10,22 +10,6 @@ import { type Failpoints, publisherWithPoints, stagesWithPoints } from "./points
 import type { SimProcess } from "./process.ts";
 
 const nothing = (): void => {};
-const silent: ShardPorts["log"] = { fatal: nothing, error: nothing, warn: nothing, info: nothing, debug: nothing };
-const uncounted: ShardPorts["meter"] = {
-  received: nothing,
-  ignored: nothing,
-  verdict: nothing,
-  committed: nothing,
-  outage: nothing,
-  tick: nothing,
-  published: nothing,
-  brokerConnected: nothing,
-  sessionLost: nothing,
-  ownership: nothing,
-};
-
-const UNTRACED = { traceparent: null, note: nothing };
-
 export interface ReplicaOptions {
   readonly site: string;
   readonly process: SimProcess;
@@ -43,9 +27,7 @@ export function startReplica({ site, process, database, broker, points, receiveM
     prefix: "",
     verdicts: "all",
     time: process,
-    log: silent,
-    meter: uncounted,
-    withSpan: (_name, _attributes, _parent, run) => run(UNTRACED),
+    ...SILENT,
     lease: { owner: process.name, ...database.lease(process) },
     stages: (term, session) =>
       stagesWithPoints(
