@@ -5,6 +5,7 @@ import type { Taken } from "../../src/commit/lease.store.ts";
 import { createMachines } from "../../src/decide/machines.ts";
 import { type DriveStages, Unavailable } from "../../src/drive.ts";
 import type { Time } from "../../src/ops/time.ts";
+import type { CursorRow } from "../../src/publish/messages.ts";
 import { type PublisherWishes, type SessionStages, Shard, type ShardPorts, StandingBy, type SubscriberWishes } from "../../src/shard.ts";
 import { SILENT } from "../support/silent.ts";
 
@@ -45,6 +46,22 @@ const HELD: Taken = { kind: "held", by: { owner: "other.1.a", term: 3 }, leftMs:
 const taken = (term: number): Taken => ({ kind: "taken", term });
 const COMMAND = { command: { kind: "batch.command" as const, batch: "B-1", command: "start" as const, reason: null }, actor: "a", ifVersion: null, key: null };
 
+const CURSOR: CursorRow = {
+  site: "rtm1",
+  line: "4",
+  equipment: "scale-1",
+  device: null,
+  source: "/site/rtm1/line/4/eq/scale-1",
+  generation: 1,
+  version: 1,
+  epoch: "7",
+  through: "1",
+  highest: "1",
+  missing: [],
+  parked: false,
+  changedAt: "2026-01-01T00:00:00.000000Z",
+};
+
 function staged(takes: readonly Taken[]) {
   const did: string[] = [];
   const time = handTime();
@@ -52,6 +69,7 @@ function staged(takes: readonly Taken[]) {
   const lends: SessionStages[] = [];
   let renew: () => Promise<boolean> = async () => true;
   let read: () => Promise<never> = () => new Promise(nothing);
+  let readCursors: () => Promise<readonly CursorRow[]> = async () => [];
   let subscriber: SubscriberWishes | null = null;
   let publisher: PublisherWishes | null = null;
   const session = (role: string) => ({
@@ -94,7 +112,7 @@ function staged(takes: readonly Taken[]) {
       readPublishable: async (after) => ({ verdicts: [], outcomes: [], through: after }),
       readCursor: async () => 0,
       moveCursor: async () => {},
-      readCursors: async () => [],
+      readCursors: () => readCursors(),
       readBatchMirrors: async () => [],
       readExpiredMirrors: async () => [],
     }),
@@ -104,7 +122,7 @@ function staged(takes: readonly Taken[]) {
     },
     createPublisher(wishes) {
       publisher = wishes;
-      return { ...session("publisher"), publish: async () => {}, pending: 0 };
+      return { ...session("publisher"), publish: async ({ topic }) => void did.push(`published on ${topic}`), pending: 0 };
     },
     onCommitted: nothing,
     onHalted: () => did.push("halted"),
@@ -120,6 +138,9 @@ function staged(takes: readonly Taken[]) {
     },
     reading: (as: () => Promise<never>) => {
       read = as;
+    },
+    readingCursors: (as: () => Promise<readonly CursorRow[]>) => {
+      readCursors = as;
     },
   };
 }
@@ -204,6 +225,22 @@ describe("an owner", () => {
     await time.pass(500);
     expect(shard.condition).toMatchObject({ state: "owner", holder: { term: 6 } });
     await shard.stop();
+  });
+
+  test("that is told so while it reads what to publish does not publish it, though its connection still stands", async () => {
+    for (const fenced of [false, true]) {
+      const { shard, did, time, renewing, readingCursors } = staged([taken(4)]);
+      let found: (rows: readonly CursorRow[]) => void = nothing;
+      readingCursors(() => new Promise((resolve) => (found = resolve)));
+      await shard.start();
+      await time.pass(0);
+      if (fenced) renewing(async () => false);
+      await time.pass(500);
+      found([CURSOR]);
+      await time.pass(0);
+      expect(did.filter((what) => what.startsWith("published"))).toEqual(fenced ? [] : ["published on site/rtm1/line/4/eq/scale-1/cursor"]);
+      await shard.stop();
+    }
   });
 
   test("whose deployment is at fault halts for good, and gives the shard up", async () => {
