@@ -1,11 +1,11 @@
 // Promise: what the service acknowledged is durable, and what it did not acknowledge comes again; so killing it loses nothing, doubles nothing, reorders nothing.
 // Attack: kill -9 at every named point of the route, C0 to C11, twenty times in 5,000 events through mosquitto, with devices that send once and never resend.
-import { type ChildProcess, fork } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { startWithFailpoints } from "../support/failpoints.ts";
 import { measured, SEED, seeded } from "../support/measure.ts";
 import { describeWithMosquitto, type Mosquitto, startMosquitto } from "../support/mosquitto.ts";
 import { envelope, eventTopic, join as joinBroker, type Party, type Seen, sourceOf } from "../support/mqtt.ts";
@@ -46,28 +46,9 @@ describeWithMosquitto("a service that is killed", () => {
 
   async function startVictim(): Promise<Victim> {
     const report = join(mkdtempSync(join(tmpdir(), "signalbox-crash-")), "dying.json");
-    const child = fork(fileURLToPath(new URL("../support/failpoints-main.mjs", import.meta.url)), [], {
-      env: {
-        ...process.env,
-        DATABASE_URL: database.runtimeUrl,
-        DATABASE_OWNER_URL: database.ownerUrl,
-        MQTT_URL: broker.url,
-        HTTP_PORT: "0",
-        LOG_LEVEL: "silent",
-        FAILPOINT_REPORT: report,
-      },
-      stdio: ["ignore", "ignore", "inherit", "ipc"],
-    });
-    const dead = new Promise<{ point: string | null; unacknowledged: number }>((resolve) =>
-      child.once("exit", () => resolve(existsSync(report) ? JSON.parse(readFileSync(report, "utf8")) : { point: null, unacknowledged: 0 })),
-    );
-    const url = await new Promise<string>((resolve, reject) => {
-      child.once("exit", () => reject(new Error("the service died before it was ready")));
-      child.on("message", (message: { ready?: string }) => {
-        if (message.ready !== undefined) resolve(message.ready);
-      });
-    });
-    return { process: child, url, dead, arm: (point, nth) => void child.send({ arm: point, nth }) };
+    const started = await startWithFailpoints({ database, mqttUrl: broker.url, report });
+    const dead = started.dead.then(() => (existsSync(report) ? JSON.parse(readFileSync(report, "utf8")) : { point: null, unacknowledged: 0 }));
+    return { process: started.process, url: started.url, dead, arm: (point, nth) => void started.process.send({ arm: point, nth }) };
   }
 
   test(`killed ${KILLS} times in ${EVENTS} events, at every point from C0 to C11: no fact lost, doubled or out of order`, async () => {

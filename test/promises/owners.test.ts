@@ -1,12 +1,12 @@
 // Promise: one writer at a time to a shard, and another when it is gone: nothing lost, doubled or out of order, and whoever wakes up after losing the shard writes and
 // publishes nothing. Attack: start a second service on the database and the broker of one that runs; then, under load, kill the owner, stop it, stop it inside a commit, end
 // it cleanly, and let each that was stopped go on.
-import { type ChildProcess, fork } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join as joinPath } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { startWithFailpoints } from "../support/failpoints.ts";
 import { measured } from "../support/measure.ts";
 import { describeWithMosquitto, type Mosquitto, startMosquitto } from "../support/mosquitto.ts";
 import { envelope, eventTopic, join, type Party, type Seen, sourceOf, verdictTopicOf } from "../support/mqtt.ts";
@@ -102,33 +102,11 @@ describeWithMosquitto("an owner that is killed or stopped under load", () => {
 
   async function startReplica(): Promise<Replica> {
     const report = joinPath(mkdtempSync(joinPath(tmpdir(), "signalbox-owners-")), "stopping.json");
-    const child = fork(fileURLToPath(new URL("../support/failpoints-main.mjs", import.meta.url)), [], {
-      env: {
-        ...process.env,
-        DATABASE_URL: database.runtimeUrl,
-        DATABASE_OWNER_URL: database.ownerUrl,
-        MQTT_URL: broker.url,
-        HTTP_PORT: "0",
-        LOG_LEVEL: "silent",
-        FAILPOINT_REPORT: report,
-      },
-      stdio: ["ignore", "ignore", "inherit", "ipc"],
-    });
-    const pid = child.pid ?? 0;
-    const dead = new Promise<void>((resolve) =>
-      child.once("exit", () => {
-        replicas.delete(pid);
-        resolve();
-      }),
-    );
-    const url = await new Promise<string>((resolve, reject) => {
-      void dead.then(() => reject(new Error("the service died before it was ready")));
-      child.on("message", (message: { ready?: string }) => {
-        if (message.ready !== undefined) resolve(message.ready);
-      });
-    });
-    const replica = { process: child, url, report, dead };
+    const started = await startWithFailpoints({ database, mqttUrl: broker.url, report });
+    const replica = { ...started, report };
+    const pid = started.process.pid ?? 0;
     replicas.set(pid, replica);
+    void started.dead.then(() => replicas.delete(pid));
     return replica;
   }
 
