@@ -7,6 +7,8 @@ import { FAULTS, type Fault, type FaultKind } from "./faults.ts";
 // leaving parts of it out.
 
 export const SITE = "sim";
+/** Where the clock of every run begins, in milliseconds since 1970. */
+export const BEGINNING = Date.parse("2026-11-22T08:00:00.000Z");
 /** The span within which devices speak and faults begin, in milliseconds. */
 export const BUSY_MS = 8_000;
 
@@ -125,7 +127,7 @@ export function planOf(seed: number): Plan {
     counted += 1;
     const kind = random();
     if (kind < 0.6) say(equipment, upTo(BUSY_MS), "call.raised", { data: { call: "help" } });
-    else if (kind < 0.8) say(equipment, upTo(BUSY_MS), "count.reported", { data: { count: String(counted), unit: "1" } });
+    else if (kind < 0.8) say(equipment, upTo(BUSY_MS), "count.reported", { data: { counter: "strokes", value: String(counted), unit: "1" } });
     else if (kind < 0.95) say(equipment, upTo(BUSY_MS), "equipment.state", { data: { state: random() < 0.5 ? "Execute" : "Idle" } });
     else say(equipment, upTo(BUSY_MS), "alarm.raised", { data: { alarm: "overheat" } });
   }
@@ -211,6 +213,7 @@ function sendOf(
     id,
     source,
     type: `signalbox.${type}.v1`,
+    time: new Date(BEGINNING + at).toISOString(),
     ...(number === null ? {} : { epoch, sequence }),
     ...(batch === undefined ? {} : { batchid: batch }),
     ...(step === undefined ? {} : { stepid: step }),

@@ -6,14 +6,11 @@ import { SimBroker } from "./broker.ts";
 import { SimDatabase } from "./database.ts";
 import { Device } from "./device.ts";
 import { Observer } from "./observer.ts";
-import { BUTTON, BUTTON_SOURCE, EQUIPMENT, type Plan, SITE, sourceOf } from "./plan.ts";
+import { BEGINNING, BUTTON, BUTTON_SOURCE, EQUIPMENT, type Plan, SITE, sourceOf } from "./plan.ts";
 import { Failpoints } from "./points.ts";
 import { SimProcess } from "./process.ts";
 import { startReplica } from "./replica.ts";
 import { VirtualTime } from "./virtual-time.ts";
-
-/** Where the clock of every run begins, in milliseconds since 1970. */
-export const BEGINNING = Date.parse("2026-11-22T08:00:00.000Z");
 
 export interface Replica {
   readonly process: SimProcess;

@@ -2,8 +2,8 @@ import { check } from "../history/check.ts";
 import type { Finding, History } from "../history/history.ts";
 import { FAULTS } from "./faults.ts";
 import { People } from "./people.ts";
-import { BUSY_MS, type Plan } from "./plan.ts";
-import { BEGINNING, Plant } from "./plant.ts";
+import { BEGINNING, BUSY_MS, type Plan } from "./plan.ts";
+import { Plant } from "./plant.ts";
 
 /** Faults may last this long into the time after the devices have spoken; then everything heals. */
 const TROUBLED_MS = BUSY_MS + 4_000;
