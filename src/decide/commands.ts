@@ -125,7 +125,7 @@ function createBatch(command: Of<"batch.create">, at: string, tools: CommandTool
       endedAt: null,
       evidence: [],
     })),
-    openDeferrals: world.waitingFor(`batch:${command.batch}`).filter((position) => world.deferral(position)?.batch === command.batch).length,
+    openDeferrals: world.waitingFor(`batch:${command.batch}`).length,
     openQuarantine: 0,
     openExceptions: 0,
   };

@@ -133,7 +133,7 @@ export function changedBy(fact: Fact): readonly string[] {
       return [`batch:${fact.batch}`];
     case "lock.taken":
     case "lock.freed":
-      return [`equipment:${fact.lock.equipment}`, `batch:${fact.lock.batch}`];
+      return [`equipment:${fact.lock.equipment}`];
     case "equipment.stated":
       return [`equipment:${fact.equipment}`];
     case "reported":

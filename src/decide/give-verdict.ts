@@ -42,7 +42,7 @@ export function giveVerdict(group: Group, inHand: EventInHand, at: Round, decide
     round: at.round,
     status,
     code,
-    refusedBy: status === "accepted" || status === "accepted_with_exception" || status === "duplicate" ? null : decided.by,
+    refusedBy: decided.by,
     reason: decided.reason,
     next,
     remedy,

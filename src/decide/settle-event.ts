@@ -139,23 +139,23 @@ function settledAs({ world }: Group, source: SourceState, { inHand, hash, digest
     typeWaits: waitsItsTurn(source, inHand, epoch),
     digest,
     known,
-    knownConflict: known === undefined || known.digest === digest ? undefined : world.conflict(source, hash, digest),
-    numberTaken: at.kind === "passed" && world.numbers.taken(source, epoch, sequence) !== undefined,
-    waitingThere: at.kind === "next" || at.kind === "early" ? world.numbers.waitingAt(source, epoch, sequence) : undefined,
+    knownConflict: world.conflict(source, hash, digest),
+    numberTaken: world.numbers.taken(source, epoch, sequence) !== undefined,
+    waitingThere: world.numbers.waitingAt(source, epoch, sequence),
     waitingCopy: waitsAt === null ? undefined : world.numbers.waitingAt(source, waitsAt.epoch, waitsAt.sequence),
   });
 }
 
 /** Acts at once, once, if permitted now; its number is taken in its turn. Otherwise it waits like the rest. */
 function judgeAhead(group: Group, source: SourceState, arrived: Numbered): void {
-  const { inHand, ref, epoch } = arrived;
+  const { inHand, ref } = arrived;
   if (inHand.said.kind === "refused") {
     wait(group, source, arrived);
     return;
   }
   const { event } = inHand.said;
   const at: Round = { ...firstRound(ref), ahead: true };
-  if (event.type === "source.birth" && (source.epoch === null || epoch > source.epoch)) {
+  if (event.type === "source.birth") {
     takeId(group, source, arrived);
     const began = takeInTurn(group, source, arrived, inHand);
     judgeInTurn(group, began, inHand, at);

@@ -169,22 +169,22 @@ export function compile<V extends StateValue, C>(content: unknown, guards: Reado
    * The first region that ever listens to an event leads: where it does not take the event, no other region moves either. Otherwise a batch that never started could
    * be stopped in its disposition alone.
    */
-  const judge = (value: V, event: string, context: C): { readonly checks: readonly Check[]; readonly taken: boolean; readonly known: boolean } => {
+  const judge = (value: V, event: string, context: C): { readonly checks: readonly Check[]; readonly taken: boolean } | undefined => {
     for (const [i, { node }] of active(value).entries()) {
       if (listens[i]?.has(event) !== true) continue;
       const candidates = candidatesOf(node, event);
       if (candidates.length === 0) break;
       const tried = candidates.map((candidate) => candidate.guards.map((ref) => ask(ref, context)));
       const taken = tried.find((checks) => checks.every(({ ok }) => ok));
-      if (taken !== undefined) return { checks: taken, taken: true, known: true };
+      if (taken !== undefined) return { checks: taken, taken: true };
       const failures = (checks: readonly Check[]): number => checks.filter(({ ok }) => !ok).length;
       const closest = tried.reduce((best, checks) => (failures(checks) < failures(best) ? checks : best));
-      return { checks: closest, taken: false, known: true };
+      return { checks: closest, taken: false };
     }
-    return { checks: [], taken: false, known: false };
+    return undefined;
   };
 
-  const permitted = (value: V, context: C): readonly string[] => [...events].filter((event) => judge(value, event, context).taken);
+  const permitted = (value: V, context: C): readonly string[] => [...events].filter((event) => judge(value, event, context)?.taken === true);
 
   return {
     name: `${definition.name}@${definition.revision}`,
@@ -192,7 +192,7 @@ export function compile<V extends StateValue, C>(content: unknown, guards: Reado
     permitted,
     next(value, event, context, unasked = context) {
       const judged = judge(value, event, context);
-      if (!judged.known) {
+      if (judged === undefined) {
         const ended = active(value).some(({ state }, i) => i === 0 && terminal.has(state));
         return { kind: "refused", code: ended ? "STA_TERMINAL" : "STA_INVALID_TRANSITION", notYet: false, checks: [], permitted: permitted(value, unasked) };
       }

@@ -33,7 +33,6 @@ export function judgeInTurn(group: Group, source: SourceState, inHand: EventInHa
   const judgement = judgeEvent(group.world, group.machines, source, event, inHand.receivedAt, at.ref);
   if (judgement.kind === "accepted") {
     accept(group, source, inHand, event, at, judgement);
-    if (event.type === "source.lost") declareLost(group, source, event, { epoch: event.epoch ?? 0n, sequence: event.sequence ?? 0n, ref: at.ref });
   } else if (judgement.notYet && patienceMs(group.world, event, judgement.context) > 0 && roomToWait(group, source, inHand.bytes)) {
     deferUntil(group, source, inHand, event, at, judgement);
   } else {
@@ -41,16 +40,15 @@ export function judgeInTurn(group: Group, source: SourceState, inHand: EventInHa
   }
 }
 
-/** A declared loss: the numbers are given up at once, and the source goes on behind them. */
-export function declareLost(group: Group, { source: name }: SourceState, event: DeviceEvent, given: Given): void {
-  const source = group.world.source(name);
-  if (source === undefined) return;
+/** A declared loss acts ahead: the numbers are given up at once, and the source goes on behind them. In its turn it finds all numbers before its own settled. */
+export function declareLost(group: Group, before: SourceState, event: DeviceEvent, given: Given): void {
+  const source = group.sourceNow(before);
   const data: Readonly<Record<string, unknown>> = { ...event.data };
   const first = BigInt(String(data["from"]));
   const to = BigInt(String(data["to"]));
   const last = to < given.sequence ? to : given.sequence - 1n;
   giveUpNumbers(group, source, given.epoch, { first, last }, "lost", given.ref);
-  drain(group, name, given.ref);
+  drain(group, source.source, given.ref);
 }
 
 /** Judges what has come next, a slice at a time. `beginsNewer`: a newer epoch that waits may begin. */
@@ -95,9 +93,7 @@ function beginNewer(group: Group, source: SourceState, cause: Ref): boolean {
     if (first?.event == null) continue;
     const { event: inHand, ...waiting } = first;
     group.world.numbers.endWaiting(waiting);
-    const left = { ...source, waitingCount: source.waitingCount - 1, waitingBytes: source.waitingBytes - waiting.bytes };
-    group.world.putSource(left);
-    const began = takeInTurn(group, left, numberOf(waiting), inHand, cause);
+    const began = takeInTurn(group, source, numberOf(waiting), inHand, cause);
     judgeWaiting(group, began, waiting, inHand, cause);
     return true;
   }

@@ -507,6 +507,9 @@ export class Model {
   // ---- reading, as world.store.ts does
 
   read(request: WorldRequest): WorldData {
+    for (const names of [request.sources, request.batches, request.equipment, request.streams, request.jobOrders, request.keys])
+      for (const name of names) insist(typeof name === "string", `asked for what has no name: ${String(name)}`);
+    for (const { epoch } of request.waitingNext.values()) insist(typeof epoch === "bigint", "asked for what waits in no epoch");
     const nearLocks = this.locks.filter((lock) => lock.freed === null && request.equipment.has(lock.equipment));
     const ofOrders = [...this.batches.values()].filter((batch) => request.jobOrders.has(batch.jobOrder));
     const batches = new Set([...request.batches, ...nearLocks.map((lock) => lock.batch), ...ofOrders.map((b) => b.batch)]);
@@ -1026,6 +1029,7 @@ export class Model {
       else Object.assign(row, { version: row.version + 1, round: r.round, code: r.code, resolution: null });
     }
     for (const r of p.exceptions ?? []) {
+      insist(r.ordinal === this.exceptions.filter((e) => e.position === place(r.ref)).length + 1, `exception ${r.ordinal} at ${place(r.ref)} out of its place`);
       this.exceptions.push({
         position: place(r.ref),
         event: maybe(r.event_ref),
