@@ -189,7 +189,7 @@ describe("a declared loss", () => {
 });
 
 describe("a heartbeat", () => {
-  const trace = (line: Line, ...acts: Parameters<Line["settlements"]>) => line.settlements(...acts).reduce((n, { positions }) => n + positions, 0);
+  const trace = (line: Line, act: Act) => line.settlements(act).reduce((n, { positions }) => n + positions, 0);
   const retained =
     (of: Speaker): ((line: Line) => Signal) =>
     (line) => {
