@@ -114,7 +114,7 @@ function addIds(world: WorldData, request: WorldRequest, rows: WorldRows): void 
     const last = row.elsewhere ?? row.latest;
     const latest = last.position === null ? { position: row.position, round: 1, status: "deferred", code: null } : { ...last, position: last.position };
     const known: KnownId = {
-      position: row.position,
+      position: row.elsewhere?.event ?? row.position,
       digest: row.digest,
       digestVersion: row.version,
       latest: { position: latest.position, round: latest.round, status: latest.status, code: latest.code },

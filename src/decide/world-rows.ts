@@ -115,7 +115,14 @@ export interface WorldRows {
     readonly digest: string;
     readonly version: number;
     readonly latest: { readonly position: number | null; readonly round: number; readonly status: string; readonly code: string | null };
-    readonly elsewhere: { readonly position: number; readonly round: number; readonly status: string; readonly code: string | null } | null;
+    /** Where a copy was judged in its stead, and what became of that. */
+    readonly elsewhere: {
+      readonly event: number;
+      readonly position: number;
+      readonly round: number;
+      readonly status: string;
+      readonly code: string | null;
+    } | null;
     readonly waits: { readonly epoch: string; readonly sequence: string } | null;
     readonly conflicts: { readonly digest: string; readonly position: number }[];
   }[];

@@ -39,8 +39,8 @@ export const worldStatement = (site: string, shard: string, asked: string) => sq
       )), '[]') from wanted_sources s),
     'ids', (select coalesce(jsonb_agg(jsonb_build_object('source', a.source, 'hash', a.hash, 'position', i.position, 'digest', encode(i.digest, 'hex'), 'version', i.digest_version,
         'latest', jsonb_build_object('position', l.position, 'round', l.round, 'status', l.status, 'code', l.code),
-        'elsewhere', case when l.status = 'duplicate' and l.round > 1 then (select jsonb_build_object('position', w.position, 'round', w.round, 'status', w.status, 'code', w.code)
-          from verdicts w where w.site = ${site} and w.event_position = l.first_position order by w.round desc limit 1) end,
+        'elsewhere', case when l.status = 'duplicate' and l.round > 1 then (select jsonb_build_object('event', w.event_position, 'position', w.position, 'round', w.round, 'status', w.status,
+          'code', w.code) from verdicts w where w.site = ${site} and w.event_position = l.first_position order by w.round desc limit 1) end,
         'waits', (select jsonb_build_object('epoch', w.epoch::text, 'sequence', w.sequence::text) from waiting w
           where w.source_key = i.source_key and w.id_hash = i.id_hash and w.position = i.position and not w.ahead and w.incarnation = s.incarnation limit 1),
         'conflicts', (select coalesce(jsonb_agg(jsonb_build_object('digest', encode(c.digest, 'hex'), 'position', c.position)), '[]') from event_conflicts c

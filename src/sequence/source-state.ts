@@ -62,7 +62,7 @@ export interface WaitingEvent {
   readonly ahead: boolean;
 }
 
-/** What is known of an event id of a source: where it was first settled, with which content, and what became of it until now. */
+/** What is known of an event id of a source: where it was first settled, or a copy was judged in its stead; with which content, and what became of it until now. */
 export interface KnownId {
   readonly position: Ref;
   readonly digest: string;

@@ -653,7 +653,7 @@ export class Model {
       (w) => w.sourceKey === source.key && w.idHash === hash && w.position === row.position && !w.ahead && w.incarnation === source.incarnation,
     );
     data.ids.set(key, {
-      position: row.position,
+      position: moved?.first ?? row.position,
       digest: row.digest,
       digestVersion: 1,
       latest:

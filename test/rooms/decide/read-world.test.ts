@@ -269,9 +269,9 @@ describe("an id", () => {
     expect([...world.conflicts]).toEqual([["1 h-1 d-2", 23]]);
     expect(world.waitingAt.size).toBe(0);
   });
-  test("that was judged elsewhere in its stead has that one's end", () => {
-    const elsewhere = { position: 29, round: 1, status: "rejected", code: "STA_TERMINAL" };
-    expect(known({ elsewhere }).ids.get("1 h-1")?.latest).toEqual(elsewhere);
+  test("of which a copy was judged in its stead has that one's position and end", () => {
+    const end = { position: 29, round: 2, status: "rejected", code: "STA_TERMINAL" };
+    expect(known({ elsewhere: { event: 28, ...end } }).ids.get("1 h-1")).toMatchObject({ position: 28, latest: end });
   });
   test("of which no round is there yet counts as deferred at its own position", () => {
     expect(known({ latest: { position: null, round: 0, status: "", code: "x" } }).ids.get("1 h-1")?.latest).toEqual({
