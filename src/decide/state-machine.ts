@@ -94,15 +94,14 @@ export function candidatesOf(node: StateNode | undefined, event: string): readon
   );
 }
 
+const allOf = z.strictObject({ guards: z.array(guardRef) });
+
 /** The guards behind a reference: `all@1` stands for those it lists, in their order. */
 export function flat(ref: z.infer<typeof guardRef>): readonly GuardRef[] {
   const name = typeof ref === "string" ? ref : ref.type;
   const params = typeof ref === "string" ? undefined : ref.params;
   if (name !== "all@1") return [{ name, params }];
-  return z
-    .strictObject({ guards: z.array(guardRef) })
-    .parse(params)
-    .guards.flatMap(flat);
+  return allOf.parse(params).guards.flatMap(flat);
 }
 
 /** Regions of a machine by name; a machine without parallel regions is one region, named by the empty text. */
@@ -122,11 +121,14 @@ export function compile<V extends StateValue, C>(content: unknown, guards: Reado
   const terminal = new Set(definition.terminal);
   const events = new Set<string>();
   const named = new Set<string>(["all@1"]);
+  const candidates = new Map<StateNode, ReadonlyMap<string, readonly Candidate[]>>();
   for (const states of regions.values()) {
     for (const state of Object.values(states)) {
-      for (const event of Object.keys(state.on ?? {})) {
+      const byEvent = new Map(Object.keys(state.on ?? {}).map((event) => [event, candidatesOf(state, event)]));
+      candidates.set(state, byEvent);
+      for (const [event, list] of byEvent) {
         events.add(event);
-        for (const { guards: refs } of candidatesOf(state, event)) for (const { name } of refs) named.add(name);
+        for (const { guards: refs } of list) for (const { name } of refs) named.add(name);
       }
     }
   }
@@ -172,9 +174,9 @@ export function compile<V extends StateValue, C>(content: unknown, guards: Reado
   const judge = (value: V, event: string, context: C): { readonly checks: readonly Check[]; readonly taken: boolean } | undefined => {
     for (const [i, { node }] of active(value).entries()) {
       if (listens[i]?.has(event) !== true) continue;
-      const candidates = candidatesOf(node, event);
-      if (candidates.length === 0) break;
-      const tried = candidates.map((candidate) => candidate.guards.map((ref) => ask(ref, context)));
+      const here = (node === undefined ? undefined : candidates.get(node)?.get(event)) ?? [];
+      if (here.length === 0) break;
+      const tried = here.map((candidate) => candidate.guards.map((ref) => ask(ref, context)));
       const taken = tried.find((checks) => checks.every(({ ok }) => ok));
       if (taken !== undefined) return { checks: taken, taken: true };
       const failures = (checks: readonly Check[]): number => checks.filter(({ ok }) => !ok).length;
