@@ -407,6 +407,8 @@ function shippedMachines(): Map<string, Definition> {
 }
 
 const SHIPPED = shippedMachines();
+/** Compiled once for all models: they keep nothing but what they compiled. */
+const MACHINES = createMachines((name) => SHIPPED.get(name));
 
 function insist(holds: boolean, what: string): asserts holds {
   if (!holds) throw new Error(`the database refuses: ${what}`);
@@ -457,8 +459,7 @@ export class Model {
   constructor(options: ModelOptions) {
     this.options = options;
     this.now = options.now ?? Date.parse("2026-11-22T08:00:00.000Z");
-    const machines = createMachines((name) => SHIPPED.get(name));
-    this.machines = options.machines?.(machines) ?? machines;
+    this.machines = options.machines?.(MACHINES) ?? MACHINES;
     for (const content of options.recipes)
       this.#recipes.set(`${content.recipe}@${content.revision}`, { hash: hashOf(content), content, recipe: freeze(parseRecipe(content)) });
     for (const { equipment, line, class: className } of options.equipment) {
