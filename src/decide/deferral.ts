@@ -112,16 +112,19 @@ export function waitsBehind(world: World, source: SourceState, event: DeviceEven
   for (const position of world.waitingFor(`batch:${event.batch}`)) {
     if (position === self) continue;
     const open = world.deferral(position);
-    if (open === undefined || open.sourceKey !== source.key || open.step !== event.step || !open.moves || !precedes(open, event, self)) continue;
+    if (open === undefined || open.sourceKey !== source.key || open.step !== event.step || !open.moves || !precedes(source, open, event, self)) continue;
     if (pauses && (open.event.said.kind !== "event" || open.event.said.event.type !== "step.start")) continue;
     return open;
   }
   return undefined;
 }
 
-/** By its number, since what came early may have arrived first; without numbers by arrival. */
-function precedes(open: Deferral, event: DeviceEvent, self: Ref): boolean {
+/** By its number, since what came early may have arrived first; where the source does not number, by arrival, whatever numbers its events carry. */
+function precedes(source: SourceState, open: Deferral, event: DeviceEvent, self: Ref): boolean {
+  if (!source.numbering) return byAge(open.position, self) < 0;
   const before = identityOf(open.event);
-  if (before.epoch === null || before.sequence === null || event.epoch === null || event.sequence === null) return byAge(open.position, self) < 0;
-  return before.epoch < event.epoch || (before.epoch === event.epoch && before.sequence < event.sequence);
+  return numberIn(before.epoch) < numberIn(event.epoch) || (before.epoch === event.epoch && numberIn(before.sequence) < numberIn(event.sequence));
 }
+
+/** What was judged of a source that numbers has its number; the type does not know it. */
+const numberIn = (number: bigint | null): bigint => number ?? 0n;

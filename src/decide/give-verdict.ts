@@ -82,7 +82,7 @@ function rememberLatest({ world }: Group, inHand: EventInHand, at: Round, status
   const claimed = identityOf(inHand);
   const source = claimed.source === null ? undefined : world.source(claimed.source);
   const hash = idHash(claimed);
-  const known = source === undefined || hash === null ? undefined : world.knownId(source, hash);
-  if (source === undefined || hash === null || known === undefined || known.position !== at.event) return;
-  world.putId(source, hash, { ...known, latest: { position: at.ref, round: at.round, status, code } });
+  if (source === undefined || hash === null) return;
+  const known = world.knownId(source, hash);
+  if (known?.position === at.event) world.putId(source, hash, { ...known, latest: { position: at.ref, round: at.round, status, code } });
 }

@@ -1,4 +1,4 @@
-import { type Resolved, resolveContext, waitsForEquipment } from "../authorise/context.ts";
+import { type Resolved, resolveContext } from "../authorise/context.ts";
 import type { BatchState, StepState } from "../authorise/execution-context.ts";
 import type { DeviceEvent } from "../decode/event.ts";
 import { EVENT_TYPES } from "../decode/event-types.ts";
@@ -69,20 +69,7 @@ export function judgeEvent(
     clock: fitClock(event, source, receivedAt),
   };
   if (aboutBatch) return judgeBatch(world, machines, batch, event.type, signal, context, flags);
-  if (step === null)
-    return unresolved(
-      {
-        kind: "refused",
-        from,
-        code: "CTX_MISSING",
-        notYet: true,
-        waits: [waitsForEquipment(source.equipment)],
-        expected: "stepid",
-        actual: "none",
-      },
-      event,
-      before,
-    );
+  if (step === null) throw new Error(`a context of ${event.type} without a step`);
   const name = inStepMachine(event.type);
   return judgeStep(world, machines, batch, step, name, signal, context, flags, {
     at,

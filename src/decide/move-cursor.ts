@@ -4,16 +4,17 @@ import type { Range } from "../sequence/ranges.ts";
 import type { Ref, SourceState } from "../sequence/source-state.ts";
 import type { Group } from "./group.ts";
 import type { Rows } from "./rows.ts";
-import type { EventInHand } from "./signal.ts";
 
-/** The number goes with this settlement; a newer epoch begins with number 1 or a birth. Returns the source as it stands then. */
-export function takeInTurn(group: Group, source: SourceState, given: Given, inHand: EventInHand, cause: Ref = given.ref): SourceState {
+/**
+ * The number goes with this settlement; a newer epoch begins with number 1, or with a birth, and what lies below that was never promised. Returns the source as it
+ * stands then.
+ */
+export function takeInTurn(group: Group, source: SourceState, given: Given, cause: Ref = given.ref): SourceState {
   const { epoch, sequence } = given;
   const newer = source.epoch === null || epoch > source.epoch;
-  if (newer && (source.epoch !== null || source.waitingCount > 0)) endEpochAt(group, source, { epoch, sequence, ref: cause });
+  if (newer) endEpochAt(group, source, { epoch, sequence, ref: cause });
   const before = group.sourceNow(source);
-  const birth = inHand.said.kind === "event" && inHand.said.event.type === "source.birth";
-  if (newer && birth && sequence > 1n) skip(group, source, epoch, { first: 1n, last: sequence - 1n }, "baseline", cause);
+  if (newer && sequence > 1n) skip(group, source, epoch, { first: 1n, last: sequence - 1n }, "baseline", cause);
   const next = takeNumber(before, given);
   markTaken(group, source, given);
   group.putSource(next, cause);

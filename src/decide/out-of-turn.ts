@@ -35,8 +35,9 @@ export function overtaken(world: World, source: SourceState, event: DeviceEvent)
   return world.numbers.waitingAfter(source, event.epoch, event.sequence).some(({ ahead, event: later }) => {
     if (!ahead || later?.said.kind !== "event") return false;
     const acted = later.said.event;
-    return (
-      overtakes.has(acted.type) && (acted.batch ?? event.batch) === event.batch && (acted.step === null || event.step === null || acted.step === event.step)
-    );
+    return overtakes.has(acted.type) && mayBeOne(acted.batch, event.batch) && mayBeOne(acted.step, event.step);
   });
 }
+
+/** What claims nothing is about whatever its equipment is engaged in. */
+const mayBeOne = (one: string | null, other: string | null): boolean => one === null || other === null || one === other;

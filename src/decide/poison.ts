@@ -39,7 +39,7 @@ export function poisonArrival(group: Group, signal: EventSignal, error: unknown)
   if (source.numbering && epoch !== null && sequence !== null) {
     const given: Given = { epoch, sequence, ref };
     const at = place(cursorOf(source), given);
-    if (at.kind === "next") stands = takeInTurn(group, source, given, inHand);
+    if (at.kind === "next") stands = takeInTurn(group, source, given);
     else if (at.kind === "early" && group.world.numbers.waitingAt(source, epoch, sequence) === undefined) {
       keep(group, source, { ...arrived, ...given }, true);
       stands = group.sourceNow(source);

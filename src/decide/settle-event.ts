@@ -93,7 +93,7 @@ function settleNumbered(group: Group, source: SourceState, arrived: Numbered): v
       const { copy } = settled;
       if (copy === null) takeId(group, source, arrived);
       else judgedInsteadOf(group, source, copy, arrived);
-      const began = takeInTurn(group, source, arrived, inHand);
+      const began = takeInTurn(group, source, arrived);
       judgeInTurn(group, began, inHand, firstRound(ref));
       if (copy !== null) becomesDuplicate(group, source, copy, arrived);
       drain(group, source.source, ref);
@@ -157,7 +157,7 @@ function judgeAhead(group: Group, source: SourceState, arrived: Numbered): void 
   const at: Round = { ...firstRound(ref), ahead: true };
   if (event.type === "source.birth") {
     takeId(group, source, arrived);
-    const began = takeInTurn(group, source, arrived, inHand);
+    const began = takeInTurn(group, source, arrived);
     judgeInTurn(group, began, inHand, at);
     drain(group, source.source, ref);
     return;
@@ -181,6 +181,6 @@ function takeNumberAlone(group: Group, source: SourceState, arrived: Numbered, t
     if (roomToWait(group, source, 0)) keepNumber(group, source, arrived);
     return;
   }
-  takeInTurn(group, source, arrived, arrived.inHand);
+  takeInTurn(group, source, arrived);
   drain(group, source.source, arrived.ref);
 }

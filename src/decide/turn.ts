@@ -93,7 +93,7 @@ function beginNewer(group: Group, source: SourceState, cause: Ref): boolean {
     if (first?.event == null) continue;
     const { event: inHand, ...waiting } = first;
     group.world.numbers.endWaiting(waiting);
-    const began = takeInTurn(group, source, numberOf(waiting), inHand, cause);
+    const began = takeInTurn(group, source, numberOf(waiting), cause);
     judgeWaiting(group, began, waiting, inHand, cause);
     return true;
   }

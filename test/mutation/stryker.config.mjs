@@ -8,7 +8,8 @@ export default {
   // tables that are made while a module is loaded: what is in them is held by the tests of each table, and trying them would mean loading everything anew for each
   ignoreStatic: true,
   concurrency: 1,
-  timeoutMS: 20_000,
+  // endless loops are found by counting how often the mutant is met; the clock is for what hangs otherwise, and generous, so that a busy machine turns no survivor into a time-out
+  timeoutMS: 120_000,
   incremental: true,
   incrementalFile: ".cache/mutation/incremental.json",
   tempDirName: ".cache/mutation/tmp",

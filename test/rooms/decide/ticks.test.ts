@@ -1,7 +1,24 @@
 import { describe, expect, test } from "vitest";
 import type { Tick } from "../../../src/decide/signal.ts";
 import { WAITING } from "../../../src/sequence/source-state.ts";
-import { type Act, failing, given, type Line, mixer, on, orders, running, type Said, scale, speaker, told, weighing } from "../../support/given.ts";
+import {
+  type Act,
+  failing,
+  given,
+  type Line,
+  mixer,
+  on,
+  orders,
+  PLANT,
+  ready,
+  running,
+  type Said,
+  scale,
+  speaker,
+  told,
+  weighed,
+  weighing,
+} from "../../support/given.ts";
 
 // Time that has passed and work that goes on: what is due does what is left to be done, once, and what finds nothing to do leaves no trace.
 
@@ -147,6 +164,41 @@ describe("deferred events that are to be judged again", () => {
     const pause = orders({ kind: "batch.command", batch: "B-1", command: "pause", reason: null });
     expect(told(line.together(pause, ticks({ tick: "again", waitsFor: ["batch:B-1"], after })))).toEqual(["quarantined SYS_POISON", "quarantined SYS_POISON"]);
   });
+  test("are not those that wait for a source whose gap stays as it was, nor those whose gap has closed already", () => {
+    breaks();
+    const probe = speaker("mixer-1", { device: "probe" });
+    const line = on(fragile, weighed(), mixer.starts("blend"));
+    line.after(2_000);
+    line.when(probe.alarms({ sequence: 3 }), mixer.completes("blend"));
+    expect(line.model.deferrals.get(line.last("mixer-1-7-2")?.event ?? 0)?.waits).toContain(`source:${probe.name}`);
+    breaks("step.complete");
+    expect(told(line.when(probe.says("call.raised", { sequence: 5, data: { call: "c" } })))).toEqual(["deferred SEQ_GAP"]);
+    breaks();
+    line.when(probe.says("call.raised", { sequence: 1, data: { call: "c" } }), probe.says("call.raised", { sequence: 2, data: { call: "c" } }));
+    line.when(probe.says("call.raised", { sequence: 4, data: { call: "c" } }));
+    expect(line.source(probe)).toMatchObject({ through: 5n, gap: null });
+    breaks("step.complete");
+    expect(told(line.when(probe.says("call.raised", { sequence: 6, data: { call: "c" } })))).toEqual(["accepted"]);
+    expect(line.last("mixer-1-7-2")).toMatchObject({ status: "deferred", round: 1 });
+  });
+  test("are those of a batch of which a person has decided about a quarantined event", () => {
+    const line = deferred();
+    line.when(
+      scale.says("call.raised", { batch: "B-1", data: { call: "c" } }),
+      scale.says("call.raised", { batch: "B-1", id: "x", sequence: 1, data: { call: "d" } }),
+    );
+    const event = line.rounds("x")[0]?.event ?? 0;
+    const rejects = orders({ kind: "quarantine.resolve", event, action: "reject", reason: "seen" });
+    expect(told(line.when(rejects))).toEqual(["rejected SEQ_REUSED", "quarantined SYS_POISON", "quarantined SYS_POISON"]);
+    expect(line.last("mixer-1-7-1")).toMatchObject({ refusedBy: "service", reason: "The service failed on this event alone: a guard fell over." });
+  });
+  test("are judged though something fell over between the change and them", () => {
+    breaks("step.activity");
+    const line = on(fragile, weighing(), scale.completes("weigh"));
+    line.when(scale.says("check.performed", { sequence: 4, batch: "B-1", step: "weigh", data: { check: "c", result: "pass" } }));
+    expect(told(line.when(scale.weighs("12.500", { sequence: 3 })))).toEqual(["accepted", "quarantined SYS_POISON", "accepted"]);
+    expect(line.step("weigh").state).toBe("complete");
+  });
   test("make no interruption", () => {
     const [settled] = deferred().settlements(ticks({ tick: "again", waitsFor: ["batch:B-2"] }));
     expect(settled?.rows.interruptionMs).toBe(0);
@@ -162,6 +214,77 @@ describe("what waits behind a deferred event", () => {
     expect(line.last("mixer-1-7-2")?.reason).toBe("The event waits behind mixer-1-7-1, which moves the same step.");
     breaks("step.complete");
     expect(told(line.after(20_000))).toEqual(["rejected STP_OUT_OF_ORDER", "quarantined SYS_POISON"]);
+  });
+});
+
+describe("an event that moves the same step as a deferred one of its source", () => {
+  const steps = () => given(running(), mixer.starts("blend", { sequence: 1 }));
+  const reason = (line: Line, id: string) => line.last(id)?.reason;
+  test("waits behind it also from a newer epoch, and never the other way round", () => {
+    const line = steps();
+    line.when(mixer.completes("blend", { epoch: 8, sequence: 1 }));
+    expect(reason(line, "mixer-1-8-1")).toBe("The event waits behind mixer-1-7-1, which moves the same step.");
+    line.when(scale.starts("weigh"), scale.weighs("12.500"), scale.completes("weigh"));
+    expect(line.step("blend").state).toBe("in_progress");
+    const higher = given(
+      running(),
+      mixer.says("call.raised", { data: { call: "c" } }),
+      mixer.starts("blend"),
+      mixer.completes("blend", { epoch: 8, sequence: 1 }),
+    );
+    higher.when(scale.starts("weigh"), scale.weighs("12.500"), scale.completes("weigh"));
+    expect(higher.step("blend").state).toBe("in_progress");
+  });
+  test("is one that resumes it, too", () => {
+    const line = given(running(), mixer.resumes("blend"), mixer.completes("blend"));
+    expect([line.last("mixer-1-7-1")?.status, reason(line, "mixer-1-7-2")]).toEqual([
+      "deferred",
+      "The event waits behind mixer-1-7-1, which moves the same step.",
+    ]);
+  });
+  test("is none where neither names its step", () => {
+    const line = given(running());
+    const completes = () => scale.says("step.complete", { batch: "B-1" });
+    expect(line.when(completes(), completes())).toMatchObject([{ code: "CTX_MISSING" }, { code: "CTX_MISSING", refusedBy: "guard" }]);
+  });
+  // Found by looking at what mutants survived: where a source does not number, the numbers that its events carry all the same were compared, so a completion that came after
+  // a deferred start, with a lower number, passed it.
+  test("waits by arrival where its source does not number, whatever numbers it carries", () => {
+    const key = speaker("mixer-1", { device: "key", numbers: false });
+    const line = on({ ...PLANT, sources: [{ equipment: "mixer-1", device: "key", numbering: false }] }, running());
+    line.when(key.starts("blend", { id: "k-1", epoch: 7, sequence: 9 }), key.completes("blend", { id: "k-2", epoch: 7, sequence: 4 }));
+    expect(reason(line, "k-2")).toBe("The event waits behind k-1, which moves the same step.");
+  });
+});
+
+describe("what was numbered before a pause that has acted ahead", () => {
+  const pauses = (said: Said) => scale.says("step.pause", { sequence: 6, ...said });
+  const both = { batch: "B-1", step: "weigh" };
+  const statusAfter = (acted: Act, later: Act, ...more: readonly Act[]) => {
+    const line = given(weighing(), ...more, acted, call(5));
+    return line.when(later, call(3), call(4)).find(({ sequence, eventId }) => sequence === "2" && eventId !== null)?.status;
+  };
+  const resumes = (said: Said) => scale.says("step.resume", { sequence: 2, ...said });
+  test("lifts nothing of it, whoever of the two says what it is about", () => {
+    for (const acted of [both, {}, { batch: "B-1" }]) expect(statusAfter(pauses(acted), resumes(both))).toBe("observed");
+    expect(statusAfter(scale.says("batch.pause", { sequence: 6, batch: "B-1" }), resumes(both))).toBe("observed");
+    expect(statusAfter(scale.says("batch.pause", { sequence: 6, batch: "B-1" }), scale.says("batch.resume", { sequence: 2, batch: "B-1" }))).toBe("observed");
+  });
+  // Found by looking at what mutants survived: a resumption that claimed nothing was not held against a pause that said what it was about, and lifted it though it was
+  // numbered before it.
+  test("lifts nothing of it, also where it takes its context from the lock", () => {
+    for (const acted of [both, {}]) {
+      expect(statusAfter(pauses(acted), resumes({}))).toBe("observed");
+      expect(statusAfter(pauses(acted), resumes({ batch: "B-1" }))).toBe("observed");
+    }
+  });
+  test("counts where it is about something else", () => {
+    const other = ready("B-2");
+    expect(statusAfter(pauses(both), resumes({ batch: "B-1", step: "blend" }))).not.toBe("observed");
+    expect(statusAfter(scale.says("batch.pause", { sequence: 6, batch: "B-1" }), scale.says("batch.resume", { sequence: 2, batch: "B-2" }), other)).not.toBe(
+      "observed",
+    );
+    expect(statusAfter(pauses(both), scale.says("batch.resume", { sequence: 2, batch: "B-1" }))).not.toBe("observed");
   });
 });
 
