@@ -19,6 +19,7 @@ export interface Said {
   readonly round: number;
   readonly firstRound: string;
   readonly event: { readonly source: string; readonly id: string; readonly type: string; readonly epoch: string; readonly sequence: string };
+  readonly context: { readonly batch: string | null };
   readonly status: string;
   readonly final: boolean;
   readonly code: string;
