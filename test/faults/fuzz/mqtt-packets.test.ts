@@ -141,8 +141,9 @@ function write(url: string, { protocol, introduced, chunks, stays }: Wire, name:
 /** The most memory that this process, which holds the service, ever had. */
 const mostMemory = (): string => /^VmHWM:\s*(.*)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "unknown";
 
+let door: Door;
+
 function attack(broker: "embedded" | "mosquitto"): void {
-  let door: Door;
   let good = 0;
   beforeAll(async () => {
     door = await openDoor("packets", { broker });
@@ -214,14 +215,6 @@ describeWithMosquitto("mosquitto, and the service connected to it", () => {
   attack("mosquitto");
 
   describe("properties of MQTT 5", () => {
-    let door: Door;
-    beforeAll(async () => {
-      door = await openDoor("properties", { broker: "mosquitto" });
-    });
-    afterAll(async () => {
-      await door?.stop();
-    });
-
     const text = fc.oneof(
       fc.string({ unit: "binary", maxLength: 20 }),
       fc.integer({ min: 1, max: 65_000 }).map((n) => "p".repeat(n)),
@@ -235,12 +228,12 @@ describeWithMosquitto("mosquitto, and the service connected to it", () => {
           messageExpiryInterval: fc.constantFrom(60, 4_294_967_295),
           contentType: fc.oneof(text, fc.constantFrom("application/json", "application/cloudevents+json", "application/cloudevents-batch+json", "text/plain")),
           responseTopic: fc.oneof(
-            fc.constantFrom("reply", "a/b", "$SYS/x", eventTopic(source), `${source.slice(1)}/verdict`, `${source.slice(1)}/cursor`, "site/properties/outcome"),
+            fc.constantFrom("reply", "a/b", "$SYS/x", eventTopic(source), `${source.slice(1)}/verdict`, `${source.slice(1)}/cursor`, "site/packets/outcome"),
             fc.constantFrom(
               `${source.slice(1)}/reply/x`,
               `${source.slice(1)}/reply/../../event`,
               `${source.slice(1)}/reply/`,
-              "site/properties/line/1/eq/good/reply/x",
+              "site/packets/line/1/eq/good/reply/x",
             ),
             fc.integer({ min: 1, max: 5_000 }).map((n) => `${source.slice(1)}/reply/${"r".repeat(n)}`),
           ),
@@ -275,7 +268,7 @@ describeWithMosquitto("mosquitto, and the service connected to it", () => {
         let sent = 0;
         await fc.assert(
           fc.asyncProperty(
-            fc.array(fc.record({ at: properties(sourceOf("properties", "1", "any")), qos: fc.constantFrom<0 | 1 | 2>(0, 1, 2), retain: fc.boolean() }), {
+            fc.array(fc.record({ at: properties(sourceOf("packets", "1", "any")), qos: fc.constantFrom<0 | 1 | 2>(0, 1, 2), retain: fc.boolean() }), {
               minLength: 1,
               maxLength: 40,
               size: "max",
