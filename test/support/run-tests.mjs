@@ -62,6 +62,8 @@ if (summary.notRun.length > 0) {
 } else {
   console.log("\nEverything ran.");
 }
-console.log(`Seed ${seed}; SEED=${seed} npm test repeats it.`);
+// what is fuzzed is repeated by as much of it as was run
+const times = process.env["FUZZ_RUNS"] === undefined ? "" : `FUZZ_RUNS=${process.env["FUZZ_RUNS"]} `;
+console.log(`Seed ${seed}; ${given.includes("fuzz") ? `${times}SEED=${seed} npm run fuzz` : `SEED=${seed} npm test`} repeats it.`);
 console.log(`${summary.passed} passed, ${failed} failed`);
 process.exit(failed === 0 ? 0 : 1);
