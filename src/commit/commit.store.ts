@@ -16,15 +16,14 @@ export interface Committed {
 }
 
 /**
- * Commits a group in one round trip: proves what the judge assumed, then writes all of it or nothing. What it locks and in which order stands in migration 0004.
+ * Commits a group in one round trip: proves what the judge assumed, then writes all of it or nothing. What it locks and in which order stands in migration 0004, what else it writes in 0010.
  * Throws what the database throws; whether it was the group's fault or everyone's is told by `db/failure.ts`.
  */
 export async function commitGroup(db: Db, owner: Owner, group: string, settlement: SettlementDocument): Promise<Committed> {
   const { rows } = await sql<{ base: string; generation: number; recorded_at: string }>`
     select base::text, generation, to_char(recorded_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as recorded_at
-    from settle(${owner.site}, ${owner.shard}, ${owner.term}, ${group}::uuid, ${settlement.positions}, ${settlement.document}::jsonb, ${settlement.raws}::bytea[], ${settlement.correlations}::bytea[])`.execute(
-    db,
-  );
+    from settle(${owner.site}, ${owner.shard}, ${owner.term}, ${group}::uuid, ${settlement.positions}, ${settlement.document}::jsonb, ${settlement.raws}::bytea[], ${settlement.correlations}::bytea[],
+      ${settlement.entries}::text[])`.execute(db);
   const row = rows[0];
   if (row === undefined) throw new Error("the commit came back without its position");
   return { base: safePosition(row.base), generation: row.generation, recordedAt: row.recorded_at };

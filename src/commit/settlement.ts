@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import type { Fact } from "../decide/facts.ts";
 import type { FactRow, Rows, SignalRow } from "../decide/rows.ts";
 import type { Settlement } from "../decide/settle.ts";
@@ -6,15 +7,17 @@ import { DIGEST_VERSION } from "../decode/digest.ts";
 import type { Delivery } from "../receive/delivery.ts";
 import type { Ref, SourceState } from "../sequence/source-state.ts";
 import { WAITING } from "../sequence/source-state.ts";
+import { entriesOf } from "./entries.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** One settlement as the database takes it: what it assumed and what it writes in one document, the bytes of its deliveries beside it. */
+/** One settlement as the database takes it: what it assumed and what it writes in one document, and beside it the bytes of its deliveries and the audit entry of each position. */
 export interface SettlementDocument {
   readonly positions: number;
   readonly document: string;
   readonly raws: readonly (Buffer | null)[];
   readonly correlations: readonly (Buffer | null)[];
+  readonly entries: readonly string[];
 }
 
 /** Of a delivery that was refused for its size only this much is kept. */
@@ -112,9 +115,10 @@ export function documentOf(settlement: Settlement, maxBytes: number): Settlement
     })),
     answers: rows.answers.map((a) => ({ key: a.key, request: a.request, body_digest: a.bodyDigest, answer: a.answer, ref: a.ref })),
   };
-  const filled = Object.fromEntries(Object.entries(lists).filter(([, list]) => list.length > 0));
+  const { bodies, batches } = entriesOf(settlement, lists);
+  const filled = Object.fromEntries(Object.entries({ ...lists, entry_batches: batches }).filter(([, list]) => list.length > 0));
   const document = { ...filled, ...(rows.interruptionMs > 0 ? { interruption_ms: rows.interruptionMs } : {}) };
-  return { positions, document: storable(document), raws, correlations };
+  return { positions, document: storable(document), raws, correlations, entries: bodies.map(storable) };
 }
 
 /** Big integers travel as text. */
@@ -236,7 +240,8 @@ function sourceOf(now: SourceState): Json {
 function signalOf(row: SignalRow, raws: (Buffer | null)[], correlations: (Buffer | null)[], maxBytes: number): Json {
   const { delivery } = row;
   const n = raws.length + 1;
-  raws.push(delivery === null ? null : rawOf(delivery, maxBytes));
+  const raw = delivery === null ? null : rawOf(delivery, maxBytes);
+  raws.push(raw);
   correlations.push(delivery?.correlationData == null ? null : Buffer.from(delivery.correlationData));
   return {
     ref: row.ref,
@@ -257,6 +262,8 @@ function signalOf(row: SignalRow, raws: (Buffer | null)[], correlations: (Buffer
     response_topic: delivery?.responseTopic ?? null,
     user_properties: delivery === null || delivery.userProperties.length === 0 ? null : delivery.userProperties,
     raw_length: delivery?.payload.byteLength ?? null,
+    raw_sha256: raw === null ? null : hash("sha256", raw, "hex"),
+    correlation_data: delivery?.correlationData == null ? null : Buffer.from(delivery.correlationData).toString("base64"),
     received_at: row.receivedAt,
     actor: row.actor,
     body: bodyOf(row),
