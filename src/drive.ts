@@ -58,6 +58,7 @@ export interface Meter {
 export interface CommandRequest {
   readonly command: Command;
   readonly actor: string;
+  readonly from: string | null;
   readonly ifVersion: number | null;
   readonly key: CommandSignal["key"];
 }

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import type { Command } from "../decide/signal.ts";
 import { CODES } from "../decide/verdict.ts";
+import { fromOf } from "./attribution.http.ts";
 import { batchSchema, type commandedSchema, warningsSchema } from "./batch-schema.ts";
 import type { ApiDeps } from "./deps.ts";
 import { explanationSchema } from "./message-schemas.ts";
@@ -34,6 +35,7 @@ export async function command(deps: ApiDeps, site: string, request: FastifyReque
   const { answer, position } = await shard.command({
     command: asked,
     actor: "unattributed",
+    from: fromOf(request),
     ifVersion: versionIn(headerOf(request, "if-match")),
     key: key === null ? null : { key, request: `${request.method} ${request.url.split("?")[0]}`, bodyDigest },
   });

@@ -1,6 +1,6 @@
 import { sql } from "kysely";
-import { safePosition } from "../commit/commit.store.ts";
 import type { Db } from "../db/database.ts";
+import { safePosition } from "../db/position.ts";
 import type { OutcomeRow, VerdictRow } from "../publish/messages.ts";
 import { OUTCOME_COLUMNS, outcomeRow, VERDICT_COLUMNS, VERDICT_JOINS, verdictRow } from "../publish/relay.store.ts";
 

@@ -25,10 +25,23 @@ import {
   readStateMachine,
   readStateMachineRevisions,
 } from "../registry/registry.store.ts";
+import { attributionOf } from "./attribution.http.ts";
 import type { ApiDeps } from "./deps.ts";
 import { invalid, notFound, Problem } from "./problem.ts";
 import { listSites } from "./reads.store.ts";
-import { cursorText, decodeCursor, json, listLimit, page, pageOf, plantId, positionNumber, READ_PROBLEMS, REGISTRY_PROBLEMS } from "./schemas.ts";
+import {
+  cursorText,
+  decodeCursor,
+  json,
+  listLimit,
+  page,
+  pageOf,
+  plantId,
+  positionNumber,
+  READ_PROBLEMS,
+  REGISTRY_PROBLEMS,
+  reasonHeaders,
+} from "./schemas.ts";
 
 const registered = z.object({ result: z.enum(["registered", "unchanged"]), hash: z.string() });
 const content = z.record(z.string(), z.unknown());
@@ -102,6 +115,7 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         operationId: "putRecipe",
         summary: "Publishes a recipe revision, for good; a recipe that cannot complete is refused",
         tags: ["registry"],
+        headers: reasonHeaders,
         params: z.strictObject({ id: plantId, revision }),
         body: recipeSchema,
         response: { 200: json(registered, "Published, or unchanged."), ...REGISTRY_PROBLEMS },
@@ -117,7 +131,7 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         if ((await readStateMachine(db, machine, Number(rev))) !== null) names.add(name);
       }
       refuse(checkRecipe(request.body, names).filter((p) => p.severity !== "warning"));
-      return answer(await putRecipe(db, request.body));
+      return answer(await putRecipe(db, request.body, attributionOf(request)));
     },
   );
   app.get(
@@ -163,6 +177,7 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         summary: "Publishes a state machine revision, for good, once the checker has nothing against it",
         description: "The id is the machine's name with a dot for its slash: step.governed.",
         tags: ["registry"],
+        headers: reasonHeaders,
         params: z.strictObject({ id: plantId, revision }),
         body: content,
         response: { 200: json(registered, "Published, or unchanged."), ...REGISTRY_PROBLEMS },
@@ -178,7 +193,7 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       if (parsed.data.name !== machineName(request.params.id) || parsed.data.revision !== request.params.revision)
         throw invalid("Path and content name different state machines.", [{ pointer: "/name", detail: `is not ${machineName(request.params.id)}` }]);
       refuse(checkStateMachine(request.body, new Set(GUARDS.keys())));
-      return answer(await putStateMachine(db, parsed.data));
+      return answer(await putStateMachine(db, parsed.data, attributionOf(request)));
     },
   );
   app.get(
@@ -284,6 +299,7 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         operationId: "putEquipment",
         summary: "Registers equipment; it is at once a numbering source, and its site is known from then on",
         tags: ["registry"],
+        headers: reasonHeaders,
         params: z.strictObject({ site: plantId, id: plantId }),
         body: z.strictObject({ equipment: plantId, line: plantId, class: plantId, title: z.string().min(1).max(256).optional() }),
         response: { 200: json(registered, "Registered, or unchanged."), ...REGISTRY_PROBLEMS },
@@ -293,7 +309,7 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       const { site, id } = request.params;
       const { equipment, line, class: className, title } = request.body;
       if (equipment !== id) throw invalid("Path and content name different equipment.", [{ pointer: "/equipment", detail: `is not ${id}` }]);
-      const put = await putEquipment(db, site, { equipment, line, class: className, title: title ?? null });
+      const put = await putEquipment(db, site, { equipment, line, class: className, title: title ?? null }, attributionOf(request));
       await deps.siteRegistered(site);
       return answer(put);
     },
@@ -344,6 +360,7 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         summary: "Registers a source below an equipment, or revokes it",
         description: "The id is any plant id; the source names itself in the body.",
         tags: ["registry"],
+        headers: reasonHeaders,
         params: z.strictObject({ site: plantId, id: plantId }),
         body: z.strictObject({ source: z.string().max(512), numbering: z.boolean().default(true), revoked: z.boolean().default(false) }),
         response: { 200: json(registered, "Registered, or unchanged."), ...REGISTRY_PROBLEMS },
@@ -358,7 +375,12 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
           { pointer: "/source", detail: `looks like /site/${request.params.site}/line/{l}/eq/{e}[/device/{d}]` },
         ]);
       return answer(
-        await putSource(db, address.site, { source, line: address.line, equipment: address.equipment, device: address.device, numbering, revoked }),
+        await putSource(
+          db,
+          address.site,
+          { source, line: address.line, equipment: address.equipment, device: address.device, numbering, revoked },
+          attributionOf(request),
+        ),
       );
     },
   );

@@ -26,6 +26,9 @@ export const instantText = z.iso.datetime({ offset: true }).transform((text, con
 });
 export const listLimit = z.coerce.number().int().min(1).max(500).default(100);
 
+/** Why something is registered or set; it stays on record with what was changed. */
+export const reasonHeaders = z.looseObject({ reason: z.string().min(1).max(1_024).optional() });
+
 export const idempotencyHeaders = z.looseObject({ "idempotency-key": z.string().min(1).max(255).optional(), "if-match": z.string().max(64).optional() });
 
 const problem = (description: string) => ({ description, content: { "application/problem+json": { schema: problemSchema } } });

@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import type { Db } from "../db/database.ts";
+import { safePosition } from "../db/position.ts";
 import type { SettlementDocument } from "./settlement.ts";
 
 export interface Owner {
@@ -36,11 +37,4 @@ export async function findGroup(db: Db, group: string): Promise<Committed | null
     from commits c join sites s on s.site = c.site where c.group_id = ${group}::uuid`.execute(db);
   const row = rows[0];
   return row === undefined ? null : { base: safePosition(row.base), generation: row.generation, recordedAt: row.recorded_at };
-}
-
-/** Positions become JSON integers here and nowhere else; beyond 2^53 they would not be exact, and nothing may rest on that. */
-export function safePosition(text: string | bigint): number {
-  const position = Number(text);
-  if (!Number.isSafeInteger(position)) throw new Error(`position ${text} is beyond 2^53`);
-  return position;
 }

@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import type { Db } from "../db/database.ts";
-import { safePosition } from "./commit.store.ts";
+import { safePosition } from "../db/position.ts";
 
 /** Of `term` and `owner` the database knows who may commit; of `untilMs` it alone knows the time. */
 export interface Holder {

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import type { Db } from "../db/database.ts";
+import { safePosition } from "../db/position.ts";
 import type { Tick } from "../decide/signal.ts";
-import { safePosition } from "./commit.store.ts";
 
 export async function listShards(db: Db): Promise<readonly { readonly shard: string; readonly site: string }[]> {
   const { rows } = await sql<{ shard: string; site: string }>`select shard, site from shards order by shard`.execute(db);

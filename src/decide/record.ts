@@ -50,5 +50,7 @@ const NO_EVENT = {
 } as const;
 
 function bodyOf(signal: CommandSignal): Readonly<Record<string, unknown>> {
-  return JSON.parse(JSON.stringify({ ...signal.command, ifVersion: signal.ifVersion }, (_, value) => (typeof value === "bigint" ? value.toString() : value)));
+  return JSON.parse(
+    JSON.stringify({ ...signal.command, ifVersion: signal.ifVersion, from: signal.from }, (_, value) => (typeof value === "bigint" ? value.toString() : value)),
+  );
 }

@@ -82,6 +82,8 @@ export interface CommandSignal {
   readonly command: Command;
   /** Who asks. Until a session exists an act is `unattributed`, for good. */
   readonly actor: string;
+  /** From where: the caller's address and what it called. */
+  readonly from: string | null;
   /** The version that the caller saw, when it said so. */
   readonly ifVersion: number | null;
   readonly key: { readonly key: string; readonly request: string; readonly bodyDigest: string } | null;

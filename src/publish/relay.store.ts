@@ -1,6 +1,6 @@
 import { sql } from "kysely";
-import { safePosition } from "../commit/commit.store.ts";
 import { type Db, FIXED } from "../db/database.ts";
+import { safePosition } from "../db/position.ts";
 import type { CursorRow, OutcomeRow, VerdictRow } from "./messages.ts";
 
 export interface Publishable {

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { sql } from "kysely";
+import { type Attribution, recordAct, recordActEverywhere } from "../audit/act.store.ts";
 import type { Db } from "../db/database.ts";
 
 /** What a registry write comes to. A refusal says what in the content stands against it, by JSON pointer. */
@@ -29,13 +30,17 @@ export function canonicalJson(value: unknown): string {
 const hashOf = (content: unknown): Buffer => createHash("sha256").update(canonicalJson(content)).digest();
 
 /** Publishes a recipe revision, for good: the same content again changes nothing, other content is refused. The content is checked by the caller. */
-export async function putRecipe(db: Db, recipe: { readonly recipe: string; readonly revision: number }): Promise<Registered> {
+export async function putRecipe(db: Db, recipe: { readonly recipe: string; readonly revision: number }, by: Attribution): Promise<Registered> {
   const hash = hashOf(recipe);
-  const { rows } = await sql<{ hash: Buffer }>`
-    insert into recipes (recipe, revision, hash, content) values (${recipe.recipe}, ${recipe.revision}, ${hash}, ${JSON.stringify(recipe)}::jsonb) on conflict do nothing returning hash`.execute(
-    db,
-  );
-  if (rows.length > 0) return { kind: "registered", hash: hash.toString("hex") };
+  const object = `recipe ${recipe.recipe}@${recipe.revision}`;
+  const published = await db.transaction().execute(async (trx) => {
+    const { rows } = await sql`
+      insert into recipes (recipe, revision, hash, content) values (${recipe.recipe}, ${recipe.revision}, ${hash}, ${JSON.stringify(recipe)}::jsonb)
+      on conflict do nothing returning hash`.execute(trx);
+    if (rows.length > 0) await recordActEverywhere(trx, { type: "recipe.registered", object, old: null, new: { hash: hash.toString("hex") } }, by);
+    return rows.length > 0;
+  });
+  if (published) return { kind: "registered", hash: hash.toString("hex") };
   const { rows: found } = await sql<{ hash: Buffer }>`select hash from recipes where recipe = ${recipe.recipe} and revision = ${recipe.revision}`.execute(db);
   return found[0]?.hash.equals(hash) === true
     ? { kind: "unchanged", hash: hash.toString("hex") }
@@ -43,13 +48,17 @@ export async function putRecipe(db: Db, recipe: { readonly recipe: string; reado
 }
 
 /** Publishes a state machine revision, likewise. */
-export async function putStateMachine(db: Db, definition: { readonly name: string; readonly revision: number }): Promise<Registered> {
+export async function putStateMachine(db: Db, definition: { readonly name: string; readonly revision: number }, by: Attribution): Promise<Registered> {
   const hash = hashOf(definition);
-  const { rows } = await sql<{ hash: Buffer }>`
-    insert into state_machines (name, revision, hash, content) values (${definition.name}, ${definition.revision}, ${hash}, ${JSON.stringify(definition)}::jsonb) on conflict do nothing returning hash`.execute(
-    db,
-  );
-  if (rows.length > 0) return { kind: "registered", hash: hash.toString("hex") };
+  const object = `state machine ${definition.name}@${definition.revision}`;
+  const published = await db.transaction().execute(async (trx) => {
+    const { rows } = await sql`
+      insert into state_machines (name, revision, hash, content) values (${definition.name}, ${definition.revision}, ${hash}, ${JSON.stringify(definition)}::jsonb)
+      on conflict do nothing returning hash`.execute(trx);
+    if (rows.length > 0) await recordActEverywhere(trx, { type: "state-machine.registered", object, old: null, new: { hash: hash.toString("hex") } }, by);
+    return rows.length > 0;
+  });
+  if (published) return { kind: "registered", hash: hash.toString("hex") };
   const { rows: found } = await sql<{
     hash: Buffer;
   }>`select hash from state_machines where name = ${definition.name} and revision = ${definition.revision}`.execute(db);
@@ -58,10 +67,12 @@ export async function putStateMachine(db: Db, definition: { readonly name: strin
     : refused("REV_PUBLISHED", "/revision", `State machine ${definition.name}@${definition.revision} is published with other content; publish a new revision.`);
 }
 
+const SHIPPED: Attribution = { actor: "signalbox", from: "start of the service", reason: "shipped with this version" };
+
 /** Publishes the state machines that are shipped. Throws when one of them was published before with other content: a published revision never changes its meaning. */
 export async function seedStateMachines(db: Db, shipped: readonly { readonly name: string; readonly revision: number }[]): Promise<void> {
   for (const definition of shipped) {
-    const put = await putStateMachine(db, definition);
+    const put = await putStateMachine(db, definition, SHIPPED);
     if (put.kind === "refused") throw new Error(put.reason);
   }
 }
@@ -139,9 +150,10 @@ export interface EquipmentRecord {
  * Registers equipment, and with it the numbering source of its own; changes it where that is allowed. Locks the equipment's row, as commits do, and raises its version:
  * whoever judged with the old class judges again.
  */
-export async function putEquipment(db: Db, site: string, equipment: EquipmentRecord): Promise<Registered> {
+export async function putEquipment(db: Db, site: string, equipment: EquipmentRecord, by: Attribution): Promise<Registered> {
   await registerSite(db, site);
   const { equipment: name, line, class: className, title } = equipment;
+  const object = `equipment ${name}`;
   const hash = hashOf(equipment).toString("hex");
   return db.transaction().execute(async (trx): Promise<Registered> => {
     const { rows: fresh } = await sql`
@@ -151,6 +163,7 @@ export async function putEquipment(db: Db, site: string, equipment: EquipmentRec
     if (fresh.length > 0) {
       const source = `/site/${site}/line/${line}/eq/${name}`;
       await sql`insert into sources (site, source, line, equipment, shard) values (${site}, ${source}, ${line}, ${name}, ${site})`.execute(trx);
+      await recordAct(trx, site, { type: "equipment.registered", object, old: null, new: equipment }, by);
       return { kind: "registered", hash };
     }
     const { rows } = await sql<{ line: string; class: string; title: string | null }>`
@@ -166,6 +179,7 @@ export async function putEquipment(db: Db, site: string, equipment: EquipmentRec
       if (held.length > 0) return refused("LCK_CONFLICT", "/class", `${name} is held by a batch; it changes when it is free.`);
     }
     await sql`update equipment set class = ${className}, title = ${title}, version = version + 1 where site = ${site} and equipment = ${name}`.execute(trx);
+    await recordAct(trx, site, { type: "equipment.changed", object, old: { equipment: name, ...before }, new: equipment }, by);
     return { kind: "registered", hash };
   });
 }
@@ -199,8 +213,9 @@ export interface SourceRecord {
  * Registers a source below an equipment, or changes whether it numbers and whether it is believed. Locks the source's row, the first that commits lock too, and raises
  * its version: nothing is judged with what it was before.
  */
-export async function putSource(db: Db, site: string, record: SourceRecord): Promise<Registered> {
+export async function putSource(db: Db, site: string, record: SourceRecord, by: Attribution): Promise<Registered> {
   const { source, line, equipment, device, numbering, revoked } = record;
+  const object = `source ${source}`;
   const hash = hashOf(record).toString("hex");
   return db.transaction().execute(async (trx): Promise<Registered> => {
     const { rows: known } = await sql<{ line: string }>`select line from equipment where site = ${site} and equipment = ${equipment}`.execute(trx);
@@ -211,7 +226,10 @@ export async function putSource(db: Db, site: string, record: SourceRecord): Pro
       values (${site}, ${source}, ${line}, ${equipment}, ${device}, ${site}, ${numbering}, ${revoked}) on conflict (source) do nothing returning source`.execute(
       trx,
     );
-    if (fresh.length > 0) return { kind: "registered", hash };
+    if (fresh.length > 0) {
+      await recordAct(trx, site, { type: "source.registered", object, old: null, new: record }, by);
+      return { kind: "registered", hash };
+    }
     const { rows } = await sql<{ numbering: boolean; revoked: boolean; heard: boolean }>`
       select numbering, revoked, epoch is not null as heard from sources where source = ${source} for update`.execute(trx);
     const before = rows[0];
@@ -221,6 +239,8 @@ export async function putSource(db: Db, site: string, record: SourceRecord): Pro
       return refused("SEQ_REUSED", "/numbering", `${source} has numbered events on record; it goes on numbering.`);
     }
     await sql`update sources set numbering = ${numbering}, revoked = ${revoked}, version = version + 1 where source = ${source}`.execute(trx);
+    const old = { ...record, numbering: before.numbering, revoked: before.revoked };
+    await recordAct(trx, site, { type: "source.changed", object, old, new: record }, by);
     return { kind: "registered", hash };
   });
 }

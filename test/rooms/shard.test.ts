@@ -44,7 +44,13 @@ function handTime(): Time & { pass(ms: number): Promise<void> } {
 
 const HELD: Taken = { kind: "held", by: { owner: "other.1.a", term: 3 }, leftMs: 2_000 };
 const taken = (term: number): Taken => ({ kind: "taken", term });
-const COMMAND = { command: { kind: "batch.command" as const, batch: "B-1", command: "start" as const, reason: null }, actor: "a", ifVersion: null, key: null };
+const COMMAND = {
+  command: { kind: "batch.command" as const, batch: "B-1", command: "start" as const, reason: null },
+  actor: "a",
+  from: null,
+  ifVersion: null,
+  key: null,
+};
 
 const CURSOR: CursorRow = {
   site: "rtm1",

@@ -790,7 +790,7 @@ export class Model {
   }
 
   command(command: Command, more: Partial<CommandSignal> = {}): CommandSignal {
-    return { kind: "command", command, actor: "unattributed", ifVersion: null, key: null, receivedAt: this.clock, ...more };
+    return { kind: "command", command, actor: "unattributed", from: null, ifVersion: null, key: null, receivedAt: this.clock, ...more };
   }
 
   tick(tick: Tick): Signal {
@@ -1399,7 +1399,7 @@ const instant = (ms: number): string => `${new Date(ms).toISOString().slice(0, -
 function isOf(signal: Signal, row: Settlement["rows"]["signals"][number]): boolean {
   if (signal.kind !== row.kind) return false;
   if (signal.kind === "event" || signal.kind === "diag") return signal.delivery === row.delivery;
-  return inWords(signal.kind === "command" ? { ...signal.command, ifVersion: signal.ifVersion } : signal.tick) === inWords(row.body);
+  return inWords(signal.kind === "command" ? { ...signal.command, ifVersion: signal.ifVersion, from: signal.from } : signal.tick) === inWords(row.body);
 }
 
 function same(expected: unknown, found: unknown, what: string): void {

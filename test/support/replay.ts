@@ -329,12 +329,12 @@ function signalOf(row: SignalRow, key: CommandSignal["key"], prefix: string): Si
   const receivedAt = row.received_at;
   if (row.kind === "tick") return { kind: "tick", tick: Object(row.body), receivedAt } satisfies { kind: "tick"; tick: Tick; receivedAt: string };
   if (row.kind === "command") {
-    const { ifVersion, ...body } = Object(row.body);
+    const { ifVersion, from, ...body } = Object(row.body);
     const command: Command =
       body.kind === "gap.resolve"
         ? { ...body, epoch: body.epoch === null ? null : BigInt(body.epoch), sequence: body.sequence === null ? null : BigInt(body.sequence) }
         : body;
-    return { kind: "command", command, actor: row.actor ?? "", ifVersion: ifVersion ?? null, key, receivedAt };
+    return { kind: "command", command, actor: row.actor ?? "", from: from ?? null, ifVersion: ifVersion ?? null, key, receivedAt };
   }
   const payload = row.raw ?? Buffer.alloc(0);
   const delivery: Delivery = {

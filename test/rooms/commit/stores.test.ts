@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { commitGroup, findGroup, safePosition } from "../../../src/commit/commit.store.ts";
+import { commitGroup, findGroup } from "../../../src/commit/commit.store.ts";
 import { applicationName, LEASE_MS, readLeases, releaseLease, renewLease, takeShard } from "../../../src/commit/lease.store.ts";
 import { beat, databaseNow, ensurePartitions, listShards, readBacklog, readDue, readHead, silentFor } from "../../../src/commit/shard.store.ts";
+import { safePosition } from "../../../src/db/position.ts";
 import { answering } from "../../support/answering-database.ts";
 
 // What the stores make of the rows that come back, and of rows that do not. What their SQL does is held against a real Postgres in test/promises.

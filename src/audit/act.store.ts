@@ -1,0 +1,38 @@
+import { sql } from "kysely";
+import type { Db } from "../db/database.ts";
+import { safePosition } from "../db/position.ts";
+
+/** Who did something, from where (`address method path`, or a command), and why. */
+export interface Attribution {
+  readonly actor: string;
+  readonly from: string | null;
+  readonly reason: string | null;
+}
+
+/** Something done that is no signal of the plant: it is on record at a position of its own. Never holds a secret. */
+export interface Act {
+  /** In the past tense, as outcomes are: `recipe.registered`. */
+  readonly type: string;
+  /** What it was done to: `recipe blend@3`. */
+  readonly object: string;
+  readonly old: unknown;
+  readonly new: unknown;
+  /** The batches whose record it changes. An access changes none. */
+  readonly batches?: readonly string[];
+}
+
+/** Records an act at a site, in the transaction of what was done; locks the site's head, so it comes last. Gives its position. */
+export async function recordAct(trx: Db, site: string, act: Act, { actor, from, reason }: Attribution): Promise<number> {
+  const { type, object, old, new: made, batches = [] } = act;
+  const body = { object, old, new: made, reason, from };
+  const entry = JSON.stringify({ signals: [{ ref: -1, kind: "act", type, actor, body }] });
+  const { rows } = await sql<{ position: string }>`
+    select record_act(${site}, ${actor}, ${type}, ${JSON.stringify(body)}::jsonb, ${batches}::text[], ${entry})::text as position`.execute(trx);
+  return safePosition(rows[0]?.position ?? "");
+}
+
+/** Records an act that concerns every site, at each of them. */
+export async function recordActEverywhere(trx: Db, act: Act, by: Attribution): Promise<void> {
+  const { rows } = await sql<{ site: string }>`select site from sites order by site`.execute(trx);
+  for (const { site } of rows) await recordAct(trx, site, act, by);
+}
