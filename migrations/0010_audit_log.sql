@@ -119,6 +119,10 @@ declare
   v record;
 begin
   select * into v from settle_rows(p_site, p_shard, p_term, p_group, p_count, p, p_raw, p_correlation);
+  -- who promised to show only what is signed does not go on for ever without a signer
+  if exists (select from sites where site = p_site and publish_after = 'checkpoint' and position - signed_position(site) > unsigned_limit) then
+    raise exception 'more than % positions of site % are not signed', (select unsigned_limit from sites where site = p_site), p_site using errcode = 'SB004';
+  end if;
   perform append_entries(p_site, p_shard, p_term, v.base, v.generation, v.recorded_at, p_entries, p -> 'entry_batches');
   return query select v.base, v.generation, v.recorded_at;
 end $$;

@@ -43,6 +43,13 @@ export function asyncApi(options: { readonly version: string; readonly prefix: s
     }),
     equipmentOutcomes: channel(`${eq}/outcome`, "Outcomes that belong to equipment.", { outcome: ref("messages", "outcome") }),
     siteOutcomes: channel(`${prefix}site/{site}/outcome`, "Outcomes that belong to the site.", { outcome: ref("messages", "outcome") }),
+    checkpoints: channel(
+      `${prefix}site/{site}/audit/checkpoint`,
+      "Retained: the audit log's latest checkpoint, a signed note. Keep the one with the largest size.",
+      {
+        checkpoint: ref("messages", "checkpoint"),
+      },
+    ),
   };
   const operations = {
     receiveEvents: operation("receive", "deviceEvents", 1, false),
@@ -55,6 +62,7 @@ export function asyncApi(options: { readonly version: string; readonly prefix: s
     publishBatchStates: operation("send", "batchStates", 1, true),
     publishEquipmentOutcomes: operation("send", "equipmentOutcomes", 1, false),
     publishSiteOutcomes: operation("send", "siteOutcomes", 1, false),
+    publishCheckpoints: operation("send", "checkpoints", 1, true),
   };
   const messages = {
     ...Object.fromEntries(
@@ -88,6 +96,13 @@ export function asyncApi(options: { readonly version: string; readonly prefix: s
     outcome: message("outcome", outcomeEventSchema.extend({ type: z.enum([...new Set(OUTCOME_TYPES.map((type) => `signalbox.${type}.v1`))]) })),
     cursor: message("signalbox.source.cursor.v1", cursorEventSchema),
     batchState: message("signalbox.batch.state.v1", batchStateEventSchema),
+    checkpoint: {
+      name: "checkpoint",
+      title: "A signed note over origin, size and root of the audit log (C2SP tlog-checkpoint)",
+      contentType: "text/plain",
+      payload: { type: "string", pattern: "^signalbox/[^\\n]+\\n[0-9]+\\n[A-Za-z0-9+/]{43}=\\n(.+\\n)*\\n(\u2014 .+\\n)+$" },
+      bindings: { mqtt: { bindingVersion: "0.2.0" } },
+    },
   };
   return {
     asyncapi: "3.1.0",

@@ -159,10 +159,10 @@ export async function readOutcomesAt(db: Db, site: string, positions: readonly n
   return rows.map(outcomeRow);
 }
 
-/** Outcomes after a position, whole positions only: the last position of a full page is finished. */
+/** Outcomes after a position that may be shown, whole positions only: the last position of a full page is finished. */
 export async function readOutcomesAfter(db: Db, site: string, stream: string | null, after: number, limit: number): Promise<readonly OutcomeRow[]> {
   const { rows } = await sql<Parameters<typeof outcomeRow>[0]>`
-    with page as (select o.position from outcomes o where o.site = ${site} and o.position > ${after} and (${stream}::text is null or o.stream = ${stream}) order by o.position limit ${limit})
+    with page as (select o.position from outcomes o where o.site = ${site} and o.position > ${after} and o.position <= (select shown_position(${site})) and (${stream}::text is null or o.stream = ${stream}) order by o.position limit ${limit})
     select ${OUTCOME_COLUMNS} from outcomes o join streams s on s.site = o.site and s.stream = o.stream
     where o.site = ${site} and o.position > ${after} and o.position <= (select max(position) from page) and (${stream}::text is null or o.stream = ${stream}) order by o.position, o.ordinal`.execute(
     db,
@@ -173,7 +173,7 @@ export async function readOutcomesAfter(db: Db, site: string, stream: string | n
 export async function readOutcomesOfStream(db: Db, site: string, stream: string, afterSequence: number, limit: number): Promise<readonly OutcomeRow[]> {
   const { rows } = await sql<Parameters<typeof outcomeRow>[0]>`
     select ${OUTCOME_COLUMNS} from outcomes o join streams s on s.site = o.site and s.stream = o.stream
-    where o.site = ${site} and o.stream = ${stream} and o.opened_on = s.opened_on and o.sequence > ${afterSequence} order by o.sequence limit ${limit}`.execute(
+    where o.site = ${site} and o.stream = ${stream} and o.opened_on = s.opened_on and o.sequence > ${afterSequence} and o.position <= (select shown_position(${site})) order by o.sequence limit ${limit}`.execute(
     db,
   );
   return rows.map(outcomeRow);
@@ -200,7 +200,9 @@ export async function readStanding(db: Db, site: string, of: number): Promise<St
 export async function readLastOfStream(db: Db, site: string, stream: string, upTo: number): Promise<number> {
   const { rows } = await sql<{ last: string }>`
     select coalesce(max(o.sequence), 0)::text as last from outcomes o join streams s on s.site = o.site and s.stream = o.stream
-    where o.site = ${site} and o.stream = ${stream} and o.opened_on = s.opened_on and o.position <= ${upTo}`.execute(db);
+    where o.site = ${site} and o.stream = ${stream} and o.opened_on = s.opened_on and o.position <= least(${upTo}, (select shown_position(${site})))`.execute(
+    db,
+  );
   return safePosition(rows[0]?.last ?? "0");
 }
 

@@ -20,6 +20,7 @@ const KINDS: readonly (readonly [RegExp, FailureKind])[] = [
   [/^SB001$/, "moved"],
   [/^SB002$/, "fenced"],
   [/^SB003$/, "deployment"],
+  [/^SB004$/, "everyone"],
   [/^(23505|23P01|23503|55P03|40...)$/, "moved"],
   [/^(22...|23502|23514|54...)$/, "unstorable"],
   [/^(08|53|57|58|28)...$|^25006$/, "everyone"],

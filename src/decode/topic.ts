@@ -66,6 +66,8 @@ export const batchStateTopic = (prefix: string, at: { readonly site: string; rea
   `${prefix}site/${at.site}/line/${at.line}/batch/${at.batch}/state`;
 export const siteOutcomeTopic = (prefix: string, at: { readonly site: string }): string => `${prefix}site/${at.site}/outcome`;
 
+export const checkpointTopic = (prefix: string, at: { readonly site: string }): string => `${prefix}site/${at.site}/audit/checkpoint`;
+
 /** A Response Topic is answered only below the reply branch of the sender's own equipment, and never where a wildcard or an empty level stands. */
 export function mayAnswerOn(responseTopic: string, prefix: string, at: Branch): boolean {
   const own = `${branch(prefix, at)}/reply/`;

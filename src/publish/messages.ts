@@ -1,4 +1,4 @@
-import { batchOutcomeTopic, batchStateTopic, cursorTopic, equipmentOutcomeTopic, siteOutcomeTopic, verdictTopic } from "../decode/topic.ts";
+import { batchOutcomeTopic, batchStateTopic, checkpointTopic, cursorTopic, equipmentOutcomeTopic, siteOutcomeTopic, verdictTopic } from "../decode/topic.ts";
 
 /** A message as it goes to the broker. `data` of each CloudEvent is the same object that REST shows. */
 export interface Message {
@@ -6,6 +6,8 @@ export interface Message {
   readonly payload: string;
   readonly retain: boolean;
   readonly correlationData: Uint8Array | null;
+  /** Default: a CloudEvent in JSON. */
+  readonly contentType?: string;
 }
 
 /** One round of an event, as it is stored and joined with the first of a duplicate. */
@@ -227,6 +229,11 @@ export function batchStateMessage(
 /** A cleared mirror: an empty retained message takes it from the broker. */
 export function clearedBatchState(row: { readonly site: string; readonly line: string; readonly batch: string }, prefix: string): Message {
   return { topic: batchStateTopic(prefix, row), payload: "", retain: true, correlationData: null };
+}
+
+/** The signed note over the audit log's latest checkpoint, as text: whoever keeps it can tell later whether the log was cut or rewritten. */
+export function checkpointMessage(site: string, note: string, prefix: string): Message {
+  return { topic: checkpointTopic(prefix, { site }), payload: note, retain: true, correlationData: null, contentType: "text/plain; charset=utf-8" };
 }
 
 function given(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {

@@ -8,6 +8,10 @@ export interface Publishable {
   readonly outcomes: readonly OutcomeRow[];
   /** Everything up to and with this position has been read. */
   readonly through: number;
+  /** Up to here everything is committed. */
+  readonly committed: number;
+  /** Up to here it may be shown: all that is committed, or what a signer has signed, as the site is set. */
+  readonly shown: number;
 }
 
 /** What the relay reads and writes of its shard. */
@@ -18,6 +22,8 @@ export interface RelayStore {
   readCursors(sources: readonly string[] | null): Promise<readonly CursorRow[]>;
   readBatchMirrors(batches: readonly string[] | null): Promise<readonly BatchMirror[]>;
   readExpiredMirrors(): Promise<readonly { readonly site: string; readonly line: string; readonly batch: string }[]>;
+  /** The signed note over the latest checkpoint; null: nothing was signed yet. */
+  readCheckpoint(): Promise<string | null>;
 }
 
 export function relayStore(db: Db, at: { readonly site: string; readonly shard: string; readonly term: number }): RelayStore {
@@ -28,6 +34,7 @@ export function relayStore(db: Db, at: { readonly site: string; readonly shard: 
     readCursors: (sources) => readCursors(db, at.shard, sources),
     readBatchMirrors: (batches) => readBatchMirrors(db, at.shard, batches),
     readExpiredMirrors: () => readExpiredMirrors(db, at.shard),
+    readCheckpoint: () => readCheckpoint(db, at.site),
   };
 }
 
@@ -77,10 +84,13 @@ export const outcomeRow = (row: RawOutcome): OutcomeRow => ({ ...row, position: 
 
 /** What a shard is to publish after a position, in position order, at most `limit` positions. Commit order is position order, so nothing appears behind what was read. */
 async function readPublishable(db: Db, at: { readonly site: string; readonly shard: string }, after: number, limit: number): Promise<Publishable> {
-  const head = await sql<{ position: string }>`select position::text from sites where site = ${at.site}`.execute(db);
-  const reached = safePosition(head.rows[0]?.position ?? "0");
-  const through = Math.min(reached, after + limit);
-  if (through <= after) return { verdicts: [], outcomes: [], through: after };
+  const head = await sql<{ committed: string; shown: string }>`
+    select position::text as committed, (case when publish_after = 'commit' then position else shown_position(site) end)::text as shown from sites where site = ${at.site}`.execute(
+    db,
+  );
+  const [committed, shown] = [safePosition(head.rows[0]?.committed ?? "0"), safePosition(head.rows[0]?.shown ?? "0")];
+  const through = Math.min(shown, after + limit);
+  if (through <= after) return { verdicts: [], outcomes: [], through: after, committed, shown };
   const [verdicts, outcomes] = await Promise.all([
     sql<RawVerdict & { responseTopic: string | null; correlationData: Uint8Array | null }>`${sql.raw(FIXED)}
       select ${VERDICT_COLUMNS}, g.response_topic as "responseTopic", g.correlation_data as "correlationData"
@@ -90,7 +100,12 @@ async function readPublishable(db: Db, at: { readonly site: string; readonly sha
       select ${OUTCOME_COLUMNS} from outcomes o join streams s on s.site = o.site and s.stream = o.stream
       where o.site = ${at.site} and o.position > ${after} and o.position <= ${through} order by o.position, o.ordinal`.execute(db),
   ]);
-  return { verdicts: verdicts.rows.map(verdictRow), outcomes: outcomes.rows.map(outcomeRow), through };
+  return { verdicts: verdicts.rows.map(verdictRow), outcomes: outcomes.rows.map(outcomeRow), through, committed, shown };
+}
+
+async function readCheckpoint(db: Db, site: string): Promise<string | null> {
+  const { rows } = await sql<{ note: string }>`select note from audit_checkpoints where site = ${site} order by log desc, size desc limit 1`.execute(db);
+  return rows[0]?.note ?? null;
 }
 
 async function readRelayCursor(db: Db, shard: string): Promise<number> {

@@ -1,7 +1,7 @@
 import { mayAnswerOn } from "../decode/topic.ts";
 import type { WithSpan } from "../ops/telemetry.ts";
 import type { Time } from "../ops/time.ts";
-import { batchStateMessage, clearedBatchState, cursorMessage, type Message, outcomeMessage, verdictMessage } from "./messages.ts";
+import { batchStateMessage, checkpointMessage, clearedBatchState, cursorMessage, type Message, outcomeMessage, verdictMessage } from "./messages.ts";
 import type { Publisher } from "./publisher.mqtt.ts";
 import type { Publishable, RelayStore } from "./relay.store.ts";
 
@@ -28,6 +28,8 @@ export interface Relay {
   announce(sources: Iterable<string>, batches: Iterable<string>, first: number, last: number): void;
   /** A new connection to the broker: it may have lost everything retained. */
   reconnected(): void;
+  /** A signer has signed: more may be shown, and there is a checkpoint to publish. */
+  signed(): void;
   start(): Promise<void>;
   /** Publishes what is committed, as long as the broker answers, then stops. */
   stop(): Promise<void>;
@@ -38,6 +40,8 @@ const MIRROR_SWEEP_MS = 3_600_000;
 /** How often it looks by itself: a commit whose reply was lost may be made later, and then nobody announces it. */
 const LOOK_MS = 5_000;
 const RETRY_MS = 500;
+/** How often it looks whether more was signed, while something is committed that may not be shown yet. */
+const UNSIGNED_MS = 250;
 /** How long mirrors and cursors may wait for the outcomes before them, where those do not end. */
 const MIRRORS_WAIT_MS = 1_000;
 const SEND = "send site/{site}/line/{line}/batch/{batch}/outcome";
@@ -51,6 +55,9 @@ export function createRelay(options: RelayOptions): Relay {
   let announced = 0;
   const sources = new Set<string>();
   const batches = new Set<string>();
+  /** Mirrors that tell of commits up to a position which may not be shown yet. */
+  let held: { readonly upTo: number; readonly messages: readonly Message[] } | null = null;
+  let note: { readonly published: string | null; readonly stale: boolean } = { published: null, stale: true };
   let wanted = true;
   let stopping = false;
   let sweepAt = 0;
@@ -78,7 +85,11 @@ export function createRelay(options: RelayOptions): Relay {
         continue;
       }
       try {
-        await publishAll(looking);
+        const unsigned = await publishAll(looking);
+        if (unsigned && !stopping) {
+          await idle(UNSIGNED_MS);
+          wanted = true;
+        }
       } catch (error) {
         options.onTrouble(error);
         if (stopping) return;
@@ -101,10 +112,12 @@ export function createRelay(options: RelayOptions): Relay {
       wake = done;
     });
 
-  async function publishAll(looking: boolean): Promise<void> {
+  /** Gives whether something is committed that may not be shown yet. */
+  async function publishAll(looking: boolean): Promise<boolean> {
     let mirrored = time.now();
+    let found: Publishable;
     for (;;) {
-      const found = await store.readPublishable(position, window);
+      found = await store.readPublishable(position, window);
       if (found.through === position) break;
       if (looking) everything = true;
       const messages = inOrder(found);
@@ -116,10 +129,11 @@ export function createRelay(options: RelayOptions): Relay {
       options.onPublished({ outcomes: found.outcomes.length, verdicts: messages.length - found.outcomes.length, mirrors: 0 }, position);
       // a device whose cursor stands still sends again what it has: under a load that never pauses that would make it ever more
       if (time.now() - mirrored < MIRRORS_WAIT_MS) continue;
-      await publishMirrors();
+      await publishMirrors(found);
       mirrored = time.now();
     }
-    await publishMirrors();
+    await publishMirrors(found);
+    return found.shown < found.committed;
   }
 
   /** Verdicts before the outcomes of the same position: the sender learns first. */
@@ -145,7 +159,13 @@ export function createRelay(options: RelayOptions): Relay {
     return byPosition.sort((a, b) => a.position - b.position).map(({ message, traceparent }) => ({ ...message, traceparent: traceparent ?? null }));
   }
 
-  async function publishMirrors(): Promise<void> {
+  async function publishMirrors(at: Publishable): Promise<void> {
+    await publishCheckpoint();
+    if (held !== null) {
+      if (position < held.upTo) return;
+      await sendMirrors(held.messages);
+      held = null;
+    }
     const all = everything;
     const theseSources = all ? null : [...sources];
     const theseBatches = all ? null : [...batches];
@@ -161,12 +181,26 @@ export function createRelay(options: RelayOptions): Relay {
         sweepAt = time.now() + MIRROR_SWEEP_MS;
         messages.push(...(await store.readExpiredMirrors()).map((row) => clearedBatchState(row, prefix)));
       }
-      await Promise.all(messages.map(send));
-      if (messages.length > 0) options.onPublished({ outcomes: 0, verdicts: 0, mirrors: messages.length }, position);
+      // mirrors tell of what was committed until they were read
+      const upTo = at.shown < at.committed ? (await store.readPublishable(position, 0)).committed : 0;
+      if (position < upTo) held = { upTo, messages };
+      else await sendMirrors(messages);
     } catch (error) {
       everything = true;
       throw error;
     }
+  }
+
+  async function sendMirrors(messages: readonly Message[]): Promise<void> {
+    await Promise.all(messages.map(send));
+    if (messages.length > 0) options.onPublished({ outcomes: 0, verdicts: 0, mirrors: messages.length }, position);
+  }
+
+  async function publishCheckpoint(): Promise<void> {
+    if (!note.stale && !everything) return;
+    const latest = await store.readCheckpoint();
+    if (latest !== null && (latest !== note.published || everything)) await send(checkpointMessage(site, latest, prefix));
+    note = { published: latest, stale: false };
   }
 
   const send = (message: Message): Promise<void> =>
@@ -176,7 +210,7 @@ export function createRelay(options: RelayOptions): Relay {
       retain: message.retain,
       qos: 1,
       properties: {
-        contentType: "application/cloudevents+json; charset=utf-8",
+        contentType: message.contentType ?? "application/cloudevents+json; charset=utf-8",
         ...(message.correlationData === null ? {} : { correlationData: message.correlationData }),
       },
     });
@@ -194,6 +228,10 @@ export function createRelay(options: RelayOptions): Relay {
     },
     reconnected() {
       everything = true;
+      signal();
+    },
+    signed() {
+      note = { ...note, stale: true };
       signal();
     },
     async start() {

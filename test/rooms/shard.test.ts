@@ -115,12 +115,13 @@ function staged(takes: readonly Taken[]) {
       };
     },
     relayStore: () => ({
-      readPublishable: async (after) => ({ verdicts: [], outcomes: [], through: after }),
+      readPublishable: async (after) => ({ verdicts: [], outcomes: [], through: after, committed: after, shown: after }),
       readCursor: async () => 0,
       moveCursor: async () => {},
       readCursors: () => readCursors(),
       readBatchMirrors: async () => [],
       readExpiredMirrors: async () => [],
+      readCheckpoint: async () => null,
     }),
     createSubscriber(wishes) {
       subscriber = wishes;

@@ -59,7 +59,7 @@ export async function join(
   };
   client.on("message", (topic, payload, packet) => {
     const text = payload.toString("utf8");
-    seen.push({ topic, body: text === "" ? null : JSON.parse(text), retain: packet.retain, at: performance.now() });
+    seen.push({ topic, body: text === "" ? null : text.startsWith("{") ? JSON.parse(text) : text, retain: packet.retain, at: performance.now() });
     lookSoon();
   });
   client.on("error", () => {});

@@ -302,6 +302,7 @@ export class SimDatabase {
       readCursors: (sources) => this.#query(process, () => stored.readCursors(sources)),
       readBatchMirrors: (batches) => this.#query(process, () => stored.readBatchMirrors(batches)),
       readExpiredMirrors: () => this.#query(process, () => stored.readExpiredMirrors()),
+      readCheckpoint: () => this.#query(process, () => stored.readCheckpoint()),
     };
   }
 }

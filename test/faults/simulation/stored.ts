@@ -141,6 +141,8 @@ export function storedForRelay(
           .filter(within)
           .map((row) => storedOutcome(model, row)),
         through,
+        committed: model.position,
+        shown: model.position,
       };
     },
     readCursor: () => relay.position,
@@ -151,6 +153,7 @@ export function storedForRelay(
       [...(sources ?? model.sources.keys())].filter((name) => model.sources.get(name)?.numbering === true).map((name) => cursorRow(model, name)),
     readBatchMirrors: (batches) => [...(batches ?? model.batches.keys())].flatMap((name) => mirror(model, name) ?? []),
     readExpiredMirrors: () => [],
+    readCheckpoint: () => null,
   };
 }
 

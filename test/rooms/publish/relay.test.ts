@@ -25,11 +25,12 @@ const SOURCE = {
 function relayOver(publishMs = 0) {
   const time = new VirtualTime(0, seeded(1));
   const published: { topic: string; through: unknown }[] = [];
-  const stored = { positions: 0, cursor: 0 };
+  const stored: { positions: number; cursor: number; signed: number | null; note: string | null } = { positions: 0, cursor: 0, signed: null, note: null };
+  const shown = (): number => stored.signed ?? stored.positions;
   const store: RelayStore = {
     readPublishable: async (after): Promise<Publishable> => ({
       verdicts: [],
-      outcomes: Array.from({ length: stored.positions - after }, (_, n) => ({
+      outcomes: Array.from({ length: shown() - after }, (_, n) => ({
         site: "s",
         stream: "equipment/e",
         line: "1",
@@ -47,7 +48,9 @@ function relayOver(publishMs = 0) {
         data: {},
         recordedAt: "2026-11-22T08:00:00Z",
       })),
-      through: stored.positions,
+      through: shown(),
+      committed: stored.positions,
+      shown: shown(),
     }),
     readCursor: async () => stored.cursor,
     moveCursor: async (position) => {
@@ -59,6 +62,7 @@ function relayOver(publishMs = 0) {
         : [],
     readBatchMirrors: async () => [],
     readExpiredMirrors: async () => [],
+    readCheckpoint: async () => stored.note,
   };
   const relay = createRelay({
     store,
@@ -67,6 +71,10 @@ function relayOver(publishMs = 0) {
       connected: true,
       publish: async ({ topic, payload }) => {
         if (publishMs > 0) await new Promise<void>((resolve) => time.after(publishMs, resolve));
+        if (topic.endsWith("/checkpoint")) {
+          published.push({ topic, through: payload });
+          return;
+        }
         const { data, sequence } = JSON.parse(String(payload));
         published.push({ topic, through: topic.endsWith("/cursor") ? data.through : sequence });
       },
@@ -82,7 +90,8 @@ function relayOver(publishMs = 0) {
   });
   const outcomes = () => published.filter(({ topic }) => topic.endsWith("/outcome")).map(({ through }) => through);
   const cursors = () => published.filter(({ topic }) => topic.endsWith("/cursor")).map(({ through }) => through);
-  return { time, relay, stored, outcomes, cursors };
+  const notes = () => published.filter(({ topic }) => topic.endsWith("/checkpoint")).map(({ through }) => through);
+  return { time, relay, stored, outcomes, cursors, notes };
 }
 
 test("what was committed and announced is published at once, and only the mirrors that it names", async () => {
@@ -134,4 +143,58 @@ test("cursors are published within a second or two, though the outcomes never en
   expect(cursors().length - before).toBeGreaterThan(5);
   expect(Number(cursors().at(-1))).toBeGreaterThan(150);
   stopLoad();
+});
+
+test("where only what is signed may be shown, outcomes and mirrors stop there, and go on by themselves", async () => {
+  const { time, relay, stored, outcomes, cursors } = relayOver();
+  stored.signed = 0;
+  await relay.start();
+  await time.run(10);
+  stored.positions = 3;
+  relay.announce([SOURCE.source], [], 1, 3);
+  await time.run(60_000);
+  expect(outcomes()).toEqual([]);
+  expect(cursors()).toEqual(["0"]);
+  stored.signed = 2;
+  await time.run(300);
+  expect(outcomes()).toEqual(["1", "2"]);
+  // the cursor that was read tells of the third
+  expect(cursors()).toEqual(["0"]);
+  stored.signed = 3;
+  await time.run(300);
+  expect(outcomes()).toEqual(["1", "2", "3"]);
+  expect(cursors().at(-1)).toBe("3");
+  await relay.stop();
+});
+
+test("a relay that stops while the signer is away does not wait for it", async () => {
+  const { time, relay, stored, outcomes } = relayOver();
+  stored.signed = 0;
+  await relay.start();
+  stored.positions = 1;
+  relay.announce([], [], 1, 1);
+  await time.run(1_000);
+  let stopped = false;
+  void relay.stop().then(() => {
+    stopped = true;
+  });
+  await time.run(1_000);
+  expect(stopped).toBe(true);
+  expect(outcomes()).toEqual([]);
+});
+
+test("the latest checkpoint is published when it was signed, and again after the broker may have lost it", async () => {
+  const { time, relay, stored, notes } = relayOver();
+  await relay.start();
+  await time.run(10);
+  expect(notes()).toEqual([]);
+  stored.note = "first";
+  relay.signed();
+  await time.run(10);
+  relay.signed();
+  await time.run(10);
+  expect(notes()).toEqual(["first"]);
+  relay.reconnected();
+  await time.run(10);
+  expect(notes()).toEqual(["first", "first"]);
 });
