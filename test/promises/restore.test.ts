@@ -252,10 +252,10 @@ describeWithMosquitto("a restore", () => {
       const unknown = await signalbox(restored.ownerUrl, "restored", "--site", "elsewhere", "--reason", "nobody knows it");
       expect(unknown).toMatchObject({ exit: 1, out: expect.stringContaining(`There is no site elsewhere; the database has ${SITE}.`) });
       // a head without its last entries is no snapshot
-      await restored.query(`update sites set position = position + 1 where site = '${SITE}'`);
+      await restored.query(`set session_replication_role = replica; update sites set position = position + 1 where site = '${SITE}'`);
       const torn = await signalbox(restored.ownerUrl, "restored", "--all", "--reason", "torn");
       expect(torn).toMatchObject({ exit: 1, out: expect.stringContaining("is not whole") });
-      await restored.query(`update sites set position = position - 1 where site = '${SITE}'`);
+      await restored.query(`set session_replication_role = replica; update sites set position = position - 1 where site = '${SITE}'`);
       expect(await restored.query("select count(*)::int as n from restores")).toEqual([{ n: 1 }]);
     });
 

@@ -199,6 +199,7 @@ async function replaySite(db: pg.Client, site: string, prefix: string): Promise<
     for (let row = signals[next]; row?.kind === "act" && row.position === model.position + 1; row = signals[next]) {
       next += 1;
       model.position += 1;
+      stored.get("signals")?.delete(String(row.position));
     }
   };
   for (const { first, last, at } of commits) {
