@@ -51,6 +51,8 @@ const NO_EVENT = {
 
 function bodyOf(signal: CommandSignal): Readonly<Record<string, unknown>> {
   return JSON.parse(
-    JSON.stringify({ ...signal.command, ifVersion: signal.ifVersion, ...(signal.from === null ? {} : { from: signal.from }) }, (_, value) => (typeof value === "bigint" ? value.toString() : value)),
+    JSON.stringify({ ...signal.command, ifVersion: signal.ifVersion, ...(signal.from === null ? {} : { from: signal.from }) }, (_, value) =>
+      typeof value === "bigint" ? value.toString() : value,
+    ),
   );
 }

@@ -1399,7 +1399,11 @@ const instant = (ms: number): string => `${new Date(ms).toISOString().slice(0, -
 function isOf(signal: Signal, row: Settlement["rows"]["signals"][number]): boolean {
   if (signal.kind !== row.kind) return false;
   if (signal.kind === "event" || signal.kind === "diag") return signal.delivery === row.delivery;
-  return inWords(signal.kind === "command" ? { ...signal.command, ifVersion: signal.ifVersion, ...(signal.from === null ? {} : { from: signal.from }) } : signal.tick) === inWords(row.body);
+  return (
+    inWords(
+      signal.kind === "command" ? { ...signal.command, ifVersion: signal.ifVersion, ...(signal.from === null ? {} : { from: signal.from }) } : signal.tick,
+    ) === inWords(row.body)
+  );
 }
 
 function same(expected: unknown, found: unknown, what: string): void {
