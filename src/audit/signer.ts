@@ -1,0 +1,192 @@
+import { type Hash, leafHash } from "./hash.ts";
+import { TILE_WIDTH, type Tile, type TiledTree } from "./tiles.ts";
+
+// What the signer makes of a look at the database: values in, a decision out. It believes what it has signed, and compares the database with it; never the other way round.
+
+/** A log of a site, as the database tells of it. It ends where the next one begins. */
+export interface Log {
+  /** 1, 2, 3, … */
+  readonly log: number;
+  readonly origin: string;
+  /** Position of its first entry. Leaf `index` is the entry at position `first + index`. */
+  readonly first: number;
+}
+
+export interface Entry {
+  readonly position: number;
+  readonly bytes: Uint8Array;
+}
+
+/** What the database showed at one moment. */
+export interface Look {
+  /** All logs of the site, in order. */
+  readonly logs: readonly Log[];
+  /** The last position that has an entry; 0: none. */
+  readonly last: number;
+  /** Entries that were signed, and are looked at again. */
+  readonly again: readonly Entry[];
+  /** Entries behind the signed ones, in position order; as many as one step takes. */
+  readonly next: readonly Entry[];
+}
+
+export interface Held {
+  readonly log: Log;
+  readonly tree: TiledTree;
+}
+
+/** A leaf that the signer has kept, and where its entry must stand. */
+export interface Remembered {
+  readonly position: number;
+  readonly leaf: Hash;
+}
+
+export type SignerRefusal =
+  /** The log is not in the database, or is another one there. */
+  | "foreign-log"
+  /** The database ends before what was signed: it was cut off, or is a backup. */
+  | "shrunken"
+  /** A signed entry is not the one that was signed. */
+  | "diverging"
+  /** A signed entry is not there. */
+  | "missing"
+  /** The next entry does not follow on the last: a position is left out. */
+  | "gap"
+  /** The next log begins before the end of what was signed of this one, as after a restore, and nobody has told the signer that this is meant. */
+  | "broken-off"
+  /** There are entries, but neither a state of one's own nor an anchor to begin from. */
+  | "no-anchor"
+  /** The entries do not give the root that an anchor holds. */
+  | "anchor-disagrees"
+  /** The mirror does not hold what was written to it, or holds something else. */
+  | "mirror-disagrees"
+  /** The private key of the key that signs now is not at hand, or somebody signed with another. */
+  | "unknown-key"
+  /** The signer's own files contradict each other. */
+  | "damaged-state";
+
+export interface Refused {
+  readonly kind: "refused";
+  readonly because: SignerRefusal;
+  readonly log: number | null;
+  /** The first position that is wrong, where one is known. */
+  readonly position: number | null;
+  /** For people: what was expected, and what is there. */
+  readonly detail: string;
+}
+
+export type Decision =
+  | Refused
+  /** Grown by these leaves, to be signed. */
+  | { readonly kind: "sign"; readonly leaves: readonly Hash[]; readonly tree: TiledTree; readonly tiles: readonly Tile[] }
+  /** Nothing is new. */
+  | { readonly kind: "idle" }
+  /** All of this log is signed, or as much as a restore has left; the next one has begun. */
+  | { readonly kind: "ended"; readonly how: "complete" | "broken"; readonly next: Log };
+
+export const refused = (because: SignerRefusal, log: Log | null, position: number | null, detail: string): Refused => ({
+  kind: "refused",
+  because,
+  log: log?.log ?? null,
+  position,
+  detail,
+});
+
+/** The log that begins where this one ends. */
+export const nextLog = (log: Log, logs: readonly Log[]): Log | null => logs.find(({ log: number }) => number > log.log) ?? null;
+
+/** How many steps it takes at most to look at every leaf of a log again, while the log does not grow. At one a second: an hour. */
+const SCRUB_STEPS = 3_600;
+
+/** The leaves [begin, end) that a step looks at again, beside the last one, and where the next step goes on. Small logs are seen again every few seconds. */
+export function lookAgain(size: number, at: number): { readonly begin: number; readonly end: number; readonly next: number } {
+  const begin = at < size ? at : 0;
+  const end = Math.min(size, begin + Math.max(TILE_WIDTH, Math.ceil(size / SCRUB_STEPS)));
+  return { begin, end, next: end === size ? 0 : end };
+}
+
+/**
+ * Whether to sign. Nothing is signed while the database shows less than what was signed, or something else at a place that was; the first such place is named. `breaks`
+ * holds the logs of which the signer was told that they begin with a restore.
+ */
+export function decide(held: Held, remembered: readonly Remembered[], look: Look, breaks: ReadonlySet<number>): Decision {
+  const { log, tree } = held;
+  const foreign = refuseForeign(log, look.logs);
+  if (foreign !== null) return foreign;
+  const next = nextLog(log, look.logs);
+  const end = next?.first ?? Number.POSITIVE_INFINITY;
+  const signedEnd = log.first + tree.size;
+  if (end < signedEnd && next !== null && !breaks.has(next.log)) return brokenOff(log, next, tree.size);
+  const stands = Math.min(signedEnd, end);
+  const changed =
+    refuseShorter(log, stands, look.last) ??
+    refuseChanged(
+      log,
+      remembered.filter(({ position }) => position < stands),
+      look.again,
+    );
+  if (changed !== null) return changed;
+  if (next !== null && end <= signedEnd) return { kind: "ended", how: end < signedEnd ? "broken" : "complete", next };
+
+  const entries = look.next.filter(({ position }) => position < end);
+  const gap = refuseGap(log, signedEnd, Math.min(end - 1, look.last), entries);
+  if (gap !== null) return gap;
+  if (entries.length === 0) return { kind: "idle" };
+  const grown = tree.copy();
+  const leaves = entries.map(({ bytes }) => leafHash(bytes));
+  return { kind: "sign", leaves, tree: grown, tiles: leaves.flatMap((leaf) => grown.append(leaf)) };
+}
+
+/** The log must stand where it stood, under the name that is signed, and the next one must be the next. */
+export function refuseForeign(log: Log, logs: readonly Log[]): Refused | null {
+  const there = logs.find(({ log: number }) => number === log.log);
+  if (there === undefined) return refused("foreign-log", log, null, `Log ${log.log} is not in the database.`);
+  if (there.origin !== log.origin || there.first !== log.first)
+    return refused(
+      "foreign-log",
+      log,
+      null,
+      `Log ${log.log} is ${log.origin} from position ${log.first}; in the database it is ${there.origin} from position ${there.first}.`,
+    );
+  const next = nextLog(log, logs);
+  if (next !== null && next.log !== log.log + 1) return refused("foreign-log", log, next.first, `After log ${log.log} comes log ${next.log} in the database.`);
+  return null;
+}
+
+/** Entries must stand up to before `end`, if any of this log was signed at all: what is before a log need not be there. */
+export const refuseShorter = (log: Log, end: number, last: number): Refused | null =>
+  end <= log.first || last >= end - 1
+    ? null
+    : refused("shrunken", log, last + 1, `Signed up to position ${end - 1}; the last entry in the database is at ${last}.`);
+
+export const brokenOff = (log: Log, next: Log, size: number): Refused =>
+  refused(
+    "broken-off",
+    log,
+    next.first,
+    `Log ${next.log} begins at position ${next.first}, but log ${log.log} was signed up to ${log.first + size - 1}. After a restore, tell the signer that this is meant.`,
+  );
+
+/** The next entries must follow on each other from `from` on, and there must be one when `last` is not before it. */
+export function refuseGap(log: Log, from: number, last: number, entries: readonly Entry[]): Refused | null {
+  const at = entries.findIndex(({ position }, i) => position !== from + i);
+  if (at === -1 && (entries.length > 0 || last < from)) return null;
+  const left = from + Math.max(0, at);
+  return refused("gap", log, left, `No entry at position ${left}, but there are some behind it.`);
+}
+
+function refuseChanged(log: Log, remembered: readonly Remembered[], again: readonly Entry[]): Refused | null {
+  const there = new Map(again.map(({ position, bytes }) => [position, bytes]));
+  for (const { position, leaf } of [...remembered].sort((one, other) => one.position - other.position)) {
+    const bytes = there.get(position);
+    if (bytes === undefined) return refused("missing", log, position, `The entry at position ${position} was signed and is not there.`);
+    const now = leafHash(bytes);
+    if (!now.equals(leaf))
+      return refused(
+        "diverging",
+        log,
+        position,
+        `The entry at position ${position} was signed as leaf ${leaf.toString("hex")} and is ${now.toString("hex")} now.`,
+      );
+  }
+  return null;
+}
