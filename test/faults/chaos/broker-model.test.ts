@@ -25,7 +25,8 @@ interface Connection {
 }
 
 interface Broker {
-  connect(clientId: string, receiveMaximum: number): Promise<Connection>;
+  /** With a will on the topic that it reads: its session hears of the end of each of its connections. */
+  connect(clientId: string, receiveMaximum: number, will: string): Promise<Connection>;
   /** Publishes, and resolves when the broker has acknowledged it and handed on what it hands on. */
   publish(text: string): Promise<void>;
   /** Resolves when all that was done has had its effect. */
@@ -62,7 +63,7 @@ async function play(
   for (const step of [{ does: "connect" } as const, ...script]) {
     switch (step.does) {
       case "connect":
-        current = await broker.connect(clientId, receiveMaximum);
+        current = await broker.connect(clientId, receiveMaximum, `${clientId} lost connection ${seen.length + 1}`);
         seen.push(current);
         break;
       case "cut":
@@ -101,7 +102,7 @@ function modelled(overDelivers: boolean, queueLimit: number): Broker {
   });
   let processes = 0;
   return {
-    async connect(clientId, receiveMaximum) {
+    async connect(clientId, receiveMaximum, will) {
       processes += 1;
       const arrived: Arrival[] = [];
       const open: number[] = [];
@@ -115,7 +116,7 @@ function modelled(overDelivers: boolean, queueLimit: number): Broker {
         },
         ended: nothing,
       });
-      link?.toServer({ kind: "connect", clientId, clean: false, receiveMaximum });
+      link?.toServer({ kind: "connect", clientId, clean: false, receiveMaximum, will: { topic: TOPIC, payload: will, retain: false } });
       link?.toServer({ kind: "subscribe", topics: [TOPIC] });
       await time.run(100);
       return {
@@ -177,7 +178,7 @@ async function raw(port: number, connectPacket: Extract<Packet, { cmd: "connect"
 const isA = <C extends Packet["cmd"]>(packet: Packet, cmd: C): packet is Extract<Packet, { cmd: C }> => packet.cmd === cmd;
 
 async function real(mosquitto: Mosquitto): Promise<Broker & { end(): void }> {
-  const opening = (clientId: string, clean: boolean, receiveMaximum: number): Extract<Packet, { cmd: "connect" }> => ({
+  const opening = (clientId: string, clean: boolean, receiveMaximum: number, will?: string): Extract<Packet, { cmd: "connect" }> => ({
     cmd: "connect",
     protocolId: "MQTT",
     protocolVersion: 5,
@@ -185,13 +186,14 @@ async function real(mosquitto: Mosquitto): Promise<Broker & { end(): void }> {
     clean,
     keepalive: 0,
     properties: { receiveMaximum, ...(clean ? {} : { sessionExpiryInterval: 3_600 }) },
+    ...(will === undefined ? {} : { will: { topic: TOPIC, payload: Buffer.from(will), qos: 1, retain: false } }),
   });
   const publisher = await raw(mosquitto.port, opening("model-publisher", true, 20));
   let id = 0;
   let reader: Awaited<ReturnType<typeof raw>> | null = null;
   return {
-    async connect(clientId, receiveMaximum) {
-      const connection = await raw(mosquitto.port, opening(clientId, false, receiveMaximum));
+    async connect(clientId, receiveMaximum, will) {
+      const connection = await raw(mosquitto.port, opening(clientId, false, receiveMaximum, will));
       reader = connection;
       const arrived: Arrival[] = [];
       const open: number[] = [];
@@ -244,7 +246,7 @@ describeWithMosquitto("the simulation's broker", () => {
     await mosquitto?.remove();
   });
 
-  test("does what mosquitto does: windows, repeats after a reconnect, take-over, what is dropped beyond the queue", async () => {
+  test("does what mosquitto does: windows, repeats after a reconnect, take-over, wills, what is dropped beyond the queue", async () => {
     await fc.assert(
       fc.asyncProperty(steps, fc.integer({ min: 1, max: 8 }), async (script, receiveMaximum) => {
         clients += 1;

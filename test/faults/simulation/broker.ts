@@ -11,7 +11,7 @@ export interface Publication {
 }
 
 export type ToBroker =
-  | { readonly kind: "connect"; readonly clientId: string; readonly clean: boolean; readonly receiveMaximum: number }
+  | { readonly kind: "connect"; readonly clientId: string; readonly clean: boolean; readonly receiveMaximum: number; readonly will?: Publication }
   | { readonly kind: "subscribe"; readonly topics: readonly string[] }
   | { readonly kind: "publish"; readonly id: number; readonly publication: Publication }
   | { readonly kind: "puback"; readonly ids: readonly number[] }
@@ -39,6 +39,8 @@ interface Session {
   readonly inFlight: Map<number, Publication>;
   readonly queue: Publication[];
   link: BrokerLink | null;
+  /** What is published when its connection ends without a word. */
+  will: Publication | null;
   nextId: number;
   /** How many more may be sent before one is acknowledged, as an old mosquitto counts it. */
   quota: number;
@@ -122,15 +124,18 @@ export class SimBroker {
       older.toClient({ kind: "disconnect", reason: "taken_over" });
       older.end();
       this.#links.delete(older);
+      // mosquitto keeps the will back where the session goes on
+      if (known.clean || packet.clean) this.#publishWill(known);
     }
     const present = known !== undefined && !packet.clean && !known.clean;
     const session: Session = present
       ? known
-      : { clientId: packet.clientId, clean: packet.clean, topics: [], window: 0, inFlight: new Map(), queue: [], link: null, nextId: 0, quota: 0 };
+      : { clientId: packet.clientId, clean: packet.clean, topics: [], window: 0, inFlight: new Map(), queue: [], link: null, will: null, nextId: 0, quota: 0 };
     this.#sessions.set(packet.clientId, session);
     session.link = link;
     session.clean = packet.clean;
     session.window = packet.receiveMaximum;
+    session.will = packet.will ?? null;
     link.toClient({ kind: "connack", sessionPresent: present });
     // [MQTT-4.4.0-1]: what was sent and not acknowledged is sent again, with its id, in its order
     for (const [id, publication] of session.inFlight) link.toClient({ kind: "publish", id, dup: true, publication });
@@ -166,6 +171,7 @@ export class SimBroker {
         link.toClient({ kind: "pong" });
         return;
       case "disconnect":
+        session.will = null;
         link.end();
         return;
       case "connect":
@@ -177,6 +183,14 @@ export class SimBroker {
   #leave(session: Session): void {
     session.link = null;
     if (session.clean) this.#sessions.delete(session.clientId);
+    this.#publishWill(session);
+  }
+
+  /** [MQTT-3.1.2-8]: unless the client took its leave. */
+  #publishWill(session: Session): void {
+    const { will } = session;
+    session.will = null;
+    if (will !== null) this.publish(will);
   }
 
   publish(publication: Publication): void {

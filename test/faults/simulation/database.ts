@@ -37,8 +37,10 @@ export interface Troubles {
   replies: number;
   /** Every statement and reply takes up to so many milliseconds longer. */
   slow: number;
-  /** The next so many commits lie at the server, beyond the time for which the caller waits, and are made after that. */
+  /** The next so many commits lie on their way for longer than the caller waits, and are made after that. */
   stalls: number;
+  /** The same for commits that take no identity: no unique key knows them again, so that only the versions tell that the world has moved on. */
+  nameless: number;
 }
 
 export interface CommitSeen {
@@ -54,6 +56,7 @@ type Writes = "nothing" | "something" | "commit";
 
 interface Query {
   readonly process: SimProcess;
+  readonly writes: Writes;
   executed: boolean;
   /** Its caller hears an error instead of an answer. */
   end(error: Error): void;
@@ -68,6 +71,8 @@ interface Crash {
 type DatabasePoint = "C13" | "C14" | "C15" | "C17" | "C18";
 
 const ANSWER_MS = 30_000;
+/** How much later than its caller waits a stalled commit is made, at most. */
+const STALLED_MS = 1_000;
 const LEASE_MS = 3_000;
 const LOCK_TIMEOUT_MS = 300;
 
@@ -77,7 +82,7 @@ const LOCK_TIMEOUT_MS = 300;
  */
 export class SimDatabase {
   readonly model: Model;
-  readonly troubles: Troubles = { down: false, diskFull: false, locked: false, replies: 0, slow: 0, stalls: 0 };
+  readonly troubles: Troubles = { down: false, diskFull: false, locked: false, replies: 0, slow: 0, stalls: 0, nameless: 0 };
   readonly commits: CommitSeen[] = [];
   readonly relay = { position: 0 };
   readonly #time: Time;
@@ -109,11 +114,17 @@ export class SimDatabase {
     return this.#lease === null ? null : { owner: this.#lease.owner, term: this.#term };
   }
 
+  /** Whether a commit is still on its way, whoever has given it up. */
+  get committing(): boolean {
+    return [...this.#queries].some(({ writes }) => writes === "commit");
+  }
+
   /** One statement. `make` runs at the server, at one moment. */
-  #query<T>(process: SimProcess, make: () => T, writes: Writes = "nothing"): Promise<T> {
+  #query<T>(process: SimProcess, make: () => T, writes: Writes = "nothing", stalls: () => boolean = () => false): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const query: Query = {
         process,
+        writes,
         executed: false,
         end: (error) => {
           if (this.#queries.delete(query)) this.#time.after(this.#latency(), () => process.enter(() => reject(error)));
@@ -123,11 +134,10 @@ export class SimDatabase {
       process.enter(() => {
         this.#queries.add(query);
         if (this.troubles.down) query.end(ERRORS.refused());
-        else if (writes === "commit" && this.troubles.stalls > 0) {
-          this.troubles.stalls -= 1;
-          // the caller gives up; the statement lies on its way, and is executed all the same
+        else if (stalls()) {
+          // the caller gives up and may ask again; the statement lies on its way, and is executed all the same, perhaps behind what was judged after it
           this.#time.after(ANSWER_MS, () => process.enter(() => reject(ERRORS.late())));
-          this.#time.after(ANSWER_MS + 200, execute);
+          this.#time.after(ANSWER_MS + this.#time.chance() * STALLED_MS, execute);
         } else this.#time.after(this.#latency(), execute);
       });
     });
@@ -200,7 +210,7 @@ export class SimDatabase {
 
   heal(): void {
     this.#crash = null;
-    Object.assign(this.troubles, { down: false, diskFull: false, locked: false, replies: 0, slow: 0, stalls: 0 });
+    Object.assign(this.troubles, { down: false, diskFull: false, locked: false, replies: 0, slow: 0, stalls: 0, nameless: 0 });
   }
 
   /** Gives the shard to the next who asks, whoever holds it: a mistake, which the term makes harmless. */
@@ -268,7 +278,15 @@ export class SimDatabase {
         return committed;
       },
       "commit",
+      () => this.#stalls(document),
     );
+  }
+
+  /** Whether this commit is the next that is to stall. */
+  #stalls({ document }: SettlementDocument): boolean {
+    const which = this.troubles.stalls > 0 ? "stalls" : this.troubles.nameless > 0 && !document.includes('"ids":') ? "nameless" : null;
+    if (which !== null) this.troubles[which] -= 1;
+    return which !== null;
   }
 
   find(process: SimProcess, group: string): Promise<Committed | null> {

@@ -1,15 +1,19 @@
-import type { ClientEnd, SimBroker } from "./broker.ts";
-import type { Send } from "./plan.ts";
+import type { ClientEnd, Publication, SimBroker } from "./broker.ts";
+import { type Beat, branchOf, type Send } from "./plan.ts";
 import type { SimProcess } from "./process.ts";
+
+const online = { state: "online" } as const;
+const offline = { state: "offline" } as const;
 
 /**
  * A device: keeps what it has to say while it has no connection, and says it once. What the broker did not acknowledge before the connection ended is lost to a device that sends
- * once; one that resends says it again on its next connection.
+ * once; one that resends says it again on its next connection. Beside that it tells on
+ * its diagnostic topic that it is there, how far it has counted, and by its will that it is gone.
  */
 export class Device {
   readonly #process: SimProcess;
   readonly #broker: SimBroker;
-  readonly #name: string;
+  readonly #source: string;
   readonly #resends: boolean;
   readonly #onSent: (send: Send) => { acknowledged(): void };
   readonly #toSay: Send[] = [];
@@ -18,10 +22,10 @@ export class Device {
   #ready = false;
   #nextId = 0;
 
-  constructor(process: SimProcess, broker: SimBroker, name: string, resends: boolean, onSent: (send: Send) => { acknowledged(): void }) {
+  constructor(process: SimProcess, broker: SimBroker, source: string, resends: boolean, onSent: (send: Send) => { acknowledged(): void }) {
     this.#process = process;
     this.#broker = broker;
-    this.#name = name;
+    this.#source = source;
     this.#resends = resends;
     this.#onSent = onSent;
   }
@@ -36,6 +40,7 @@ export class Device {
         if (this.#link !== link) return;
         if (packet.kind === "connack") {
           this.#ready = true;
+          this.#publish(this.#diagnosis(online));
           this.#speak();
         }
         if (packet.kind === "puback") {
@@ -52,7 +57,7 @@ export class Device {
       return;
     }
     this.#link = link;
-    link.toServer({ kind: "connect", clientId: this.#name, clean: true, receiveMaximum: 20 });
+    link.toServer({ kind: "connect", clientId: `device of ${this.#source}`, clean: true, receiveMaximum: 20, will: this.#diagnosis(offline) });
   }
 
   cut(): void {
@@ -62,6 +67,11 @@ export class Device {
   say(send: Send): void {
     this.#toSay.push(send);
     this.#speak();
+  }
+
+  /** Nobody keeps a heartbeat for later. */
+  beat({ epoch, sequence }: Beat): void {
+    if (this.#ready) this.#publish(this.#diagnosis({ ...online, epoch, sequence }));
   }
 
   #lost(): void {
@@ -76,9 +86,19 @@ export class Device {
   #speak(): void {
     if (this.#link === null || !this.#ready) return;
     for (const send of this.#toSay.splice(0)) {
-      this.#nextId = (this.#nextId % 65_535) + 1;
-      this.#open.set(this.#nextId, { send, ...this.#onSent(send) });
-      this.#link.toServer({ kind: "publish", id: this.#nextId, publication: { topic: send.topic, payload: send.payload, retain: false } });
+      const said = this.#onSent(send);
+      this.#open.set(this.#publish({ topic: send.topic, payload: send.payload, retain: false }), { send, ...said });
     }
+  }
+
+  /** Returns the packet's id. */
+  #publish(publication: Publication): number {
+    this.#nextId = (this.#nextId % 65_535) + 1;
+    this.#link?.toServer({ kind: "publish", id: this.#nextId, publication });
+    return this.#nextId;
+  }
+
+  #diagnosis(says: Readonly<Record<string, string>>): Publication {
+    return { topic: `${branchOf(this.#source)}/diag`, payload: JSON.stringify({ source: this.#source, ...says }), retain: false };
   }
 }

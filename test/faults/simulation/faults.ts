@@ -1,7 +1,7 @@
 import { ERRORS } from "./database.ts";
 import type { LinkFault } from "./link.ts";
 import type { Plant } from "./plant.ts";
-import { POINTS } from "./points.ts";
+import { type Armed, POINTS } from "./points.ts";
 
 /** One thing that goes wrong: when, for how long (milliseconds, where it has a length), and a number out of which it takes its particulars. */
 export interface Fault {
@@ -28,6 +28,12 @@ const once = (run: (plant: Plant, n: number) => void): Kind => ({
   },
 });
 
+/** At which point, and which time there is the one: the first, second or third; where a process seldom comes (C11), the first. */
+function where(n: number): Pick<Armed, "point" | "nth"> {
+  const point = POINTS[n % POINTS.length] ?? "C0";
+  return { point, nth: point === "C11" ? 1 : 1 + (Math.floor(n / POINTS.length) % 3) };
+}
+
 const role = (n: number): "sub" | "pub" => (n % 2 === 0 ? "sub" : "pub");
 
 const silence = (which: LinkFault): Kind => once((plant, n) => plant.linkOf(role(n))?.silence(which));
@@ -39,7 +45,7 @@ export const FAULTS = {
     shortest: 0,
     longest: 0,
     begin(plant, n) {
-      plant.owner()?.points.arm({ point: POINTS[n % POINTS.length] ?? "C0", nth: 1 + (n % 3), deed: "kill", ms: 0 });
+      plant.owner()?.points.arm({ ...where(n), deed: "kill", ms: 0 });
       return null;
     },
   },
@@ -47,7 +53,7 @@ export const FAULTS = {
     shortest: 4_000,
     longest: 9_000,
     begin(plant, n, ms) {
-      plant.owner()?.points.arm({ point: POINTS[n % POINTS.length] ?? "C0", nth: 1 + (n % 3), deed: "stop", ms });
+      plant.owner()?.points.arm({ ...where(n), deed: "stop", ms });
       return null;
     },
   },
@@ -92,6 +98,9 @@ export const FAULTS = {
   }),
   commit_stalls: once((plant) => {
     plant.database.troubles.stalls += 1;
+  }),
+  commit_overtaken: once((plant) => {
+    plant.database.troubles.nameless += 1;
   }),
   database_slow: {
     shortest: 500,

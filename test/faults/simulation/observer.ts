@@ -37,7 +37,7 @@ export class Observer {
   }
 
   routed({ topic, payload, retain }: Publication): void {
-    if (topic.endsWith("/event")) return;
+    if (topic.endsWith("/event") || topic.endsWith("/diag")) return;
     const text = String(payload);
     this.#heard.push({ at: this.#now(), topic, retained: retain, body: text === "" ? null : JSON.parse(text) });
   }

@@ -25,6 +25,14 @@ export interface Send {
   readonly payload: string;
 }
 
+/** A heartbeat: says which number its device gave last, without taking one. */
+export interface Beat {
+  readonly at: number;
+  readonly source: string;
+  readonly epoch: string;
+  readonly sequence: string;
+}
+
 export interface Order {
   readonly at: number;
   readonly command: Command;
@@ -36,6 +44,7 @@ export type Mischief = "duplicate" | "reordered" | "conflict" | "number_reused" 
 export interface Plan {
   readonly seed: number;
   readonly sends: readonly Send[];
+  readonly beats: readonly Beat[];
   readonly orders: readonly Order[];
   readonly faults: readonly Fault[];
   readonly mischief: Readonly<Record<Mischief, number>>;
@@ -59,6 +68,9 @@ export const BUTTON = { equipment: "mixer-1", device: "button", numbering: false
 export const BUTTON_SOURCE = `/site/${SITE}/line/4/eq/mixer-1/device/button`;
 
 export const sourceOf = (equipment: string): string => `/site/${SITE}/line/4/eq/${equipment}`;
+
+/** The branch of a source: what stands before `/event` and `/diag` in its topics. */
+export const branchOf = (source: string): string => source.slice(1).replace(/\/device\/.*$/, "");
 
 /** What a source says, before it is numbered. */
 interface Wanted {
@@ -133,12 +145,16 @@ export function planOf(seed: number): Plan {
   }
 
   const sends: Send[] = [];
+  const beats: Beat[] = [];
   for (const [equipment, list] of wanted) {
     list.sort((a, b) => a.at - b.at);
     let epoch = 7;
     let sequence = 0;
     const reboots = random() < 0.2 ? upTo(list.length) : -1;
+    const period = 1_000 + upTo(1_500);
+    let beatsAt = upTo(period);
     for (const [n, { at, type, batch, step, data }] of list.entries()) {
+      for (; beatsAt < at; beatsAt += period) beats.push({ at: beatsAt, source: sourceOf(equipment), epoch: String(epoch), sequence: String(sequence) });
       if (n === reboots) {
         mischief.reboot += 1;
         epoch += 1;
@@ -189,6 +205,7 @@ export function planOf(seed: number): Plan {
   return {
     seed,
     sends: bursts,
+    beats: beats.sort((a, b) => a.at - b.at),
     orders: orders.sort((a, b) => a.at - b.at),
     faults: faults.sort((a, b) => a.at - b.at),
     mischief,
@@ -219,5 +236,5 @@ function sendOf(
     ...(step === undefined ? {} : { stepid: step }),
     data,
   });
-  return { at, source, topic: `${source.slice(1).replace(/\/device\/.*$/, "")}/event`, id, epoch, sequence, type, payload };
+  return { at, source, topic: `${branchOf(source)}/event`, id, epoch, sequence, type, payload };
 }

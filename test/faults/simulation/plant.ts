@@ -56,8 +56,8 @@ export class Plant {
       onAcknowledged: (_client, publication) => this.observer.acknowledged(publication),
     });
     for (const source of [...EQUIPMENT.map(({ equipment }) => sourceOf(equipment)), BUTTON_SOURCE]) {
-      const name = `device of ${source}`;
-      this.devices.set(source, new Device(new SimProcess(this.time, name), this.broker, name, plan.resends, (send) => this.observer.sends(send)));
+      const process = new SimProcess(this.time, `device of ${source}`);
+      this.devices.set(source, new Device(process, this.broker, source, plan.resends, (send) => this.observer.sends(send)));
     }
   }
 

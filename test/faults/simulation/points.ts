@@ -82,8 +82,8 @@ export function stagesWithPoints(points: Failpoints, stages: DriveStages, diedWh
     },
     acknowledge(slots) {
       reach("C5");
-      if (slots.length > 1 && points.next("C6")) {
-        stages.acknowledge(slots.slice(0, Math.ceil(slots.length / 2)));
+      if (slots.length > 1) {
+        if (points.next("C6")) stages.acknowledge(slots.slice(0, Math.ceil(slots.length / 2)));
         reach("C6");
       }
       stages.acknowledge(slots);

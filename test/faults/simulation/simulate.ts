@@ -38,6 +38,7 @@ export async function simulate(plan: Plan): Promise<Result> {
     });
   }
   for (const send of plan.sends) time.after(send.at, () => plant.devices.get(send.source)?.say(send));
+  for (const beat of plan.beats) time.after(beat.at, () => plant.devices.get(beat.source)?.beat(beat));
   for (let at = 1_000; at < TROUBLED_MS; at += 3_100) time.after(at, () => plant.observer.read(at % 2 === 0 ? "batch/B-1" : "equipment/mixer-1"));
   plant.start();
   void people.work();
@@ -63,6 +64,7 @@ function atRest(plant: Plant): boolean {
     owner.shard.condition.drive?.queued === 0 &&
     [...devices.values()].every((device) => device.idle) &&
     broker.waitingFor("signalbox-sim-sub") === 0 &&
+    !database.committing &&
     database.relay.position === database.model.position &&
     database.model.deferrals.size === 0
   );
