@@ -12,7 +12,7 @@ import { add, count, emptyTally, figures, type Tally } from "./tally.ts";
 
 const HELP = `npm run seeds -- [--count N] [--from SEED] [--workers N] [--stop-at N] [--json FILE]
 
-Plays N seeds (100) beginning with SEED (1). Each seed is a plant of its own: four sources, two batches, two replicas of the service, about 200
+Plays N seeds (100) beginning with SEED (1). Each seed is a plant of its own: five sources, two batches, two replicas of the service, about 200
 deliveries and 5 to 8 faults, under a virtual clock; what devices, MES and readers saw is then held against every invariant.
 
   --from SEED     begin here; runs over adjoining ranges add up
@@ -23,6 +23,9 @@ deliveries and 5 to 8 faults, under a virtual clock; what devices, MES and reade
 `;
 /** Seeds that a worker plays before it reports. */
 const SLICE = 5;
+
+/** A seed leaves much behind, and all of it at once: room for it saves a tenth of the processor's time. */
+const YOUNG_MB = 48;
 
 /** Below this, a crash point or fault counts as not tried. */
 const WANTED_HITS = 100;
@@ -37,7 +40,7 @@ async function play(from: number, to: number): Promise<Tally> {
 async function show(seed: number): Promise<number> {
   const plan = planOf(seed);
   const { findings, points } = await simulate(plan);
-  console.log(inWords({ ...plan, sends: [] }));
+  console.log(inWords({ ...plan, beats: [], sends: [] }));
   console.log(`crash points hit: ${[...points].map(([name, times]) => `${name} ${times}`).join(", ") || "none"}`);
   for (const { invariant, what } of findings.slice(0, 20)) console.log(`${invariant}: ${what}`);
   const first = findings[0];
@@ -85,7 +88,7 @@ async function main(): Promise<number> {
   const seconds = (): number => (performance.now() - began) / 1_000;
   await Promise.all(
     Array.from({ length: Math.max(1, workers) }, () => {
-      const worker = new Worker(new URL(import.meta.url), { workerData: "plays" });
+      const worker = new Worker(new URL(import.meta.url), { workerData: "plays", resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } });
       return new Promise<void>((resolve, reject) => {
         const give = (): void => {
           if (next >= from + total || tally.failing.length >= stopAt) {
@@ -109,6 +112,7 @@ async function main(): Promise<number> {
       });
     }),
   );
+  tally.failing.sort((a, b) => a.seed - b.seed);
   const report = {
     from,
     ...figures(tally),
