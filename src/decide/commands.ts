@@ -130,7 +130,7 @@ function createBatch(command: Of<"batch.create">, at: string, tools: CommandTool
     openExceptions: 0,
   };
   tools.bringAbout([{ kind: "batch.created", batch }]);
-  return done(world.batch(command.batch) ?? batch, true);
+  return done(batch, true);
 }
 
 function checkRoles(recipe: Recipe, equipment: Readonly<Record<string, string>>, world: World): CommandAnswer | null {
@@ -209,7 +209,7 @@ function commandStep(command: Of<"step.command">, signal: CommandSignal, at: Ref
         data: { comment: command.comment, actor: signal.actor },
       },
     ]);
-    return done(tools.world.batch(batch.batch) ?? batch, false);
+    return done(batch, false);
   }
   const context: ContextInWords = { batch: batch.batch, step: step.step, attempt: step.attempt, from: "claim" };
   const judgement = judgeStep(

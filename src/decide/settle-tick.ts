@@ -8,7 +8,6 @@ import { settleLate } from "./quarantine.ts";
 import { recordTick } from "./record.ts";
 import type { Tick, TickSignal } from "./signal.ts";
 import { drain } from "./turn.ts";
-import { standsStill } from "./waiting.ts";
 
 /** A tick that finds nothing to do any more leaves no trace. */
 export function settleTick(group: Group, signal: TickSignal): void {
@@ -76,13 +75,9 @@ function expire(group: Group, tick: Of<"expiry">, ref: Ref): boolean {
   return true;
 }
 
-/** The next slice of what waits and has come next. */
+/** The next slice of what waits and has come next; whatever comes of it, the source has moved. */
 function drainOn(group: Group, tick: Of<"drain">, ref: Ref): boolean {
-  const source = group.world.source(tick.source);
-  if (source === undefined || standsStill(source)) return false;
-  const { positions } = group;
-  const numbers = group.rows.numbers.length;
-  const followUps = group.followUps.length;
+  const before = group.world.source(tick.source);
   drain(group, tick.source, ref, true);
-  return group.positions > positions || group.rows.numbers.length > numbers || group.followUps.length > followUps || group.world.source(tick.source) !== source;
+  return group.world.source(tick.source) !== before;
 }

@@ -252,6 +252,18 @@ describe("an arrival at which the judge throws", () => {
     const line = on(fragile, weighing());
     expect(told(line.when(scale.pauses("weigh", { sequence: 4 })))).toEqual(["quarantined SYS_POISON"]);
     expect(at(line)).toBe("7.1, 1 waiting, poison");
+    const { parked } = line.source(scale);
+    line.when(orders({ kind: "gap.resolve", source: scale.name, gap: parked?.position ?? 0, action: "wait", epoch: null, sequence: null, reason: "r" }));
+    line.when(call(2), call(3));
+    expect([at(line), line.rounds("scale-1-7-4").length]).toEqual(["7.4, 0 waiting, goes on", 1]);
+  });
+  test("of a source that does not number takes no number, though it carries one", () => {
+    const line = on(fragile, weighing());
+    const weight = { evidence: "net-weight", value: "12.500", unit: "kg" };
+    expect(told(line.when(button.says("step.evidence", { id: "b", epoch: 7, sequence: 1, batch: "B-1", step: "weigh", data: weight })))).toEqual([
+      "quarantined SYS_POISON",
+    ]);
+    expect([at(line, button), line.source(button).waitingCount]).toEqual(["null.0, 0 waiting, goes on", 0]);
   });
   test("and comes again is the duplicate of the first, and says what has become of it", () => {
     const line = on(fragile, weighing(), scale.weighs("12.500"));

@@ -29,6 +29,10 @@ describe("an epoch that ends", () => {
     const [settled] = given().settlements(call(1, { epoch: 0 }));
     expect([settled?.rows.skipped, settled?.rows.waitingExpires]).toEqual([[], []]);
   });
+  test("may be 0, begun with a birth wherever the source stands", () => {
+    const line = given(scale.birth(6, { epoch: 0, sequence: 5 }));
+    expect([line.source(scale), givenUp(line)]).toMatchObject([{ epoch: 0n, through: 5n, gap: null }, ["0: 1 to 4 baseline"]]);
+  });
   test("lets what waits expire, and nothing where nothing waits", () => {
     expect(expires(given(call(1), call(3)), call(1, { epoch: 8 }))).toEqual([{ sourceKey: "1", incarnation: 1, epoch: 8n, through: 1n }]);
     expect(expires(given(call(1)), call(1, { epoch: 8 }))).toEqual([]);

@@ -3,6 +3,7 @@ import { traceContext } from "../../../src/decide/trace-context.ts";
 import { BLEND } from "../../support/blend.ts";
 import {
   type Act,
+  again,
   all,
   commands,
   creates,
@@ -169,6 +170,12 @@ describe("evidence", () => {
     const good = given(weighing());
     good.when(scale.weighs("12.500", { data: { evidence: "net-weight", value: "12.500", unit: "kg", quality: "good" } }));
     expect(good.step("weigh").evidence).toMatchObject([{ within: true }]);
+  });
+  test("that comes again is told what became of it, in words", () => {
+    const line = given(weighing(), scale.weighs("19.000"));
+    expect(line.when(again("scale-1-7-2"))).toMatchObject([
+      { status: "duplicate", refusedBy: null, reason: "The same event had arrived before and is accepted with exception; nothing was done again." },
+    ]);
   });
   test("may be a reference to what lies elsewhere", () => {
     const line = on(plant({ ...WEIGH, evidence: [{ evidence: "photo", kind: "reference" }] }, STIR), weighing());

@@ -159,6 +159,36 @@ describe("behind a deferred event", () => {
   });
 });
 
+describe("what comes free", () => {
+  test("lets what is older come first, before what is younger is judged again", () => {
+    const [key, display, stop] = ["key", "display", "stop"].map((device) => speaker("scale-1", { device }));
+    if (key === undefined || display === undefined || stop === undefined) throw new Error("no devices");
+    const sources = ["key", "display", "stop"].map((device) => ({ equipment: "scale-1", device }));
+    const line = on({ ...PLANT, sources }, running(), key.completes("weigh"), display.weighs("12.500"), stop.pauses("weigh"));
+    expect(line.model.deferrals.size).toBe(3);
+    // the weight lets the completion go, which is older than the pause; the pause finds the step complete
+    expect(line.when(scale.starts("weigh")).map(({ eventId, status }) => `${eventId?.slice(0, -4)} ${status}`)).toEqual([
+      "scale-1 accepted",
+      "scale-1.display accepted",
+      "scale-1.key accepted",
+      "scale-1.stop quarantined",
+    ]);
+  });
+  test("still waits behind what is open, though it would be permitted by itself", () => {
+    const display = speaker("scale-1", { device: "display" });
+    const line = on({ ...PLANT, sources: [{ equipment: "scale-1", device: "display" }] }, weighing(), scale.pauses("weigh"), scale.completes("weigh"));
+    line.when(scale.resumes("weigh"));
+    expect([line.last("scale-1-7-3")?.status, line.last("scale-1-7-4")?.reason]).toEqual([
+      "deferred",
+      "The event waits behind scale-1-7-3, which moves the same step.",
+    ]);
+    line.when(display.says("check.performed", { batch: "B-1", step: "weigh", data: { check: "c", result: "pass" } }), commands("pause"), commands("resume"));
+    expect([line.rounds("scale-1-7-4").length, line.step("weigh").state]).toEqual([1, "paused"]);
+    line.after(5_000);
+    expect([line.last("scale-1-7-3")?.status, line.last("scale-1-7-4")?.status, line.step("weigh").state]).toEqual(["rejected", "accepted", "in_progress"]);
+  });
+});
+
 describe("a context that was taken from a lock", () => {
   const weight = scale.says("step.evidence", { data: { evidence: "net-weight", value: "12.500", unit: "kg" } });
   const next = () => [creates("B-2", { equipment: { scale: "scale-1", mixer: "mixer-2" } }), commands("release-to-floor", "B-2"), commands("start", "B-2")];

@@ -332,6 +332,12 @@ describe("newer epochs that waited while their source stood still", () => {
 });
 
 describe("more than a slice of waiting events", () => {
+  test("in a source that stood still is judged before a newer epoch begins, which the next commit sees to", () => {
+    const line = poisoned();
+    line.together(...Array.from({ length: WAITING.slice }, (_, n) => call(n + 3)), call(1, { epoch: 8 }));
+    line.when(goOn);
+    expect([at(line), line.last("scale-1-8-1")?.status]).toEqual(["8.1, 0 waiting, goes on", "accepted"]);
+  });
   test("is judged slice by slice, each commit going on where the one before stood", () => {
     const button = speaker("panel-1", { device: "button", numbers: false });
     const line = given(call(1));
