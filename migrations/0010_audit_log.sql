@@ -169,6 +169,37 @@ end $$;
 grant execute on function settle(text, text, bigint, uuid, integer, jsonb, bytea[], bytea[], text[]) to signalbox_runtime;
 grant execute on function record_act(text, text, text, jsonb, text[], text) to signalbox_runtime;
 
+-- The audit trail as it is searched: one row for each position, who, what and why. Entries are what counts; this only finds them.
+create view audit_trail as
+  select g.site, g.position, g.recorded_at, coalesce(g.actor, g.source, 'signalbox') as who,
+    case g.kind when 'command' then regexp_replace(g.body ->> 'kind', 'command$', coalesce(g.body ->> 'command', 'command'))
+      when 'tick' then (g.body ->> 'tick') || '.due' when 'diag' then 'diagnosis' else coalesce(g.type, v.type, 'unreadable') end as what,
+    coalesce(g.body ->> 'reason', v.reason) as why, v.code
+  from signals g left join verdicts v on v.site = g.site and v.position = g.position
+  union all
+  select v.site, v.position, v.recorded_at, 'signalbox', coalesce(v.type, 'unreadable'), v.reason, v.code
+  from verdicts v where v.round > 1 and not exists (select from signals g where g.site = v.site and g.position = v.position);
+grant select on audit_trail to signalbox_runtime;
+
+-- The last position before which every signal was recorded earlier than a time; times never go back along positions.
+create function position_at(p_site text, p_time timestamptz) returns bigint language plpgsql stable as $$
+declare
+  low bigint := 0;
+  high bigint := (select position from sites where site = p_site);
+  middle bigint;
+begin
+  while low < high loop
+    middle := (low + high) / 2;
+    if (select recorded_at from signals where site = p_site and position > middle order by position limit 1) < p_time then
+      low := middle + 1;
+    else
+      high := middle;
+    end if;
+  end loop;
+  return low;
+end $$;
+grant execute on function position_at(text, timestamptz) to signalbox_runtime;
+
 -- Partitions ahead of need, now of the entries too.
 create or replace function ensure_partitions(reached bigint) returns integer
   language plpgsql security definer set search_path = public, pg_temp as $$

@@ -9,6 +9,7 @@ import { pointerOf } from "../decode/json.ts";
 import { Unavailable } from "../drive.ts";
 import type { Log } from "../ops/log.ts";
 import { StandingBy } from "../shard.ts";
+import { auditRoutes } from "./audit.http.ts";
 import { batchRecordRoutes } from "./batch-record.http.ts";
 import { batchRoutes } from "./batches.http.ts";
 import { keepBody } from "./body.http.ts";
@@ -75,7 +76,17 @@ export async function createApi(deps: ApiDeps, tls: { readonly cert: string; rea
   app.setErrorHandler((error, request, reply) => answerProblem(problemOf(error, deps.log), request, reply));
   app.setNotFoundHandler((request, reply) => answerProblem(notFound(`${request.method} ${pathOf(request)}`), request, reply));
 
-  for (const routes of [eventRoutes, batchRoutes, batchRecordRoutes, outcomeRoutes, sourceRoutes, operationRoutes, registryRoutes, documentRoutes]) {
+  for (const routes of [
+    eventRoutes,
+    batchRoutes,
+    batchRecordRoutes,
+    outcomeRoutes,
+    sourceRoutes,
+    operationRoutes,
+    registryRoutes,
+    auditRoutes,
+    documentRoutes,
+  ]) {
     await app.register((scope, _options, done) => {
       routes(scope, deps);
       done();

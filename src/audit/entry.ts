@@ -1,0 +1,128 @@
+import { z } from "zod";
+
+// An audit entry as it is read: two lines of JSON (docs/decisions/0009-audit-log.md). What it says is never believed before its bytes are proven.
+
+const head = z.object({
+  site: z.string(),
+  position: z.int(),
+  generation: z.int(),
+  time: z.string(),
+  shard: z.string(),
+  term: z.int(),
+  base: z.int(),
+  batches: z.record(z.string(), z.int()),
+});
+const row = z.record(z.string(), z.unknown());
+const body = z.record(z.string(), z.array(row));
+
+export interface Entry {
+  /** Where, when, under whose term, and the number that each batch gives it. */
+  readonly head: z.infer<typeof head>;
+  /** The rows of this position, by list. */
+  readonly body: z.infer<typeof body>;
+}
+
+/** Reads the bytes of an entry; throws when they are none. */
+export function parseEntry(bytes: Uint8Array): Entry {
+  const [first, second, more] = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8").split("\n");
+  if (first === undefined || second === undefined || more !== undefined) throw new SyntaxError("an audit entry has two lines");
+  return { head: head.parse(JSON.parse(first)), body: body.parse(JSON.parse(second)) };
+}
+
+export type Party = "person" | "device" | "system";
+
+/** An entry in a reviewer's words: who did what, when, why, from where, and what it changed. */
+export interface TrailItem {
+  readonly position: number;
+  readonly generation: number;
+  /** When it went on record, UTC. */
+  readonly time: string;
+  /** The number that each batch gives to what changes its record. */
+  readonly batches: Readonly<Record<string, number>>;
+  readonly who: { readonly kind: Party; readonly name: string };
+  /** The event's type, the command, the act, or what fell due. */
+  readonly what: string;
+  /** What it was done to, as far as it is one thing. */
+  readonly object: string | null;
+  readonly result: string;
+  readonly code: string | null;
+  readonly why: string | null;
+  readonly from: string | null;
+  /** Old and new value of what it changed. */
+  readonly changes: readonly { readonly what: string; readonly old: unknown; readonly new: unknown }[];
+}
+
+/** The entry in a reviewer's words. */
+export function trailItem({ head, body }: Entry): TrailItem {
+  const signal = body["signals"]?.[0];
+  const verdict = body["verdicts"]?.[0];
+  const answer = part(body["answers"]?.[0]?.["answer"]);
+  const asked = part(signal?.["body"]);
+  const { position, generation, time, batches } = head;
+  return {
+    position,
+    generation,
+    time,
+    batches,
+    who: whoOf(signal),
+    what: whatOf(signal, verdict),
+    object: text(asked["object"]) ?? objectOf({ ...verdict, ...asked }),
+    result: text(verdict?.["status"]) ?? text(answer["kind"]) ?? "recorded",
+    code: text(verdict?.["code"]) ?? text(answer["code"]),
+    why: text(asked["reason"]) ?? text(verdict?.["reason"]) ?? text(answer["reason"]),
+    from: text(asked["from"]) ?? text(signal?.["topic"]),
+    changes: changesOf(body, asked),
+  };
+}
+
+function whoOf(signal: Readonly<Record<string, unknown>> | undefined): TrailItem["who"] {
+  switch (signal?.["kind"]) {
+    case "event":
+    case "diag":
+      return { kind: "device", name: text(signal["source"]) ?? "unknown" };
+    case "command":
+    case "act": {
+      const name = text(signal["actor"]) ?? "unattributed";
+      return { kind: name === "signalbox" ? "system" : "person", name };
+    }
+    // what fell due, and what was judged again
+    default:
+      return { kind: "system", name: "signalbox" };
+  }
+}
+
+function whatOf(signal: Readonly<Record<string, unknown>> | undefined, verdict: Readonly<Record<string, unknown>> | undefined): string {
+  const asked = part(signal?.["body"]);
+  switch (signal?.["kind"]) {
+    case "command":
+      return (text(asked["kind"]) ?? "command").replace(/command$/, text(asked["command"]) ?? "command");
+    case "tick":
+      return `${text(asked["tick"])}.due`;
+    case "diag":
+      return "diagnosis";
+    case "act":
+      return text(signal["type"]) ?? "act";
+    default:
+      return text(verdict?.["type"]) ?? text(signal?.["type"]) ?? "unreadable";
+  }
+}
+
+function objectOf(at: Readonly<Record<string, unknown>>): string | null {
+  const [batch, step, equipment, source] = ["batch", "step", "equipment", "source"].map((name) => text(at[name]));
+  if (batch != null) return step == null ? `batch ${batch}` : `batch ${batch}, step ${step}`;
+  if (equipment != null) return `equipment ${equipment}`;
+  return source == null ? null : `source ${source}`;
+}
+
+function changesOf(body: Entry["body"], asked: Readonly<Record<string, unknown>>): TrailItem["changes"] {
+  const registered = "old" in asked && "new" in asked ? [{ what: text(asked["object"]) ?? "", old: asked["old"], new: asked["new"] }] : [];
+  const brought = (body["facts"] ?? []).map((fact) => {
+    const { from, to, before, at: _, by: __, ...said } = part(fact["data"]);
+    const what = [text(fact["kind"]), text(fact["batch"]), text(fact["step"]), text(fact["equipment"])].filter((name) => name !== null).join(" ");
+    return { what, old: fact["from_state"] ?? from ?? before ?? null, new: fact["to_state"] ?? to ?? said };
+  });
+  return [...registered, ...brought];
+}
+
+const text = (value: unknown): string | null => (typeof value === "string" ? value : null);
+const part = (value: unknown): Readonly<Record<string, unknown>> => (typeof value === "object" && value !== null ? { ...value } : {});
