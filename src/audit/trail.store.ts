@@ -40,7 +40,7 @@ export async function searchTrail(
   limit: number,
 ): Promise<readonly Found[]> {
   const { site, batch = null, from = null, to = null } = search;
-  const key = { when: sql`''`, who: sql`t.who`, what: sql`t.what`, why: sql`coalesce(t.why, '')` }[order];
+  const key = { when: sql`''::text`, who: sql`t.who`, what: sql`t.what`, why: sql`coalesce(t.why, '')` }[order];
   const way = sql.raw(direction);
   const beyond = sql.raw(direction === "asc" ? ">" : "<");
   const { rows } = await sql<{ position: string; key: string; entry: Buffer }>`

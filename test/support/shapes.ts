@@ -14,6 +14,11 @@ export interface Said {
   readonly cursor: string | null;
   readonly after: number;
   readonly window: { readonly from: string; readonly to: string; readonly reason: string };
+  // the audit trail
+  readonly who: { readonly kind: string; readonly name: string };
+  readonly what: string;
+  readonly entry: string;
+  readonly leafHash: string;
   // verdicts
   readonly verdict: string;
   readonly round: number;

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { BLEND } from "../../support/blend.ts";
 import { envelope, eventTopic, join, sourceOf, verdictTopicOf } from "../../support/mqtt.ts";
 import { type Plant, startPlant } from "../../support/plant.ts";
+import type { Said } from "../../support/shapes.ts";
 
 const SITE = "ledger";
 const SCALE = sourceOf(SITE, "4", "scale-1");
@@ -144,6 +145,67 @@ describe("the entries of a site", () => {
     expect(await rows("select number::int as number, position::int as position from audit_numbers where batch = 'B-1' order by number")).toEqual(
       numbered.map((position, i) => ({ number: i + 1, position })),
     );
+  });
+});
+
+describe("the audit trail is searched", () => {
+  const found = async (query: string): Promise<readonly Said[]> => {
+    const { status, body } = await plant.ask("GET", `/v1/audit/entries?site=${SITE}&${query}`);
+    expect(status, query).toBe(200);
+    // what falls due meanwhile is not of this day
+    return body.items.filter(({ position }) => position <= entries.length);
+  };
+  const positions = async (query: string): Promise<readonly number[]> => (await found(query)).map(({ position }) => position);
+
+  test("as a whole, in order of positions, page by page", async () => {
+    expect(await positions("limit=500")).toEqual(entries.map(({ position }) => position));
+    const pages: number[] = [];
+    let cursor = "";
+    do {
+      const { body } = await plant.ask("GET", `/v1/audit/entries?site=${SITE}&limit=3&order=who&direction=desc${cursor}`);
+      pages.push(...body.items.map((item: Said) => item.position));
+      cursor = body.cursor === null ? "" : `&cursor=${body.cursor}`;
+    } while (cursor !== "");
+    expect(pages.filter((position) => position <= entries.length).sort((a, b) => a - b)).toEqual(entries.map(({ position }) => position));
+  });
+  test("by who", async () => {
+    expect((await found("who=UNATTRIBUTED")).every(({ who }) => who.kind === "person" && who.name === "unattributed")).toBe(true);
+    expect((await found("who=scale-1")).map(({ who }) => who.name)).toEqual(expect.arrayContaining([SCALE]));
+    expect(await found("who=nobody")).toEqual([]);
+  });
+  test("by what", async () => {
+    expect((await found("what=batch.start")).map(({ what, result, code }) => ({ what, result, code }))).toEqual([
+      { what: "batch.start", result: "refused", code: "STA_INVALID_TRANSITION" },
+      { what: "batch.start", result: "done", code: null },
+    ]);
+    const [registered] = await found("what=recipe.registered");
+    expect(registered).toMatchObject({ why: "first recipe", object: "recipe blend@3", changes: [{ old: null, new: { hash: expect.any(String) } }] });
+  });
+  test("by why, in words or by code", async () => {
+    expect((await found("why=shift")).length).toBe(3);
+    const code = entries.flatMap(({ body }) => body["verdicts"] ?? []).find((verdict) => verdict["status"] === "deferred")?.["code"];
+    const given = await found(`why=${code}`);
+    expect(given.length).toBeGreaterThan(0);
+    expect(given.every((item) => item.code === code)).toBe(true);
+  });
+  test("by when: each time parts the trail in two that make the whole", async () => {
+    for (const { head } of entries) {
+      const time = encodeURIComponent(String(head["time"]));
+      const [before, since] = await Promise.all([positions(`to=${time}`), positions(`from=${time}`)]);
+      expect([...before, ...since]).toEqual(entries.map(({ position }) => position));
+      expect(since).toContain(head["position"]);
+    }
+  });
+  test("by batch", async () => {
+    expect(await positions("batch=B-1")).toEqual(entries.filter(({ head }) => head.batches["B-1"] !== undefined).map(({ position }) => position));
+  });
+  test("and gives of each entry the very bytes, and their hash", async () => {
+    for (const { position, bytes } of entries) {
+      const { body } = await plant.ask("GET", `/v1/audit/sites/${SITE}/entries/${position}`);
+      expect(Buffer.from(body.entry, "base64").equals(bytes)).toBe(true);
+      expect(body.leafHash).toBe(createHash("sha256").update("\0").update(bytes).digest("base64"));
+    }
+    expect((await plant.ask("GET", `/v1/audit/sites/${SITE}/entries/999999`)).status).toBe(404);
   });
 });
 
