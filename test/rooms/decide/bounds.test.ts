@@ -151,7 +151,8 @@ describe("what one commit judges again", () => {
     const [first = 0, second = 0, third = 0] = judged(0).open;
     // each that ends is a change, after which the oldest come first again
     expect(judged(0)).toMatchObject({ poisoned: [first, second, third], later: [] });
-    expect(judged(500)).toMatchObject({ poisoned: [], later: [{ tick: "again", waitsFor: ["batch:B-1"] }] });
+    expect(judged(500).poisoned).toEqual([]);
+    expect(judged(500).later).toEqual([{ tick: "again", waitsFor: ["batch:B-1"] }]);
     expect(judged(498)).toMatchObject({ poisoned: [first, second], later: [{ tick: "again", waitsFor: ["batch:B-1"] }] });
     expect(judged(500, [["batch:B-1", second]]).later).toEqual([{ tick: "again", waitsFor: ["batch:B-1"], after: second }]);
     expect(judged(0, [["batch:B-1", second]]).poisoned[0]).toBe(third);
@@ -177,11 +178,13 @@ describe("what one commit judges again", () => {
   });
   test("is not judged twice by going on: what stayed open lies behind", () => {
     const line = given(running(), check, check, check);
-    const [first = 0, second = 0] = [...line.model.deferrals.keys()];
-    const goesOn = (judgedAgain: number, after: number) =>
+    const [first = 0, second = 0, third = 0] = [...line.model.deferrals.keys()];
+    const goesOn = (judgedAgain: number, after: number, ...fresh: readonly number[]) =>
       judging(line, [scale.starts("weigh")], same, (world) => {
         const group = new Group(new World(world), line.model.machines);
         group.judgedAgain = judgedAgain;
+        const open = group.world.deferral(first);
+        if (open !== undefined) for (const position of fresh) group.world.putDeferral({ ...open, position });
         group.change("batch:B-1", after);
         judgeAgain(group);
         expect(group.rows.verdicts).toEqual([]);
@@ -191,5 +194,7 @@ describe("what one commit judges again", () => {
     expect(goesOn(499, 0)).toEqual([{ tick: "again", waitsFor: ["batch:B-1"], after: first }]);
     expect(goesOn(499, first)).toEqual([{ tick: "again", waitsFor: ["batch:B-1"], after: second }]);
     expect(goesOn(497, 0)).toEqual([]);
+    // what this very group has deferred has no place yet, and comes last
+    expect(goesOn(496, 0, -7, -8)).toEqual([{ tick: "again", waitsFor: ["batch:B-1"], after: third }]);
   });
 });

@@ -159,6 +159,13 @@ describe("behind a deferred event", () => {
   });
 });
 
+test("a device that asks too early for a batch waits for it", () => {
+  const line = given(creates(), scale.says("batch.start", { batch: "B-1" }));
+  expect(line.last("scale-1-7-1")).toMatchObject({ status: "deferred", code: "STA_INVALID_TRANSITION" });
+  expect(told(line.when(commands("release-to-floor")))).toEqual(["accepted"]);
+  expect(line.batch().execution).toBe("running");
+});
+
 describe("what comes free", () => {
   test("lets what is older come first, before what is younger is judged again", () => {
     const [key, display, stop] = ["key", "display", "stop"].map((device) => speaker("scale-1", { device }));

@@ -308,9 +308,14 @@ describe("a judge that throws at what waited", () => {
 
 describe("newer epochs that waited while their source stood still", () => {
   test("begin oldest first, each with its number 1", () => {
-    const line = poisoned(call(1, { epoch: 9 }), call(1, { epoch: 8 }), call(2, { epoch: 8 }));
-    expect(line.when(goOn).map(({ epoch, sequence, status }) => `${epoch}.${sequence} ${status}`)).toEqual(["8.1 accepted", "8.2 accepted", "9.1 accepted"]);
-    expect(at(line)).toBe("9.1, 0 waiting, goes on");
+    const line = poisoned(call(1, { epoch: 9 }), call(1, { epoch: 10 }), call(1, { epoch: 8 }), call(2, { epoch: 8 }));
+    expect(line.when(goOn).map(({ epoch, sequence, status }) => `${epoch}.${sequence} ${status}`)).toEqual([
+      "8.1 accepted",
+      "8.2 accepted",
+      "9.1 accepted",
+      "10.1 accepted",
+    ]);
+    expect(at(line)).toBe("10.1, 0 waiting, goes on");
   });
   test("do not begin with anything else, readable or not", () => {
     for (const more of [{}, { data: { call: 7 } }]) {
@@ -332,6 +337,21 @@ describe("newer epochs that waited while their source stood still", () => {
 });
 
 describe("more than a slice of waiting events", () => {
+  const early = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, n) => call(from + n));
+  test("is no more in one commit, also where they came in the same group", () => {
+    const line = given(call(1));
+    const signals = line.signals([...early(3, WAITING.slice + 4), call(2)]);
+    const [settled] = line.model.run(signals, [signals.length]);
+    expect(settled?.rows.verdicts).toHaveLength(WAITING.slice + 2 + 1 + WAITING.slice);
+    expect(settled?.followUps).toEqual([{ tick: "drain", source: scale.name }]);
+    expect(at(line)).toBe(`7.${WAITING.slice + 4}, 0 waiting, goes on`);
+  });
+  test("goes on in the next commit where what was read ends, though this one had room for more", () => {
+    const line = given(call(1));
+    line.together(...early(3, 102), ...early(104, WAITING.slice + 50));
+    line.together(call(2), call(103));
+    expect(at(line)).toBe(`7.${WAITING.slice + 50}, 0 waiting, goes on`);
+  });
   test("in a source that stood still is judged before a newer epoch begins, which the next commit sees to", () => {
     const line = poisoned();
     line.together(...Array.from({ length: WAITING.slice }, (_, n) => call(n + 3)), call(1, { epoch: 8 }));
