@@ -111,7 +111,7 @@ const factView = (row: RawFact): FactView => ({ ...row, position: safePosition(r
 
 export async function readFacts(db: Db, site: string, positions: readonly number[]): Promise<readonly FactView[]> {
   const { rows } =
-    await sql<RawFact>`select ${FACT_COLUMNS} from facts where site = ${site} and position = any(${positions}::bigint[]) order by position, ordinal`.execute(
+    await sql<RawFact>`select ${FACT_COLUMNS} from facts where site = ${site} and position = any(${positions}::bigint[]) order by facts.position, ordinal`.execute(
       db,
     );
   return rows.map(factView);
@@ -404,7 +404,7 @@ export async function listExceptions(
     from exceptions where (${filter.site ?? null}::text is null or site = ${filter.site ?? null}) and (${filter.batch ?? null}::text is null or batch = ${filter.batch ?? null})
       and (${filter.open ?? null}::boolean is null or (resolved_at is null) = ${filter.open ?? true})
       and (${after?.site ?? null}::text is null or (site, position, ordinal) > (${after?.site ?? ""}, ${after?.position ?? 0}, ${after?.ordinal ?? 0}))
-    order by site, position, ordinal limit ${limit}`.execute(db);
+    order by site, exceptions.position, ordinal limit ${limit}`.execute(db);
   return rows.map((row) => ({ ...row, position: safePosition(row.position) }));
 }
 
