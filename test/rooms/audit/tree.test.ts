@@ -15,15 +15,19 @@ const SIZES = 300;
 const entries = Array.from({ length: SIZES }, (_, i) => Buffer.from(`entry ${i} ${"x".repeat(i % 70)}`));
 const rfc = recursiveTree(entries);
 
-/** Every subtree that the frontier told of, by its place. */
+/** Every subtree that a frontier told of, by its place. */
 const told = new Map<string, Hash>();
-const frontiers = [new Frontier()];
-{
+grow(({ level, index }, root) => told.set(`${level}:${index}`, root));
+
+/** Appends all entries to a new frontier; gives one of each size. */
+function grow(completed?: (subtree: Subtree, root: Hash) => void): readonly Frontier[] {
   const growing = new Frontier();
+  const frontiers = [growing.copy()];
   for (const entry of entries) {
-    growing.append(leafHash(entry), ({ level, index }, root) => told.set(`${level}:${index}`, root));
+    growing.append(leafHash(entry), completed);
     frontiers.push(growing.copy());
   }
+  return frontiers;
 }
 
 function subtree({ level, index }: Subtree): Hash {
@@ -37,7 +41,7 @@ const root = (size: number): Hash => rootOf({ begin: 0, end: size }, subtree);
 
 describe("every tree to 300 leaves", () => {
   test("has the root of the RFC's definition, at the frontier and from its full subtrees", () => {
-    for (const [size, frontier] of frontiers.entries()) {
+    for (const [size, frontier] of grow().entries()) {
       expect(frontier.size).toBe(size);
       expect(frontier.root()).toEqual(rfc.root(0, size));
       expect(root(size)).toEqual(rfc.root(0, size));

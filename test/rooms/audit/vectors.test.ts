@@ -34,15 +34,14 @@ const count = (answers: readonly (string | null)[]): Record<string, number> => {
 };
 
 describe("the public vectors of inclusion", () => {
-  const answers = files("inclusion", inclusion).map(([name, v]) => ({
-    name,
-    wanted: !v.wantErr,
-    answer: refuseInclusion({ index: v.leafIdx, size: v.treeSize, leaf: v.leafHash, proof: v.proof, root: v.root }),
-  }));
-  test.each(answers)("$name is proved: $wanted", ({ wanted, answer }) => expect(answer === null).toBe(wanted));
+  const given = files("inclusion", inclusion);
+  const refuse = (v: z.infer<typeof inclusion>): string | null =>
+    refuseInclusion({ index: v.leafIdx, size: v.treeSize, leaf: v.leafHash, proof: v.proof, root: v.root });
+
+  test.each(given)("%s", (_, vector) => expect(refuse(vector) !== null).toBe(vector.wantErr));
 
   test("are all there, refused for these reasons", () =>
-    expect(count(answers.map(({ answer }) => answer))).toEqual({
+    expect(count(given.map(([, vector]) => refuse(vector)))).toEqual({
       proved: 6,
       "another-root": 31,
       "no-such-place": 17,
@@ -53,15 +52,14 @@ describe("the public vectors of inclusion", () => {
 });
 
 describe("the public vectors of consistency", () => {
-  const answers = files("consistency", consistency).map(([name, v]) => ({
-    name,
-    wanted: !v.wantErr,
-    answer: refuseConsistency({ first: v.size1, second: v.size2, firstRoot: v.root1, secondRoot: v.root2, proof: v.proof }),
-  }));
-  test.each(answers)("$name is proved: $wanted", ({ wanted, answer }) => expect(answer === null).toBe(wanted));
+  const given = files("consistency", consistency);
+  const refuse = (v: z.infer<typeof consistency>): string | null =>
+    refuseConsistency({ first: v.size1, second: v.size2, firstRoot: v.root1, secondRoot: v.root2, proof: v.proof });
+
+  test.each(given)("%s", (_, vector) => expect(refuse(vector) !== null).toBe(vector.wantErr));
 
   test("are all there, refused for these reasons", () =>
-    expect(count(answers.map(({ answer }) => answer))).toEqual({
+    expect(count(given.map(([, vector]) => refuse(vector)))).toEqual({
       proved: 6,
       "another-root": 15,
       "another-first-root": 8,
