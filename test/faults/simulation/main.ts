@@ -21,9 +21,6 @@ deliveries and 5 to 8 faults, under a virtual clock; what devices, MES and reade
   --json FILE     also write the figures there
   --show SEED     print what is played under a seed, and what was found, and make a failing one smaller
 `;
-/** Seeds that a worker plays before it reports. */
-const SLICE = 5;
-
 /** A seed leaves much behind, and all of it at once: room for it saves a tenth of the processor's time. */
 const YOUNG_MB = 48;
 
@@ -31,9 +28,9 @@ const YOUNG_MB = 48;
 const WANTED_HITS = 100;
 const WANTED_POINTS = Array.from({ length: 19 }, (_, n) => `C${n}`);
 
-async function play(from: number, to: number): Promise<Tally> {
+async function play(seed: number): Promise<Tally> {
   const tally = emptyTally();
-  for (let seed = from; seed < to; seed += 1) count(tally, await simulate(planOf(seed)));
+  count(tally, await simulate(planOf(seed)));
   return tally;
 }
 
@@ -95,9 +92,8 @@ async function main(): Promise<number> {
             void worker.terminate().then(() => resolve());
             return;
           }
-          const slice = { from: next, to: Math.min(from + total, next + SLICE) };
-          next = slice.to;
-          worker.postMessage(slice);
+          worker.postMessage(next);
+          next += 1;
         };
         worker.on("error", reject);
         worker.on("message", (played: Tally) => {
@@ -163,7 +159,7 @@ function print(tally: Tally, seconds: number): void {
 
 if (isMainThread) process.exitCode = await main();
 else if (workerData === "plays") {
-  parentPort?.on("message", ({ from, to }: { from: number; to: number }) => {
-    void play(from, to).then((tally) => parentPort?.postMessage(tally));
+  parentPort?.on("message", (seed: number) => {
+    void play(seed).then((tally) => parentPort?.postMessage(tally));
   });
 }
