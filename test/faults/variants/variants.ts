@@ -87,7 +87,7 @@ export const VARIANTS: readonly Variant[] = [
   },
   {
     name: "obvious_consumer",
-    does: "one transaction per message, the library's own acknowledgement, and publishing what was just committed",
+    does: "acknowledges as the library does, commits each message in a transaction of its own, and publishes by last id",
     changes: [
       { module: "src/drive.js", lines: [...ACKNOWLEDGE_ON_RECEIPT.lines, ["const GROUP = { signals: 500,", "const GROUP = { signals: 1,"]] },
       OUTBOX_BY_LAST_ID,
