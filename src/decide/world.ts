@@ -25,7 +25,7 @@ export class World {
   readonly #deferrals = new Map<Ref, Deferral | null>();
   /** by source: how many deferred events this group opened and ended */
   readonly #deferred = new Map<string, { readonly count: number; readonly bytes: number }>();
-  readonly #quarantine = new Map<Ref, QuarantineEntry | null>();
+  readonly #quarantineEnded = new Set<Ref>();
   readonly #answers = new Map<string, PriorAnswer>();
   readonly #jobOrders = new Map<string, string>();
   /** every mutable row that was looked at */
@@ -177,8 +177,7 @@ export class World {
   }
 
   quarantined(position: Ref): QuarantineEntry | undefined {
-    const changed = this.#quarantine.get(position);
-    if (changed !== undefined) return changed ?? undefined;
+    if (this.#quarantineEnded.has(position)) return undefined;
     const read = this.#data.quarantine.get(position);
     if (read === undefined) throw new NotRead(`quarantined event ${position}`, (r) => r.quarantine.add(position));
     if (read === null) return undefined;
@@ -218,11 +217,8 @@ export class World {
     this.#countDeferral(deferral, -1);
     this.#changes.set(this.#deferrals, deferral.position, null);
   }
-  putQuarantine(next: QuarantineEntry): void {
-    this.#changes.set(this.#quarantine, next.position, next);
-  }
   endQuarantine(entry: QuarantineEntry): void {
-    this.#changes.set(this.#quarantine, entry.position, null);
+    this.#changes.add(this.#quarantineEnded, entry.position);
   }
 
   /** Raises the version of what somebody now waits for, so that whoever changes it sees who waits. */
@@ -248,7 +244,6 @@ export class World {
       waiting: this.numbers.waiting,
       waitingGone: this.numbers.waitingGone,
       deferrals: this.#deferrals,
-      quarantine: this.#quarantine,
     };
   }
 
@@ -285,7 +280,6 @@ export interface Assumed {
   readonly waiting: ReadonlyMap<string, WaitingEvent>;
   readonly waitingGone: ReadonlySet<string>;
   readonly deferrals: ReadonlyMap<Ref, Deferral | null>;
-  readonly quarantine: ReadonlyMap<Ref, QuarantineEntry | null>;
 }
 
 const NONE: ReadonlySet<string> = new Set();

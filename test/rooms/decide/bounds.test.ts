@@ -44,7 +44,7 @@ function settled(line: Line, acts: readonly Act[], changes: Partial<SourceState>
   const after = settlement.world.source(scale.name);
   return {
     verdicts: settlement.rows.verdicts.map(({ status, code }) => (code === null ? status : `${status} ${code}`)),
-    reasons: settlement.rows.verdicts.map(({ reason }) => reason),
+    reasons: settlement.rows.verdicts.map(({ reason, refusedBy }) => `${refusedBy}: ${reason}`),
     more: (after?.waitingCount ?? 0) - (changes.waitingCount ?? 0),
     parked: after?.parked ?? null,
     ids: settlement.rows.ids.length,
@@ -94,12 +94,39 @@ describe("the room for waiting", () => {
   });
 });
 
+describe("what its own group has made of that", () => {
+  const bytesOf = (signals: readonly Signal[]) => signals.reduce((sum, signal) => sum + (signal.kind === "event" ? signal.inHand.bytes : 0), 0);
+  const deferred = (line: Line, ...acts: readonly Act[]) =>
+    judging(line, acts, same, (world, signals) => {
+      const after = settle(world, line.model.machines, signals).world;
+      const source = after.source(scale.name);
+      return source && after.deferred(source).count;
+    });
+  test("adds to what waited in the shard before", () => {
+    const line = given(call(1), call(5));
+    const before = line.source(scale).waitingBytes;
+    expect(before).toBeGreaterThan(0);
+    judging(line, [call(7)], same, (world, signals) =>
+      expect(settle(world, line.model.machines, signals).world.waitingBytesOfShard).toBe(before + bytesOf(signals)),
+    );
+  });
+  test("counts a deferred event once, and no more when it is done", () => {
+    const completes = scale.says("step.complete");
+    expect(deferred(given(running()), completes)).toBe(1);
+    // it comes to wait for its evidence
+    expect(deferred(given(running()), completes, scale.starts("weigh"))).toBe(1);
+    expect(deferred(given(running(), completes), scale.starts("weigh"))).toBe(1);
+    expect(deferred(given(weighing()), scale.completes("weigh"), scale.weighs("12.500"))).toBe(0);
+    expect(deferred(given(weighing(), scale.completes("weigh")), scale.weighs("12.500"))).toBe(0);
+  });
+});
+
 describe("a source whose room for waiting is used up", () => {
   const full = { waitingCount: WAITING.perSource };
   test("is parked by the next early event, which is not kept and may come again", () => {
     expect(settled(given(call(1)), [call(3)], full)).toEqual({
       verdicts: ["rejected SEQ_WAITING_FULL"],
-      reasons: [`${scale.name} has too many early events waiting; this one was not kept.`],
+      reasons: [`order: ${scale.name} has too many early events waiting; this one was not kept.`],
       more: 0,
       parked: { why: "waiting_full", position: -1 },
       ids: 0,

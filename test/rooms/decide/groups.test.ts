@@ -86,6 +86,10 @@ const SCRIPTS: Readonly<Record<string, Script>> = {
       call(3, { epoch: 8 }),
     ],
   },
+  "a copy that is judged in the group in which the other began to wait": {
+    before: [call(1)],
+    acts: [call(3), call(1, { epoch: 8, id: "scale-1-7-3" }), call(3, { epoch: 7 })],
+  },
   "a copy that is judged in a newer epoch, deferred, and comes free": {
     before: [running(), call(1), scale.weighs("12.500", { sequence: 3, id: "w" })],
     acts: [

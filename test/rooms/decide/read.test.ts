@@ -256,6 +256,9 @@ describe("what was not read of the world", () => {
     expect([...none.assumed.looked("awaited")]).toEqual(["batch:B"]);
     for (const kind of ["batches", "equipment", "deferrals", "quarantine"] as const) expect([kind, none.assumed.looked(kind).size]).toEqual([kind, 0]);
   });
+  test("is told oldest first where several wait for one thing, however they were read", () => {
+    expect(world({ waitingFor: new Map([["batch:B", new Set([9, 4, 7])]]) }).waitingFor("batch:B")).toEqual([4, 7, 9]);
+  });
   test("raises nothing of what is not there, and what is there once", () => {
     const read = line.model.read({ ...emptyRequest(), batches: new Set(["B-1"]), equipment: new Set(["scale-1"]), sources: new Set([scale.name]) });
     const there = world({ ...read, equipment: new Map([...read.equipment, ["nobody", null]]), sources: new Map([...read.sources, ["nobody", null]]) });
