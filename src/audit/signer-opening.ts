@@ -20,7 +20,9 @@ export async function openSigner(options: SignerOptions): Promise<Step | Followi
   if (state === null)
     return refused("damaged-state", null, null, `The state of log ${log} cannot be read. Without its folder the signer begins from the anchors.`);
   if (state.ended !== null) return beginNext(options, state);
-  const held: Held = { log: state.log, tree: await fold(files, state.log.log, state.size) };
+  // leaves behind the signed ones are of a step that a crash broke off: they are read again
+  await files.cut(log, state.size);
+  const held: Held = { log: state.log, tree: await fold(files, log, state.size) };
   if (held.tree.size !== state.size || !held.tree.root().equals(state.root))
     return refused(
       "damaged-state",
@@ -86,6 +88,7 @@ async function beginNext(options: SignerOptions, { log, ring }: SignerState): Pr
 async function begin({ files }: SignerOptions, log: Log, ring: KeyRing): Promise<Step | Following> {
   const read = readAnchors((await files.mirror(log.log, 0)).toString(), log.origin, ring);
   if (read.kind === "refused") return { ...read, log: log.log };
+  await files.cut(log.log, 0);
   const state: SignerState = { log, size: 0, root: EMPTY_ROOT, note: null, mirrorBytes: 0, ring: read.ring, scrub: 0, ended: null };
   return { at: "following", held: { log, tree: new TiledTree() }, anchors: read.anchors, torn: read.torn, state };
 }

@@ -55,7 +55,6 @@ export function createSigner(options: SignerOptions): { step(): Promise<Step> } 
   /** The last anchor becomes the state. It stands at the end of the mirror, again if something torn lies behind it, so that the next start finds the one with the other. */
   async function settle({ held, state, torn }: Following): Promise<Signing> {
     const { log } = held.log;
-    await files.cut(log, state.size);
     const noted = state.note === null ? "" : mirrored(state.note, false);
     const tail = await files.mirror(log, Math.max(0, (await files.mirrorBytes(log)) - Buffer.byteLength(noted)));
     if (torn || tail.toString() !== noted) await files.append(log, state.note === null ? "\n\n" : mirrored(state.note, torn));

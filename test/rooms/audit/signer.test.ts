@@ -299,6 +299,13 @@ describe("a signer without its state", () => {
   });
 });
 
+test("leaves behind what was signed are forgotten at the start, and read again", async () => {
+  const at = await signed(10);
+  await at.disk.append("/state/log-1/leaves", Buffer.alloc(40, 7));
+  expect(await outcome(at)).toMatchObject({ kind: "idle", position: 10 });
+  expect(await at.disk.size("/state/log-1/leaves")).toBe(320);
+});
+
 describe("files that contradict each other are refused", () => {
   test.each([
     ["a state that is no JSON", "/state/log-1/state.json", () => Buffer.from("{")],
