@@ -86,7 +86,7 @@ describe.each(["nothing", "half", "all", "zeros"] as const)("the power fails, an
 
   test("in each write, and again while it goes on: the signer goes on", async () => {
     for (let writes = 0; writes < WRITES; writes += 1) {
-      for (const more of [0, 1, 2, 4, 7]) {
+      for (const more of [0, 2, 5]) {
         const at = world({ batch: 3 });
         await breakOff(at, writes, left);
         at.power = new Power(more, left);
@@ -117,7 +117,7 @@ test("the power fails, and meanwhile the database has lost its last entries and 
       const ended = (await at.disk.read("/state/log-1/state.json", 0, 10_000)).includes('"ended": "complete"');
       if (signedUpTo >= Math.max(from, ended ? 12 : 1)) expect(steps.at(-1)).toMatchObject({ kind: "refused" });
     }),
-    { numRuns: 400 },
+    { numRuns: 250 },
   );
   expect(refused).toBeGreaterThan(0);
 });
