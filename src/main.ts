@@ -31,6 +31,7 @@ import { createSubscriber } from "./receive/session.mqtt.ts";
 import { seedStateMachines } from "./registry/registry.store.ts";
 import { shippedStateMachines } from "./registry/state-machines.file.ts";
 import { Shard, type ShardCondition } from "./shard.ts";
+import { createSigners, type Signers } from "./signers.ts";
 import { version } from "./version.ts";
 
 /** A stage of the route that a test replaces whole, to let it fail. Nothing that is shipped passes any. */
@@ -134,6 +135,11 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
     finish = resolve;
   });
 
+  const signers = openSigners(config, db, log, stops, (site) => {
+    shards.get(site)?.signed();
+    tellListeners();
+  });
+
   const definitions = noDefinitions();
   const machines = createMachines((name) => definitions.machines.get(name));
   const opening = new Map<string, Promise<Shard>>();
@@ -212,6 +218,7 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
       },
     });
     shards.set(site, opened);
+    await signers?.open(site);
     await opened.start();
     return opened;
   }
@@ -245,7 +252,7 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
     siteRegistered: async (site) => {
       if ((await wanted()).includes(site)) await open(site);
     },
-    health: () => health(db, shards),
+    health: () => health(db, shards, signers),
     metrics: () => metrics.render(),
     onCommitted: (listener) => {
       listeners.add(listener);
@@ -276,6 +283,16 @@ async function postgres(config: Config, log: Log, stops: (() => Promise<void>)[]
   return { runtimeUrl: embedded.runtimeUrl, ownerUrl: embedded.ownerUrl };
 }
 
+/** A signer's state has one living owner at a time, as a data directory has. */
+function openSigners({ audit }: Config, db: Db, log: Log, stops: (() => Promise<void>)[], onSigned: (site: string) => void): Signers | null {
+  if (audit === null) return null;
+  const claim = claimDataDir(audit.directory);
+  stops.push(async () => claim.release());
+  const signers = createSigners({ db, time: ownTime, log, ...audit, onSigned });
+  stops.push(() => signers.stop());
+  return signers;
+}
+
 async function broker(config: Config, stops: (() => Promise<void>)[]): Promise<string> {
   if (config.mqttUrl !== null) return config.mqttUrl;
   const embedded = await startBroker({ host: "127.0.0.1", port: config.mqttPort });
@@ -284,7 +301,11 @@ async function broker(config: Config, stops: (() => Promise<void>)[]): Promise<s
 }
 
 /** Readiness from real facts: the database answers; every shard is owned here, connected and not behind, or owned by another that is known. */
-async function health(db: Db, shards: ReadonlyMap<string, Shard>): Promise<{ ready: boolean; checks: { check: string; ok: boolean; detail: string }[] }> {
+async function health(
+  db: Db,
+  shards: ReadonlyMap<string, Shard>,
+  signers: Signers | null,
+): Promise<{ ready: boolean; checks: { check: string; ok: boolean; detail: string }[] }> {
   const checks: { check: string; ok: boolean; detail: string }[] = [];
   await databaseNow(db).then(
     () => checks.push({ check: "database", ok: true, detail: "answers" }),
@@ -300,6 +321,10 @@ async function health(db: Db, shards: ReadonlyMap<string, Shard>): Promise<{ rea
       ok: drive.outageSince === null && drive.oldestQueuedMs < 30_000,
       detail: drive.outageSince === null ? `${drive.queued} waiting` : "waits for the database",
     });
+  }
+  for (const [site, signing] of signers?.conditions ?? []) {
+    const signed = signing.position === null ? "nothing is signed yet" : `signed up to position ${signing.position}`;
+    checks.push({ check: `audit ${site}`, ok: signing.kind !== "refused", detail: signing.kind === "refused" ? signing.refusal.detail : signed });
   }
   return { ready: checks.every(({ ok }) => ok), checks };
 }

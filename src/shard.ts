@@ -129,6 +129,11 @@ export class Shard {
     return this.#ownership === null ? Promise.reject(this.#refusal()) : this.#ownership.drive.dryRun(delivery);
   }
 
+  /** More of the site is signed, and may be shown. */
+  signed(): void {
+    this.#ownership?.signed();
+  }
+
   get condition(): ShardCondition {
     const owned = this.#ownership;
     return {
@@ -244,6 +249,7 @@ interface Ownership {
   readonly drive: Drive;
   readonly watch: SourceWatch;
   readonly connected: boolean;
+  signed(): void;
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -366,6 +372,7 @@ async function own(ports: ShardPorts, term: number, onOver: OnOver): Promise<Own
     get connected() {
       return subscriber.connected;
     },
+    signed: () => relay.signed(),
     async start() {
       drive.start();
       publisher.start();

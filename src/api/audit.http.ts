@@ -3,10 +3,26 @@ import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { parseEntry, trailItem } from "../audit/entry.ts";
 import { leafHash } from "../audit/hash.ts";
+import { putAuditSettings, readAuditState, readCheckpoint } from "../audit/settings.store.ts";
 import { readEntry, searchTrail, TRAIL_ORDERS } from "../audit/trail.store.ts";
+import { attributionOf } from "./attribution.http.ts";
 import type { ApiDeps } from "./deps.ts";
 import { notFound } from "./problem.ts";
-import { cursorText, decodeCursor, instantText, json, listLimit, page, pageOf, plantId, positionNumber, READ_PROBLEMS } from "./schemas.ts";
+import {
+  BODY_PROBLEMS,
+  cursorText,
+  decodeCursor,
+  instantText,
+  json,
+  listLimit,
+  page,
+  pageOf,
+  plantId,
+  positionNumber,
+  READ_PROBLEMS,
+  reasonHeaders,
+  text,
+} from "./schemas.ts";
 
 const itemSchema = z.object({
   position: z.int(),
@@ -26,6 +42,22 @@ const itemSchema = z.object({
 const entrySchema = itemSchema.extend({
   entry: z.string().describe("The entry's bytes, base64: what is hashed."),
   leafHash: z.string().describe("SHA-256 of a zero byte and the entry, base64 (RFC 6962 section 2.1)."),
+});
+
+const settingsSchema = z.strictObject({
+  publishAfter: z.enum(["commit", "checkpoint"]).describe("checkpoint: topic, feed, stream and mirrors stop at what is signed."),
+  unsignedLimit: z
+    .int()
+    .min(1_000)
+    .max(1_000_000_000)
+    .default(100_000)
+    .describe("With checkpoint: so many positions are decided beyond what is signed, then deciding waits."),
+});
+const stateSchema = z.object({
+  publishAfter: z.enum(["commit", "checkpoint"]),
+  unsignedLimit: z.int(),
+  position: z.int().describe("The last position."),
+  signed: z.int().describe("Up to and with this position everything is signed."),
 });
 
 const part = z.string().min(1).max(256).optional();
@@ -66,6 +98,64 @@ export function auditRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       const rows = await searchTrail(db, asked, order, direction, after === null ? null : { key: after[0], position: after[1] }, limit + 1);
       const { items, cursor: next } = pageOf(rows, limit, ({ key, position }) => [key, position]);
       return { items: items.map(({ entry }) => itemSchema.parse(trailItem(parseEntry(entry)))), cursor: next };
+    },
+  );
+
+  app.get(
+    "/v1/audit/sites/:site/checkpoint",
+    {
+      schema: {
+        operationId: "getCheckpoint",
+        summary: "The latest checkpoint of a site's audit log, a signed note",
+        description: "As it is published, retained, on site/{site}/audit/checkpoint. Whoever keeps one can tell later whether the log was cut or rewritten.",
+        tags: ["audit"],
+        params: z.strictObject({ site: plantId }),
+        response: { 200: text("text/plain", "The note."), ...READ_PROBLEMS },
+      },
+    },
+    async (request, reply) => {
+      const note = await readCheckpoint(db, request.params.site);
+      if (note === null) throw notFound(`checkpoint of site ${request.params.site}`);
+      return reply.type("text/plain; charset=utf-8").send(note);
+    },
+  );
+
+  app.get(
+    "/v1/audit/sites/:site",
+    {
+      schema: {
+        operationId: "getAuditState",
+        summary: "How far a site's record is signed, and what it shows",
+        tags: ["audit"],
+        params: z.strictObject({ site: plantId }),
+        response: { 200: json(stateSchema, "How far it is signed."), ...READ_PROBLEMS },
+      },
+    },
+    async (request) => {
+      const state = await readAuditState(db, request.params.site);
+      if (state === null) throw notFound(`site ${request.params.site}`);
+      return state;
+    },
+  );
+  app.put(
+    "/v1/audit/sites/:site",
+    {
+      schema: {
+        operationId: "putAuditSettings",
+        summary: "Sets what a site shows: all that is committed, or only what is signed",
+        tags: ["audit"],
+        headers: reasonHeaders,
+        params: z.strictObject({ site: plantId }),
+        body: settingsSchema,
+        response: { 200: json(stateSchema, "As it is set now."), ...BODY_PROBLEMS },
+      },
+    },
+    async (request) => {
+      const { site } = request.params;
+      if (!(await putAuditSettings(db, site, request.body, attributionOf(request)))) throw notFound(`site ${site}`);
+      const state = await readAuditState(db, site);
+      if (state === null) throw new Error(`site ${site} was there and is gone`);
+      return state;
     },
   );
 

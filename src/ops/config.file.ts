@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { z } from "zod";
 
 /** One setting as people read about it; the table in docs/operations.md is generated from these. */
@@ -35,6 +36,17 @@ export const SETTINGS: readonly Setting[] = [
   setting("HTTP_TLS_CERT_FILE", "none", "File with the certificate for HTTPS; goes with HTTP_TLS_KEY_FILE."),
   setting("HTTP_TLS_KEY_FILE", "none", "File with the key for HTTPS; goes with HTTP_TLS_CERT_FILE."),
   setting("DATA_DIR", ".signalbox", "Where the embedded servers keep their data. One living owner at a time."),
+  setting(
+    "AUDIT_DIR",
+    "DATA_DIR/audit with the embedded Postgres, otherwise none",
+    "Where the audit log's signer keeps its keys and its state; nobody who can write to the database may write there. Unset: this process signs nothing. Goes with AUDIT_MIRROR_DIR.",
+  ),
+  setting(
+    "AUDIT_MIRROR_DIR",
+    "DATA_DIR/audit-mirror with the embedded Postgres, otherwise none",
+    "Where every signed checkpoint is kept a second time: another disk, best one that only takes more.",
+  ),
+  setting("AUDIT_ADOPT", "no", "yes: go on with a log whose signer has lost its state and its mirror. Whoever sets it vouches for what is there."),
   setting("PUBLISH_VERDICTS", "all", "all, or refusals: leaves out accepted and duplicate, but never a round that follows a published one."),
   setting("ALLOW_UNAUTHENTICATED_NETWORK", "no", "yes: REST may listen on the network although nobody is asked who they are."),
   setting("LOG_LEVEL", "info", "fatal, error, warn, info, debug, trace or silent."),
@@ -59,6 +71,8 @@ export interface Config {
   readonly httpPort: number;
   readonly httpTls: { readonly cert: string; readonly key: string } | null;
   readonly dataDir: string;
+  /** null: this process signs nothing. */
+  readonly audit: { readonly directory: string; readonly mirror: string; readonly adopt: boolean } | null;
   readonly publishVerdicts: "all" | "refusals";
   readonly logLevel: "fatal" | "error" | "warn" | "info" | "debug" | "trace" | "silent";
   readonly otel: { readonly exportSpans: boolean };
@@ -113,6 +127,9 @@ const environment = z.object({
   HTTP_TLS_CERT_FILE: z.string().optional(),
   HTTP_TLS_KEY_FILE: z.string().optional(),
   DATA_DIR: z.string().default(".signalbox"),
+  AUDIT_DIR: z.string().optional(),
+  AUDIT_MIRROR_DIR: z.string().optional(),
+  AUDIT_ADOPT: z.enum(["yes", "no"], "is yes or no").default("no"),
   PUBLISH_VERDICTS: z.enum(["all", "refusals"], "is all or refusals").default("all"),
   ALLOW_UNAUTHENTICATED_NETWORK: z.enum(["yes", "no"], "is yes or no").default("no"),
   LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"], "is fatal, error, warn, info, debug, trace or silent").default("info"),
@@ -149,6 +166,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   for (const [one, other] of [
     ["MQTT_CERT_FILE", "MQTT_KEY_FILE"],
     ["HTTP_TLS_CERT_FILE", "HTTP_TLS_KEY_FILE"],
+    ["AUDIT_DIR", "AUDIT_MIRROR_DIR"],
   ] as const) {
     if ((given[one] === undefined) !== (given[other] === undefined)) problems.push(`${one} and ${other} go together.`);
   }
@@ -180,10 +198,17 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     httpPort: e.HTTP_PORT,
     httpTls: cert === undefined || key === undefined ? null : { cert, key },
     dataDir: e.DATA_DIR,
+    audit: auditOf(e),
     publishVerdicts: e.PUBLISH_VERDICTS,
     logLevel: e.LOG_LEVEL,
     otel: { exportSpans: e.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined },
   };
+}
+
+function auditOf(e: z.infer<typeof environment>): Config["audit"] {
+  const adopt = e.AUDIT_ADOPT === "yes";
+  if (e.AUDIT_DIR !== undefined && e.AUDIT_MIRROR_DIR !== undefined) return { directory: e.AUDIT_DIR, mirror: e.AUDIT_MIRROR_DIR, adopt };
+  return e.DATABASE_URL === undefined ? { directory: join(e.DATA_DIR, "audit"), mirror: join(e.DATA_DIR, "audit-mirror"), adopt } : null;
 }
 
 function readText(file: string): string | null {

@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { readCheckpoint } from "../audit/settings.store.ts";
 import { type Db, FIXED } from "../db/database.ts";
 import { safePosition } from "../db/position.ts";
 import type { CursorRow, OutcomeRow, VerdictRow } from "./messages.ts";
@@ -101,11 +102,6 @@ async function readPublishable(db: Db, at: { readonly site: string; readonly sha
       where o.site = ${at.site} and o.position > ${after} and o.position <= ${through} order by o.position, o.ordinal`.execute(db),
   ]);
   return { verdicts: verdicts.rows.map(verdictRow), outcomes: outcomes.rows.map(outcomeRow), through, committed, shown };
-}
-
-async function readCheckpoint(db: Db, site: string): Promise<string | null> {
-  const { rows } = await sql<{ note: string }>`select note from audit_checkpoints where site = ${site} order by log desc, size desc limit 1`.execute(db);
-  return rows[0]?.note ?? null;
 }
 
 async function readRelayCursor(db: Db, shard: string): Promise<number> {

@@ -1,0 +1,49 @@
+import { sql } from "kysely";
+import type { Db } from "../db/database.ts";
+import { safePosition } from "../db/position.ts";
+import { type Attribution, recordAct } from "./act.store.ts";
+
+/** What a site shows, and how far it goes on without a signer. */
+export interface AuditSettings {
+  /** `commit`: what is committed is shown. `checkpoint`: only what is signed. */
+  readonly publishAfter: "commit" | "checkpoint";
+  /** With `checkpoint`: so many positions may be decided beyond what is signed; then deciding waits for the signer. */
+  readonly unsignedLimit: number;
+}
+
+export interface AuditState extends AuditSettings {
+  readonly position: number;
+  readonly signed: number;
+}
+
+/** null: there is no such site. */
+export async function readAuditState(db: Db, site: string): Promise<AuditState | null> {
+  const { rows } = await sql<{ publishAfter: AuditSettings["publishAfter"]; unsignedLimit: bigint; position: bigint; signed: bigint }>`
+    select publish_after as "publishAfter", unsigned_limit as "unsignedLimit", position, signed_position(site) as signed from sites where site = ${site}`.execute(
+    db,
+  );
+  const [row] = rows;
+  if (row === undefined) return null;
+  const { publishAfter, unsignedLimit, position, signed } = row;
+  return { publishAfter, unsignedLimit: safePosition(unsignedLimit), position: safePosition(position), signed: safePosition(signed) };
+}
+
+/** Sets what a site shows, on record. Gives false when there is no such site. */
+export async function putAuditSettings(db: Db, site: string, next: AuditSettings, by: Attribution): Promise<boolean> {
+  return db.transaction().execute(async (trx) => {
+    await sql`select from sites where site = ${site} for update`.execute(trx);
+    const before = await readAuditState(trx, site);
+    if (before === null) return false;
+    const { publishAfter, unsignedLimit } = before;
+    if (publishAfter === next.publishAfter && unsignedLimit === next.unsignedLimit) return true;
+    await sql`update sites set publish_after = ${next.publishAfter}, unsigned_limit = ${next.unsignedLimit} where site = ${site}`.execute(trx);
+    await recordAct(trx, site, { type: "audit.settings.changed", object: `site ${site}`, old: { publishAfter, unsignedLimit }, new: next }, by);
+    return true;
+  });
+}
+
+/** The signed note over the latest checkpoint of a site; null: nothing was signed yet. */
+export async function readCheckpoint(db: Db, site: string): Promise<string | null> {
+  const { rows } = await sql<{ note: string }>`select note from audit_checkpoints where site = ${site} order by log desc, size desc limit 1`.execute(db);
+  return rows[0]?.note ?? null;
+}

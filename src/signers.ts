@@ -1,0 +1,63 @@
+import { join } from "node:path";
+import { disk } from "./audit/disk.file.ts";
+import { handCheckpoint, lookAtLog } from "./audit/log.store.ts";
+import { readCheckpoint } from "./audit/settings.store.ts";
+import { type Signing, type SigningLoop, signOn } from "./audit/sign-on.ts";
+import { loadSigningKey } from "./audit/signer-key.file.ts";
+import { signerFiles } from "./audit/signer-state.file.ts";
+import { createSigner } from "./audit/signing.ts";
+import type { Db } from "./db/database.ts";
+import type { Log } from "./ops/log.ts";
+import type { Time } from "./ops/time.ts";
+
+export interface SignersOptions {
+  readonly db: Db;
+  readonly time: Time;
+  readonly log: Log;
+  /** Keys and state of the signers, a folder a site; the database's administrator must not be able to write there. */
+  readonly directory: string;
+  /** The mirrors, on another path: the first anchor. */
+  readonly mirror: string;
+  /** Begin with a log that was signed before and has no anchor any more: whoever says so vouches for what is there. */
+  readonly adopt: boolean;
+  /** More of a site is signed. */
+  onSigned(site: string): void;
+}
+
+/** The signers of the sites that this process serves. Each has its own key, `signer.pem`, made at its first start; `signer.vkey` beside it is for whoever verifies. */
+export interface Signers {
+  open(site: string): Promise<void>;
+  readonly conditions: ReadonlyMap<string, Signing>;
+  stop(): Promise<void>;
+}
+
+export function createSigners({ db, time, log, directory, mirror, adopt, onSigned }: SignersOptions): Signers {
+  const loops = new Map<string, SigningLoop>();
+  return {
+    async open(site) {
+      if (loops.has(site)) return;
+      const state = join(directory, site);
+      const key = await loadSigningKey(disk, join(state, "signer.pem"), `signalbox/${site}`, true);
+      const signer = createSigner({
+        files: signerFiles({ disk, state, mirror: join(mirror, site) }),
+        keys: [key],
+        // a site's first entries are there before its signer; what was signed once is never adopted by itself
+        adopt: adopt || (await readCheckpoint(db, site)) === null,
+        look: (ask) => lookAtLog(db, site, ask),
+        hand: (checkpoint, tiles) => handCheckpoint(db, site, checkpoint, tiles),
+      });
+      const loop = signOn(signer, time, {
+        onSigned: () => onSigned(site),
+        onRefused: ({ because, position, detail }) => log.error({ site, because, position }, `nothing is signed any more: ${detail}`),
+        onTrouble: (error) => log.debug({ err: error, site }, "signing is tried again"),
+      });
+      loops.set(site, loop);
+    },
+    get conditions() {
+      return new Map([...loops].map(([site, loop]) => [site, loop.condition]));
+    },
+    async stop() {
+      await Promise.all([...loops.values()].map((loop) => loop.stop()));
+    },
+  };
+}
