@@ -48,7 +48,7 @@ describe("a batch", () => {
   });
   test("is the same batch when the same is asked again, and a conflict when it is not", () => {
     const line = given(creates());
-    expect(line.answer(creates())).toMatchObject({ kind: "done", created: false, batch: { version: 1 } });
+    expect(line.answer(creates())).toMatchObject({ kind: "done", created: false, batch: { version: 1 }, warnings: [] });
     expect(answered(line, creates("B-1", { asked: "b2" }))).toBe("CTX_UNKNOWN_ORDER");
     expect(answered(line, creates("B-2", { jobOrder: "PO-B-1" }))).toBe("CTX_UNKNOWN_ORDER");
     expect(line.model.facts).toHaveLength(1);
