@@ -163,6 +163,7 @@ describe("the AsyncAPI document", () => {
         "send acme/site/{site}/line/{line}/batch/{batch}/outcome",
         "send acme/site/{site}/line/{line}/batch/{batch}/state",
         "send acme/site/{site}/outcome",
+        "send acme/site/{site}/audit/checkpoint",
       ].sort(),
     );
   });
