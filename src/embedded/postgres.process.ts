@@ -300,7 +300,8 @@ async function launch(bin: string, data: string, account: Account | null, log: (
       if (text.includes("ready to accept connections")) ready();
     });
     server.once("error", failed);
-    server.once("exit", (code) => failed(new Error(`The embedded Postgres ended with ${code} before it was ready: ${tail.trim()}`)));
+    // not at its exit: on a busy machine what it said last comes behind that, and whoever tries again goes by what it said
+    server.once("close", (code) => failed(new Error(`The embedded Postgres ended with ${code} before it was ready: ${tail.trim()}`)));
   });
   return {
     port,
