@@ -10,12 +10,15 @@ const asked = new WeakMap<object, number>();
 const broker = await Aedes.createBroker({
   id: "signalbox-embedded",
   // Bytes that are no UTF-8 are read as U+FFFD, which is longer: a topic may come that does not fit into a packet again. Handed on, it would break the connection of whoever hears
-  // it, and again on the next one. The broker's own branch is nobody else's.
+  // it, and again on the next one. In a last will aedes passes wildcards on, which no client need accept in a topic. The broker's own branch is nobody else's.
   // Each publish has a turn of the event loop to itself. aedes numbers a message, then stores it, then hands it on, and whoever hears it takes a lower number than the last for a
   // repeat. Of one sender's packets that came together one overtook another: the slower was withheld, the place of a third was cleared in its stead, and the subscriber's connection
   // was ended over that.
   authorizePublish: (_client, { topic }, done) =>
-    setImmediate(done, topic.startsWith("$SYS/") || Buffer.byteLength(topic) > MOST_OF_A_TOPIC ? new Error("nobody may publish on this topic") : null),
+    setImmediate(
+      done,
+      topic.startsWith("$SYS/") || /^$|[+#]/.test(topic) || Buffer.byteLength(topic) > MOST_OF_A_TOPIC ? new Error("nobody may publish on this topic") : null,
+    ),
   authorizeSubscribe(client, subscription, done) {
     asked.set(client, Math.max(asked.get(client) ?? 0, subscription.qos));
     done(null, subscription);

@@ -1,7 +1,7 @@
 // Found by fuzzing (seed 620705520): a stranger's packets that came together at the embedded broker, a retained one at QoS 2 and others behind it, ended the connection of the
 // service, and redelivery ended the next one. aedes takes a message for a repeat when a later one overtakes it, and then drops another from the queue of whoever hears them.
 // Beside it: a subscription at QoS 1 with a wildcard was served at QoS 2, where the library acknowledges before anything is committed, and a client whose subscriptions overlap lost its
-// connection over what others published.
+// connection over what others published. And a last will was handed on although its topic was a filter, which no client need accept. Found by reading.
 // Promise: whatever one client of the embedded broker publishes, the others keep their connections, and get all of it, at the QoS that they asked for.
 import { once } from "node:events";
 import { connect } from "node:net";
@@ -63,6 +63,20 @@ test("packets that come together reach a neighbour one and all, whichever is ret
   await together(packets);
   await beside.until(packets.length);
   expect(beside.got.toSorted()).toEqual(packets.map(({ topic, qos }) => `${topic} at QoS ${Math.min(qos, 1)}`).toSorted());
+});
+
+test("a last will whose topic is a filter reaches nobody", async () => {
+  const beside = await subscriber(["in/+", "in/+/x"], 1);
+  for (const topic of ["in/+", "in/#/x", "in/last"]) {
+    const { port, hostname } = new URL(broker.url);
+    const socket = connect(Number(port), hostname);
+    const will = { topic, payload: Buffer.from("x"), qos: 1, retain: true } as const;
+    socket.write(mqttPacket.generate({ cmd: "connect", protocolId: "MQTT", protocolVersion: 4, clientId: "dying", clean: true, keepalive: 60, will }));
+    await once(socket, "data");
+    socket.destroy();
+  }
+  await beside.until(1);
+  expect(beside.got).toEqual(["in/last at QoS 1"]);
 });
 
 test("whoever asked for QoS 2 gets it", async () => {
