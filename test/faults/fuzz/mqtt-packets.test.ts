@@ -4,7 +4,7 @@
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import fc from "fast-check";
-import mqttPacket, { type IPublishPacket, type Packet } from "mqtt-packet";
+import mqttPacket, { type IConnectPacket, type IPublishPacket, type Packet } from "mqtt-packet";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { measured, SEED, seeded } from "../../support/measure.ts";
 import { describeWithMosquitto } from "../../support/mosquitto.ts";
@@ -100,10 +100,19 @@ function generated(one: Packet, protocol: 4 | 5): Buffer {
   }
 }
 
+type Will = NonNullable<IConnectPacket["will"]>;
+const lastWill: fc.Arbitrary<Will> = fc.record({
+  topic: fc.oneof({ weight: 4, arbitrary: topic }, { weight: 1, arbitrary: fc.constantFrom("site/packets/line/+/eq/+/event", "site/packets/#", "#", "") }),
+  payload: fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
+  qos: fc.constantFrom(0, 1, 2),
+  retain: fc.boolean(),
+});
+
 interface Wire {
   readonly protocol: 4 | 5;
-  /** Whether a CONNECT that is in order goes before. */
+  /** Whether a CONNECT that is in order goes before, and the last will in it. */
   readonly introduced: boolean;
+  readonly will?: Will | undefined;
   readonly chunks: readonly Buffer[];
   /** Left open until all of the batch has been written, or closed at once. */
   readonly stays: boolean;
@@ -113,13 +122,14 @@ const wire: fc.Arbitrary<Wire> = fc.constantFrom<4 | 5>(4, 5).chain((protocol) =
   fc.record({
     protocol: fc.constant(protocol),
     introduced: fc.integer({ min: 0, max: 4 }).map((n) => n > 0),
+    will: fc.option(lastWill, { nil: undefined, freq: 3 }),
     chunks: fc.array(bytesOf(protocol), { minLength: 1, maxLength: 8 }),
     stays: fc.boolean(),
   }),
 );
 
 /** Writes to a broker what it did not ask for; resolves when all is written, or the broker has hung up. */
-function write(url: string, { protocol, introduced, chunks, stays }: Wire, name: string): Promise<{ end(): void }> {
+function write(url: string, { protocol, introduced, will, chunks, stays }: Wire, name: string): Promise<{ end(): void }> {
   const { hostname, port } = new URL(url);
   const socket = connect(Number(port), hostname);
   socket.on("error", () => socket.destroy());
@@ -128,8 +138,8 @@ function write(url: string, { protocol, introduced, chunks, stays }: Wire, name:
     const done = (): void => resolve({ end: () => socket.destroy() });
     socket.once("close", done);
     socket.once("connect", () => {
-      if (introduced)
-        socket.write(generated({ cmd: "connect", protocolId: "MQTT", protocolVersion: protocol, clientId: name, clean: true, keepalive: 60 }, protocol));
+      const connect = { cmd: "connect", protocolId: "MQTT", protocolVersion: protocol, clientId: name, clean: true, keepalive: 60 } as const;
+      if (introduced) socket.write(generated(will === undefined ? connect : { ...connect, will }, protocol));
       socket.write(Buffer.concat(chunks), () => {
         if (!stays) socket.end();
         done();
