@@ -24,6 +24,8 @@ export default defineConfig({
       {
         test: {
           name: "fuzz",
+          // loading the service costs more than most of these files do: those of one worker load it once
+          isolate: false,
           include: ["test/faults/fuzz/**/*.test.ts"],
           globalSetup: ["test/support/postgres-binaries.ts"],
           testTimeout: 300_000,
