@@ -9,7 +9,9 @@ export const checks = [
   {
     required: "Each broken variant is caught; the right build passes the same seeds.",
     command: "npm run --silent variants",
-    figures: ["variants"],
+    figures: ["acknowledge_on_receipt", "no_version_check", "outbox_by_last_id", "no_fencing", "no_identity_table", "patience_ignored", "obvious_consumer"].map(
+      (variant) => `variant.${variant}`,
+    ),
   },
   {
     required: "Two replicas, owner killed or stopped under load, also inside a commit: the other decides within 5 s.",
