@@ -30,13 +30,19 @@ export type BrokerLink = Link<ToBroker, ToClient>;
 /** A link as its client has it. */
 export type ClientEnd = Pick<BrokerLink, "toServer" | "end" | "open">;
 
+interface InFlight {
+  readonly publication: Publication;
+  /** What went out before is a duplicate the next time. */
+  sent: boolean;
+}
+
 interface Session {
   readonly clientId: string;
   clean: boolean;
   topics: readonly string[];
   window: number;
-  /** Sent and not acknowledged, in the order of sending. */
-  readonly inFlight: Map<number, Publication>;
+  /** Not acknowledged, in the order of sending. */
+  readonly inFlight: Map<number, InFlight>;
   readonly queue: Publication[];
   link: BrokerLink | null;
   /** What is published when its connection ends without a word. */
@@ -138,7 +144,7 @@ export class SimBroker {
     session.will = packet.will ?? null;
     link.toClient({ kind: "connack", sessionPresent: present });
     // [MQTT-4.4.0-1]: what was sent and not acknowledged is sent again, with its id, in its order
-    for (const [id, publication] of session.inFlight) link.toClient({ kind: "publish", id, dup: true, publication });
+    for (const [id, held] of session.inFlight) send(link, id, held);
     session.quota = Math.max(0, session.window - session.inFlight.size);
     this.#pump(session, session.quota);
     return session;
@@ -159,10 +165,10 @@ export class SimBroker {
         return;
       case "puback":
         for (const id of packet.ids) {
-          const publication = session.inFlight.get(id);
-          if (publication === undefined) continue;
+          const held = session.inFlight.get(id);
+          if (held === undefined) continue;
           session.inFlight.delete(id);
-          this.#options.onAcknowledged(session.clientId, publication);
+          this.#options.onAcknowledged(session.clientId, held.publication);
           session.quota = Math.min(session.window, session.quota + 1);
           this.#pump(session, this.#options.overDelivers ? session.window : session.quota);
         }
@@ -190,10 +196,18 @@ export class SimBroker {
   #publishWill(session: Session): void {
     const { will } = session;
     session.will = null;
-    if (will !== null) this.publish(will);
+    if (will !== null) this.#route(will, session);
   }
 
   publish(publication: Publication): void {
+    this.#route(publication, null);
+  }
+
+  /**
+   * @param leaving the session whose will this is: mosquitto takes its connection for lost and its state for active, so the will counts against the quota while it waits, and goes into
+   * flight without going out where one is left.
+   */
+  #route(publication: Publication, leaving: Session | null): void {
     if (publication.retain) {
       if (publication.payload.length === 0) this.retained.delete(publication.topic);
       else this.retained.set(publication.topic, publication);
@@ -207,23 +221,23 @@ export class SimBroker {
       if (!sendsNow && held >= this.#options.queueLimit) this.#options.onDropped(publication);
       else {
         session.queue.push(publication);
-        this.#pump(session, session.quota);
+        if (session === leaving) session.quota = Math.max(0, session.quota - 1);
+        if (session.link !== null || session === leaving) this.#pump(session, session.quota);
       }
     }
   }
 
-  /** Sends so many of what is queued. */
+  /** Puts so many of what is queued into flight. */
   #pump(session: Session, most: number): void {
-    const { link } = session;
-    if (link === null) return;
     for (let n = 0; n < most; n += 1) {
       const publication = session.queue.shift();
       if (publication === undefined) return;
       session.quota = Math.max(0, session.quota - 1);
       do session.nextId = (session.nextId % 65_535) + 1;
       while (session.inFlight.has(session.nextId));
-      session.inFlight.set(session.nextId, publication);
-      link.toClient({ kind: "publish", id: session.nextId, dup: false, publication });
+      const held: InFlight = { publication, sent: false };
+      session.inFlight.set(session.nextId, held);
+      if (session.link !== null) send(session.link, session.nextId, held);
     }
   }
 
@@ -244,6 +258,11 @@ export class SimBroker {
   get up(): boolean {
     return this.#up;
   }
+}
+
+function send(link: BrokerLink, id: number, held: InFlight): void {
+  link.toClient({ kind: "publish", id, dup: held.sent, publication: held.publication });
+  held.sent = true;
 }
 
 /** MQTT 5, 4.7: `+` stands for one level. */
