@@ -1,4 +1,4 @@
-// The tests of defects that this programme found: their opening comment tells the story and by what it was found. Lists them and runs them.
+// The tests of defects that this programme found: the comment before each tells the story and by what it was found. Lists them and runs their files.
 import { spawnSync } from "node:child_process";
 import { appendFileSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -7,18 +7,21 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const stories = readdirSync(join(root, "test"), { recursive: true })
   .filter((name) => name.endsWith(".test.ts"))
-  .flatMap((name) => {
-    const text = readFileSync(join(root, "test", name), "utf8");
-    const opening =
-      /^(?:\/\/.*\n)+/
-        .exec(text)?.[0]
-        .replaceAll(/^\/\/ ?/gm, "")
-        .replaceAll("\n", " ")
-        .trim() ?? "";
-    return /Found by /.test(opening) ? [{ file: join("test", name), opening }] : [];
-  });
-for (const { file, opening } of stories) console.log(`${file}\n  ${opening}`);
-const { status } = spawnSync(process.execPath, [join(root, "test", "support", "run-tests.mjs"), ...stories.map(({ file }) => file)], { stdio: "inherit" });
+  .sort()
+  .flatMap((name) =>
+    [...readFileSync(join(root, "test", name), "utf8").matchAll(/(?:^[ \t]*\/\/.*\n)+/gm)]
+      .map(([comment]) =>
+        comment
+          .replaceAll(/^[ \t]*\/\/ ?/gm, "")
+          .replaceAll("\n", " ")
+          .trim(),
+      )
+      .filter((comment) => /Found (?:by|under) /.test(comment))
+      .map((story) => ({ file: join("test", name), story })),
+  );
+const files = [...new Set(stories.map(({ file }) => file))];
+for (const { file, story } of stories) console.log(`${file}\n  ${story}`);
+const { status } = spawnSync(process.execPath, [join(root, "test", "support", "run-tests.mjs"), ...files], { stdio: "inherit" });
 if (process.env["SIGNALBOX_FIGURES"] !== undefined && stories.length > 0)
   appendFileSync(
     process.env["SIGNALBOX_FIGURES"],

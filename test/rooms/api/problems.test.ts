@@ -184,7 +184,7 @@ describe("a command", () => {
   });
 });
 
-// What the HTTP parser refused was once answered by the framework alone, as application/json without a code, though every wrong request is promised a problem document.
+// Found by fuzzing: what the HTTP parser refused was answered by the framework alone, as application/json without a code, though every wrong request is promised a problem document.
 test.each([
   ["no HTTP at all", "\u0000\u0001\r\n\r\n", 400, "REQUEST_INVALID"],
   ["a length that is none", "POST /v1/events/dry-run HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n", 400, "REQUEST_INVALID"],

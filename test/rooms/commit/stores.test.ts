@@ -42,6 +42,7 @@ describe("a shard", () => {
     expect(asked[0]?.parameters).toEqual(["s1", "node-1", LEASE_MS]);
     const held = giving({ taken: false, holder: "node-2", term: "6", left_ms: 1_200 });
     expect(await takeShard(held, "s1", "node-1")).toEqual({ kind: "held", by: { owner: "node-2", term: 6 }, leftMs: 1_200 });
+    // Found under load: the answer to a take came too late, and the process waited for a lease that it held itself.
     const before = giving({ taken: false, holder: "node-1", term: "6", left_ms: 1_200 });
     expect(await takeShard(before, "s1", "node-1"), "the answer to an earlier take was lost").toEqual({ kind: "taken", term: 6 });
     await expect(takeShard(giving(), "s9", "node-1")).rejects.toThrow("nobody could say who holds shard s9");
