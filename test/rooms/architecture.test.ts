@@ -36,6 +36,9 @@ const planted: readonly (readonly [file: string, imports: string, rule: string |
   ["src/decode/looks-far-ahead.ts", `import type { Relay } from "../publish/relay.ts";`, "room-decode-before-later-rooms"],
   ["src/decide/looks-back.ts", `import type { Event } from "../decode/event.ts";`, null],
   ["src/registry/knows-the-flow.ts", `import type { Event } from "../decode/event.ts";`, "ground-rooms-know-no-flow"],
+  ["src/replay/knows-the-route.ts", `import { settle } from "../decide/settle.ts";`, null],
+  ["src/decide/knows-what-comes-of-it.ts", `import type { Replay } from "../replay/replay.ts";`, "the-route-knows-no-replay"],
+  ["src/replay/asks-the-world.ts", `import { readWorld } from "../decide/world.store.ts";`, "pure-files-touch-nothing"],
   ["src/decide/serves.ts", `import { serve } from "../api/server.http.ts";`, "entry-points-are-not-imported"],
   ["src/api/asks-the-command-line.ts", `import { main } from "../cli/main.ts";`, "entry-api-stands-alone"],
   ["src/commit/turns-round.ts", `import { route } from "../pipeline.ts";`, "joins-are-above-the-rooms"],
@@ -71,6 +74,7 @@ const planted: readonly (readonly [file: string, imports: string, rule: string |
 const standing: readonly (readonly [string, string])[] = [
   ["src/decide/settle.ts", ""],
   ["src/publish/relay.ts", ""],
+  ["src/replay/replay.ts", ""],
   ["src/decode/event.ts", ""],
   ["src/api/server.http.ts", ""],
   ["src/cli/main.ts", ""],

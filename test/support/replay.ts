@@ -440,7 +440,15 @@ async function compareEnd(db: pg.Client, site: string, model: Model, differs: Di
   await compare(
     "quarantine",
     "select position, version, round, code, source, batch, resolution from quarantine where site = $1",
-    [...model.quarantine.values()].map((q) => ({ ...q })),
+    [...model.quarantine.values()].map(({ position, version, round, code, source, batch, resolution }) => ({
+      position,
+      version,
+      round,
+      code,
+      source,
+      batch,
+      resolution,
+    })),
   );
   await compare(
     "exceptions",
@@ -477,7 +485,7 @@ async function compareEnd(db: pg.Client, site: string, model: Model, differs: Di
     "steps",
     `select t.batch, t.step, t.attempt, t.ordinal, t.state, t.started_at, s.source as clock, t.start_epoch, t.start_time, t.ended_at
      from steps t left join sources s on s.source_key = t.start_source where t.site = $1`,
-    model.steps.map((t) => ({
+    [...model.stepsOfBatch.values()].flat().map((t) => ({
       batch: t.batch,
       step: t.step,
       attempt: t.attempt,
@@ -493,7 +501,7 @@ async function compareEnd(db: pg.Client, site: string, model: Model, differs: Di
   await compare(
     "context_locks",
     "select equipment, kind, batch, step, attempt, role, locked, token, taken_position, freed_position from context_locks where site = $1",
-    model.locks.map(({ takenAt, freed, ...lock }) => ({ ...lock, taken_position: takenAt, freed_position: freed })),
+    model.locks.map(({ takenAt, takenTime: _, freed, freedTime: __, ...lock }) => ({ ...lock, taken_position: takenAt, freed_position: freed })),
   );
   await compare(
     "equipment",

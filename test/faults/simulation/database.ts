@@ -6,7 +6,8 @@ import type { WorldData } from "../../../src/decide/world-data.ts";
 import type { WorldRequest } from "../../../src/decide/world-request.ts";
 import type { Time } from "../../../src/ops/time.ts";
 import type { RelayStore } from "../../../src/publish/relay.store.ts";
-import { type Model, Moved } from "../../support/model.ts";
+import { Moved } from "../../../src/replay/refuse.ts";
+import type { Model } from "../../support/model.ts";
 import type { SimProcess } from "./process.ts";
 import { GENERATION, storedForRelay } from "./stored.ts";
 
@@ -78,7 +79,7 @@ const LOCK_TIMEOUT_MS = 300;
 
 /**
  * Postgres as the service meets it: each statement is one moment, made whole or not at all, some time after it was sent; its reply comes some time after that, or never. What a
- * settlement does is the model's (test/support/model.ts), which is held against the real function by test/upgrade.
+ * settlement does is the record's in memory (src/replay), which is held against the real function by test/upgrade.
  */
 export class SimDatabase {
   readonly model: Model;

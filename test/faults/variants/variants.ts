@@ -39,7 +39,7 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: "no_version_check",
     does: "writes what it decided on a world that has moved on meanwhile",
-    changes: [{ module: "test/support/model.js", lines: [["#prove(p) {", "#prove(p) {\n        return;"]] }],
+    changes: [{ module: "src/replay/prove.js", lines: [["export function prove(record, p) {", "export function prove(record, p) {\n    return;"]] }],
   },
   {
     name: "outbox_by_last_id",
@@ -63,13 +63,11 @@ export const VARIANTS: readonly Variant[] = [
     name: "no_identity_table",
     does: "keeps no identities, and takes every delivery for a new event",
     changes: [
+      { module: "test/support/model.js", lines: [["data.ids.set(key, null);", "data.ids.set(key, null);\n        return;"]] },
+      { module: "src/replay/prove.js", lines: [["export function proveUnique(record, p) {", "export function proveUnique(record, p) {\n    return;"]] },
       {
-        module: "test/support/model.js",
-        lines: [
-          ["data.ids.set(key, null);", "data.ids.set(key, null);\n        return;"],
-          ["#unique(p) {", "#unique(p) {\n        return;"],
-          ["for (const r of p.ids ?? [])\n            once(this.ids,", "for (const r of [])\n            once(this.ids,"],
-        ],
+        module: "src/replay/write-sources.js",
+        lines: [["for (const r of p.ids ?? [])\n        once(record.ids,", "for (const r of [])\n        once(record.ids,"]],
       },
     ],
   },
