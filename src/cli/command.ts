@@ -1,8 +1,8 @@
 import type { ParseArgsConfig } from "node:util";
 import type { Terminal } from "./terminal.ts";
 
-/** Done; found something that a person should see, or could not do it; asked wrongly. */
-export type ExitCode = 0 | 1 | 2;
+/** Done; found something that a person should see, or could not do it; asked wrongly; and of a record: part of it is gone; nobody can tell. */
+export type ExitCode = 0 | 1 | 2 | 3 | 4;
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -33,8 +33,8 @@ export interface Command {
   /** What a user should know before running it, one sentence a line. */
   readonly notes: readonly string[];
   readonly examples: readonly string[];
-  /** What exit 0 and exit 1 mean here; 2 is wrong usage everywhere. */
-  readonly exits: { readonly done: string; readonly found: string };
+  /** What exit 0 and exit 1 mean here, and those beyond 2, which is wrong usage everywhere. */
+  readonly exits: { readonly done: string; readonly found: string; readonly incomplete?: string; readonly unclear?: string };
   run(call: Call, terminal: Terminal): Promise<ExitCode>;
 }
 

@@ -38,6 +38,8 @@ export function helpOf(command: Command): string {
     `  0  ${command.exits.done}`,
     `  1  ${command.exits.found}`,
     "  2  Wrong usage.",
+    ...(command.exits.incomplete === undefined ? [] : [`  3  ${command.exits.incomplete}`]),
+    ...(command.exits.unclear === undefined ? [] : [`  4  ${command.exits.unclear}`]),
   ].join("\n");
 }
 

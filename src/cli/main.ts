@@ -7,7 +7,7 @@ import { doctor } from "./doctor.ts";
 import { inWords } from "./failure.ts";
 import { helpOf, helpOfAll } from "./help.ts";
 import { migrate } from "./migrate.ts";
-import { replay, verify } from "./not-yet.ts";
+import { replay } from "./not-yet.ts";
 import { parse } from "./parse.ts";
 import { registryApply } from "./registry-apply.ts";
 import { restored } from "./restored.ts";
@@ -15,6 +15,7 @@ import { serve } from "./serve.ts";
 import { stateMachineCheck } from "./state-machine-check.ts";
 import { tail } from "./tail.ts";
 import { terminalOn } from "./terminal.ts";
+import { verify } from "./verify.ts";
 import { why } from "./why.ts";
 
 const COMMANDS: readonly Command[] = [serve, migrate, restored, registryApply, stateMachineCheck, device, tail, why, verify, replay, doctor, demo];

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { sql } from "kysely";
 import { type Attribution, recordAct, recordActEverywhere } from "../audit/act.store.ts";
 import type { Db } from "../db/database.ts";
+import { canonicalJson } from "./canonical.ts";
 
 /** What a registry write comes to. A refusal says what in the content stands against it, by JSON pointer. */
 export type Registered =
@@ -15,17 +16,6 @@ export type Registered =
     };
 
 const refused = (code: string, pointer: string, reason: string): Registered => ({ kind: "refused", code, reason, errors: [{ pointer, detail: reason }] });
-
-/** Canonical JSON: keys sorted, so that the same content has one hash however it was written. */
-export function canonicalJson(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
-  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
-  return `{${Object.entries(value)
-    .filter(([, content]) => content !== undefined)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, content]) => `${JSON.stringify(key)}:${canonicalJson(content)}`)
-    .join(",")}}`;
-}
 
 const hashOf = (content: unknown): Buffer => createHash("sha256").update(canonicalJson(content)).digest();
 

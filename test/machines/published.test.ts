@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { GUARDS } from "../../src/decide/guards.ts";
 import { compile } from "../../src/decide/state-machine.ts";
 import { checkStateMachine } from "../../src/decide/state-machine-check.ts";
-import { canonicalJson } from "../../src/registry/registry.store.ts";
+import { canonicalJson } from "../../src/registry/canonical.ts";
 import { shippedStateMachines } from "../../src/registry/state-machines.file.ts";
 import { definitionOf, guardsIn, published, SHIPPED, tableOf } from "./shipped.ts";
 

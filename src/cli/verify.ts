@@ -1,0 +1,75 @@
+import { loadConfig } from "../ops/config.file.ts";
+import { anchorsFrom, keysFrom } from "../verify/handed-over.file.ts";
+import { readRecord, readSites } from "../verify/record.store.ts";
+import { type Verified, verifySite } from "../verify/verify-site.ts";
+import type { Command } from "./command.ts";
+import { inWords, Said } from "./failure.ts";
+import { withDatabase } from "./own-database.ts";
+import { reportOf, tellReport } from "./verify-report.ts";
+
+export const verify: Command = {
+  name: "verify",
+  summary: "Prove that the record was not altered, and name the first row that was.",
+  positionals: [],
+  options: {
+    site: { type: "string", value: "SITE", help: "The site. Default: the only one of the database." },
+    key: {
+      type: "string",
+      value: "FILE",
+      help: "The signer's public key, signer.vkey or what stands in it; of several keys one a line, in the order in which they signed.",
+    },
+    anchors: { type: "string", value: "PATH", help: "Checkpoints that were kept elsewhere: the mirror's folder, or a file of notes." },
+  },
+  notes: [
+    "Reads all entries of the audit log as of one moment, makes its tree anew, and holds checkpoints, anchors, numbers, deliveries and every column of the record against them.",
+    "The key must come from whoever runs the signer, and never from the database. Without --anchors, who has stolen the signer's key can alter everything unnoticed.",
+    "Connects with DATABASE_URL; without it, to the embedded database in DATA_DIR. Locks nothing; a service may run on it.",
+  ],
+  examples: [
+    "DATABASE_URL=postgres://signalbox_runtime@db/signalbox signalbox verify --site rtm1 --key signer.vkey --anchors /mnt/mirror",
+    "signalbox verify --key .signalbox/audit/rtm1/signer.vkey --json",
+  ],
+  exits: {
+    done: "Sound, as far as it is covered; what is not covered is said.",
+    found: "Altered: something is not what was signed, or not what its entry says.",
+    incomplete: "Incomplete: something that was there is gone.",
+    unclear: "Cannot tell: no key, or the database is away or cannot be read.",
+  },
+  async run(call, terminal) {
+    const config = loadConfig(call.environment);
+    const given = call.text("key");
+    const keys = given === undefined ? null : keysFrom(given);
+    try {
+      if (typeof keys === "string") throw new Said(keys);
+      const verified = await withDatabase(config, async (db) => {
+        const site = call.text("site") ?? only(await readSites(db));
+        const path = call.text("anchors");
+        const anchors = path === undefined ? null : anchorsFrom(path, site);
+        if (typeof anchors === "string") throw new Said(anchors);
+        const progress = (position: number, of: number): void => terminal.progress(`Position ${position} of ${of} …`);
+        return (await readRecord(db, site, (record) => verifySite(record, { keys, anchors, progress }))) ?? noSite(site);
+      });
+      const report = reportOf(verified);
+      if (call.flag("json")) terminal.out(JSON.stringify(report));
+      else for (const line of tellReport(report, terminal.paint)) terminal.out(line);
+      return report.exit;
+    } catch (error) {
+      const { lines, exit } = inWords(error);
+      // asked wrongly is not the same as not knowing
+      if (exit === 2) throw error;
+      for (const line of [...lines, "Cannot tell."]) terminal.err(line);
+      return 4;
+    }
+  },
+};
+
+function only(sites: readonly string[]): string {
+  const [site, another] = sites;
+  if (site === undefined) throw new Said("The database has no site: there is nothing to verify.", 4);
+  if (another !== undefined) throw new Said(`The database has ${sites.length} sites, each with a key of its own: say --site, one of ${sites.join(", ")}.`, 2);
+  return site;
+}
+
+function noSite(site: string): Verified {
+  throw new Said(`The database has no site ${site}.`, 2);
+}

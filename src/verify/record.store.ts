@@ -1,0 +1,90 @@
+import { type RawBuilder, sql } from "kysely";
+import type { Db } from "../db/database.ts";
+import { safePosition } from "../db/position.ts";
+import type { CheckpointRow, EntryRow, LogRow, Restore, RowAt, SiteRecord, TileRow } from "./record.ts";
+import type { Columns, Told } from "./told-rows.ts";
+
+/** Rows that a cursor brings at once; a signal's may weigh 256 KiB each. */
+const FETCH = 256;
+
+export async function readSites(db: Db): Promise<readonly string[]> {
+  const { rows } = await sql<{ site: string }>`select site from sites order by site`.execute(db);
+  return rows.map(({ site }) => site);
+}
+
+/**
+ * Gives the record of a site as of one moment to whoever looks at it, through cursors: however long the record, little of it is held at a time. Reads only, locks nothing; null: there
+ * is no such site.
+ */
+export async function readRecord<T>(db: Db, site: string, look: (record: SiteRecord) => Promise<T>): Promise<T | null> {
+  return db
+    .transaction()
+    .setIsolationLevel("repeatable read")
+    .setAccessMode("read only")
+    .execute(async (trx) => {
+      // a cursor that sorts may think for long before its first row, and whoever looks may think between two
+      await sql`select set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)`.execute(trx);
+      const record = await openRecord(trx, site);
+      return record === null ? null : look(record);
+    });
+}
+
+async function openRecord(trx: Db, site: string): Promise<SiteRecord | null> {
+  const heads = await sql<{ position: bigint; generation: number; now: string }>`
+    select position, generation, clock_timestamp() as now from sites where site = ${site}`.execute(trx);
+  const [head] = heads.rows;
+  if (head === undefined) return null;
+  const logs = await sql<{ log: number; origin: string; first: bigint; generation: number; why: string }>`
+    select log, origin, first_position as first, generation, why from audit_logs where site = ${site} order by log`.execute(trx);
+  const restores = await sql<{ generation: number; previous: number; position: bigint }>`
+    select generation, previous, position from restores where site = ${site} order by position, generation`.execute(trx);
+  const first = logs.rows[0]?.first ?? 1n;
+  let cursors = 0;
+
+  async function* cursor<T extends object>(statement: RawBuilder<T>): AsyncGenerator<T> {
+    cursors += 1;
+    const name = sql.ref(`verify_${cursors}`);
+    await sql`declare ${name} no scroll cursor for ${statement}`.execute(trx);
+    for (;;) {
+      const { rows } = await sql<T>`fetch ${sql.lit(FETCH)} from ${name}`.execute(trx);
+      yield* rows;
+      if (rows.length < FETCH) break;
+    }
+    await sql`close ${name}`.execute(trx);
+  }
+
+  return {
+    site,
+    head: { position: safePosition(head.position), generation: head.generation },
+    now: head.now,
+    logs: logs.rows.map((row): LogRow => ({ ...row, first: safePosition(row.first) })),
+    restores: restores.rows.map((row): Restore => ({ ...row, position: safePosition(row.position) })),
+    async *entries() {
+      for await (const { position, entry } of cursor(
+        sql<{ position: bigint; entry: Buffer }>`select position, entry from audit_entries where site = ${site} order by position`,
+      ))
+        yield { position: safePosition(position), bytes: entry } satisfies EntryRow;
+    },
+    async *rows({ table, columns, bySite }: Told) {
+      const ofSite = bySite ? sql`site = ${site}` : sql`source_key in (select source_key from sources where site = ${site})`;
+      for await (const row of cursor(
+        sql<Columns & { readonly position: bigint }>`
+          select ${sql.join(["position", ...columns].map((name) => sql.ref(name)))} from ${sql.table(table)} where ${ofSite} and position >= ${first} order by position`,
+      ))
+        yield { position: safePosition(row.position), row } satisfies RowAt;
+    },
+    async *checkpoints(log) {
+      for await (const { size, root, note } of cursor(
+        sql<{ size: bigint; root: Buffer; note: string }>`select size, root, note from audit_checkpoints where site = ${site} and log = ${log} order by size`,
+      ))
+        yield { size: safePosition(size), root, note } satisfies CheckpointRow;
+    },
+    async *tiles(log) {
+      for await (const { level, n, hashes } of cursor(
+        sql<{ level: number; n: bigint; hashes: Buffer }>`
+          select level, n, hashes from audit_tiles where site = ${site} and log = ${log} order by (n + 1) * 256::numeric ^ (level + 1), level`,
+      ))
+        yield { level, n: safePosition(n), hashes } satisfies TileRow;
+    },
+  };
+}

@@ -1,0 +1,56 @@
+import type { Log } from "../audit/signer.ts";
+import type { Columns, Told } from "./told-rows.ts";
+
+// What verification asks of a record, wherever it lies; all of it of one moment.
+
+export interface LogRow extends Log {
+  readonly generation: number;
+  readonly why: string;
+}
+
+export interface CheckpointRow {
+  readonly size: number;
+  readonly root: Buffer;
+  readonly note: string;
+}
+
+export interface TileRow {
+  readonly level: number;
+  readonly n: number;
+  readonly hashes: Buffer;
+}
+
+export interface EntryRow {
+  readonly position: number;
+  readonly bytes: Buffer;
+}
+
+export interface RowAt {
+  readonly position: number;
+  readonly row: Columns;
+}
+
+export interface Restore {
+  readonly generation: number;
+  readonly previous: number;
+  readonly position: number;
+}
+
+export interface SiteRecord {
+  readonly site: string;
+  /** The site's head: its last position, and the generation. */
+  readonly head: { readonly position: number; readonly generation: number };
+  /** When it was read, by the database's clock. */
+  readonly now: string;
+  /** In order. */
+  readonly logs: readonly LogRow[];
+  readonly restores: readonly Restore[];
+  /** In order of positions. */
+  entries(): AsyncIterable<EntryRow>;
+  /** In order of positions, from the first log's first one on. */
+  rows(told: Told): AsyncIterable<RowAt>;
+  /** In order of sizes. */
+  checkpoints(log: number): AsyncIterable<CheckpointRow>;
+  /** In the order in which they are filled. */
+  tiles(log: number): AsyncIterable<TileRow>;
+}

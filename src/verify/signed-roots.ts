@@ -1,0 +1,172 @@
+import { Ahead } from "./ahead.ts";
+import type { Finding, Findings } from "./finding.ts";
+import type { LogCheck, Mark } from "./log-check.ts";
+import type { CheckpointRow, LogRow, SiteRecord } from "./record.ts";
+import { missingEntries } from "./refusals.ts";
+import { claimOf, type Given, Trust } from "./trust.ts";
+
+/** A note that was kept somewhere else, and where it was found: a file's name, a topic. */
+export interface AnchorNote {
+  readonly note: string;
+  readonly found: string;
+}
+
+/** The roots that somebody signed for the sizes of a site's logs, each read and verified, brought to the log when it has reached the size. */
+export class SignedRoots {
+  /** How many were compared. */
+  readonly compared = { checkpoint: 0, anchor: 0 };
+  /** The size of the log's last checkpoint in the database. */
+  checkpointed = 0;
+  private readonly record: SiteRecord;
+  private readonly findings: Findings;
+  private readonly given: Given | null;
+  private readonly notes: readonly AnchorNote[];
+  private readonly byDatabase: Trust | null;
+  private anchors: readonly Mark[] = [];
+  /** How many of them were brought. */
+  private brought = 0;
+  private rows: Ahead<CheckpointRow> = new Ahead(none());
+  /** The first that nobody known has signed, until one is signed by somebody who is. */
+  private stranger: Finding | null = null;
+
+  constructor(record: SiteRecord, given: Given | null, notes: readonly AnchorNote[] | null, findings: Findings) {
+    this.record = record;
+    this.findings = findings;
+    this.given = given;
+    this.notes = notes ?? [];
+    this.byDatabase = given === null ? null : new Trust(given);
+  }
+
+  /** The roots of this log come next. */
+  open(log: LogRow): void {
+    this.anchors = this.anchorsOf(log);
+    this.brought = 0;
+    this.rows = new Ahead(this.record.checkpoints(log.log));
+    this.checkpointed = 0;
+  }
+
+  /** Brings the roots of the size that the log has. */
+  async bring(log: LogRow, check: LogCheck): Promise<void> {
+    for (let next = this.anchors[this.brought]; next !== undefined && next.size <= check.size; next = this.anchors[this.brought]) {
+      this.brought += 1;
+      if (next.size === check.size) this.mark(check, next);
+    }
+    for await (const row of this.rows.while(({ size }) => size <= check.size)) {
+      const mark = this.markOf(log, row);
+      if (mark !== null && mark.size === check.size) this.mark(check, mark);
+    }
+  }
+
+  /** What was signed beyond the last entry of the log. */
+  async close(log: LogRow, check: LogCheck): Promise<void> {
+    const [site, from] = [this.record.site, log.first + check.size];
+    const anchor = this.anchors.slice(this.brought).at(-1);
+    if (anchor !== undefined)
+      this.findings.add(
+        missingEntries(site, from, log.first + anchor.size - 1, `An anchor of ${log.origin} has ${anchor.size} entries; ${check.size} are there.`),
+      );
+    let last: Mark | null = null;
+    for await (const row of this.rows.while(() => true)) last = this.markOf(log, row) ?? last;
+    if (last !== null && anchor === undefined)
+      this.findings.add(
+        missingEntries(site, from, log.first + last.size - 1, `The last checkpoint of ${log.origin} has ${last.size} entries; ${check.size} are there.`),
+      );
+  }
+
+  /** Anchors of logs that the database does not know, and whom nobody could believe. */
+  end(): void {
+    const { site, logs } = this.record;
+    if (this.stranger !== null) this.findings.add(this.stranger);
+    for (const { note, found } of this.notes) {
+      const origin = claimOf(note)?.origin ?? "";
+      if (!origin.startsWith(`signalbox/${site}/`) || logs.some((log) => log.origin === origin)) continue;
+      const detail = `${found} holds a checkpoint of ${origin}, and there is no such log.`;
+      this.findings.add({
+        severity: "incomplete",
+        position: null,
+        table: "audit_logs",
+        key: { site, origin },
+        column: null,
+        stored: null,
+        expected: "a row",
+        detail,
+      });
+      return;
+    }
+  }
+
+  private mark(check: LogCheck, mark: Mark): void {
+    this.compared[mark.kind] += 1;
+    check.mark(mark);
+  }
+
+  private markOf({ log, origin }: LogRow, { size, root, note }: CheckpointRow): Mark | null {
+    this.checkpointed = size;
+    const base = { position: null, table: "audit_checkpoints", key: { site: this.record.site, log, size } };
+    const altered = (column: string, stored: string, expected: string, detail: string): null => {
+      this.findings.add({ ...base, severity: "altered", column, stored, expected, detail });
+      return null;
+    };
+    // unsigned, a root still shows an entry that was changed without it
+    if (this.byDatabase === null) return { kind: "checkpoint", size, root };
+    const read = this.byDatabase.read(note);
+    if (read.kind === "refused") return altered("note", note, "a note that its signer made", `The checkpoint of size ${size} is refused (${read.because}).`);
+    if (read.kind === "stranger") {
+      const finding = this.byStranger(base, size, read.impostor);
+      if (this.byDatabase.believes) this.findings.add(finding);
+      else this.stranger ??= finding;
+      return null;
+    }
+    this.stranger = null;
+    const { checkpoint } = read;
+    if (checkpoint.origin !== origin) return altered("note", checkpoint.origin, origin, `The checkpoint of size ${size} is another log's.`);
+    if (checkpoint.size !== size) return altered("size", String(size), String(checkpoint.size), "A checkpoint stands at another size than it was signed for.");
+    if (!checkpoint.root.equals(root))
+      return altered("root", root.toString("base64"), checkpoint.root.toString("base64"), "A checkpoint's root is not the one that was signed.");
+    return { kind: "checkpoint", size, root };
+  }
+
+  private byStranger(base: Pick<Finding, "position" | "table" | "key">, size: number, impostor: boolean): Finding {
+    const detail = impostor
+      ? `The checkpoint of size ${size} bears the name of a key that you gave, and another key made it. If the signer had more keys than you gave, give all of them.`
+      : `The checkpoint of size ${size} is signed by none of the keys that you gave. Is it this site's key?`;
+    return {
+      ...base,
+      severity: impostor ? "altered" : "unclear",
+      column: "note",
+      stored: "a stranger's signature",
+      expected: "a signature by a key that you gave",
+      detail,
+    };
+  }
+
+  /** In the order of their sizes, each size once. */
+  private anchorsOf(log: LogRow): readonly Mark[] {
+    if (this.given === null) return [];
+    const trust = new Trust(this.given);
+    const marks = new Map<number, Mark>();
+    const claimed = this.notes.map((one) => ({ ...one, claim: claimOf(one.note) })).filter(({ claim }) => claim?.origin === log.origin);
+    for (const { note, found } of claimed.sort((one, other) => (one.claim?.size ?? 0) - (other.claim?.size ?? 0))) {
+      const refused = (severity: Finding["severity"], expected: string, detail: string): void =>
+        this.findings.add({ severity, position: null, table: "anchors", key: { file: found }, column: null, stored: note, expected, detail });
+      const read = trust.read(note);
+      if (read.kind !== "signed") {
+        // who keeps anchors need not have kept them from the first key on
+        if (read.kind === "refused" || read.impostor)
+          refused(
+            "altered",
+            "a note that its signer made",
+            `A note in ${found} was not made by a key that you gave (${read.kind === "refused" ? read.because : "unknown-key"}).`,
+          );
+        else refused("unclear", "a note by a key that you gave", `A note in ${found} is signed by none of the keys that you gave.`);
+        continue;
+      }
+      const { size, root } = read.checkpoint;
+      if (marks.get(size)?.root.equals(root) === false) refused("altered", "one root for a size", `Two roots are signed for size ${size} of ${log.origin}.`);
+      else if (size > 0) marks.set(size, { kind: "anchor", size, root });
+    }
+    return [...marks.values()];
+  }
+}
+
+async function* none(): AsyncGenerator<never> {}

@@ -1,0 +1,181 @@
+import { type Entry, parseEntry } from "../audit/entry.ts";
+import { Ahead } from "./ahead.ts";
+import { BatchNumbers } from "./batch-numbers.ts";
+import { compareRows } from "./compare-rows.ts";
+import { Findings } from "./finding.ts";
+import { KeptTiles } from "./kept-tiles.ts";
+import { LogCheck } from "./log-check.ts";
+import type { EntryRow, LogRow, RowAt, SiteRecord } from "./record.ts";
+import { missingEntries, refuseHead, refuseLogs, refusePlace, stray, unreadable } from "./refusals.ts";
+import { type AnchorNote, SignedRoots } from "./signed-roots.ts";
+import { TOLD, type Told } from "./told-rows.ts";
+import type { Given } from "./trust.ts";
+
+export interface VerifyOptions {
+  /** Null: none was handed over, so nobody vouches for anything. */
+  readonly keys: Given | null;
+  /** Notes that were kept where the database's administrator cannot write; null: none were handed over. */
+  readonly anchors: readonly AnchorNote[] | null;
+  progress(position: number, of: number): void;
+}
+
+/** From a position on nothing was signed, or anchored; and since when that is so. */
+export interface Tail {
+  readonly from: number;
+  readonly to: number;
+  readonly since: string;
+}
+
+export interface Verified {
+  readonly site: string;
+  /** The first position that has an entry, and the last. */
+  readonly from: number;
+  readonly to: number;
+  readonly entries: number;
+  /** Signed roots that were compared: checkpoints of the database, and anchors. */
+  readonly checkpoints: number;
+  readonly anchors: number;
+  /** Behind the last root that was signed; null: all is signed, or something is wrong with the roots. */
+  readonly unsigned: Tail | null;
+  /** Behind the last anchor, likewise; null also where no anchors were handed over. */
+  readonly unanchored: Tail | null;
+  /** When the record was read, by the database's clock. */
+  readonly at: string;
+  readonly findings: Findings;
+}
+
+/** Verifies the record of a site: folds its entries in order, and holds everything else against them. */
+export async function verifySite(record: SiteRecord, options: VerifyOptions): Promise<Verified> {
+  const verification = new Verification(record, options);
+  await verification.run();
+  return verification.result();
+}
+
+class Verification {
+  private readonly record: SiteRecord;
+  private readonly options: VerifyOptions;
+  private readonly findings = new Findings();
+  private readonly numbers: BatchNumbers;
+  private readonly roots: SignedRoots;
+  private readonly entries: Ahead<EntryRow>;
+  private readonly lists: readonly { readonly told: Told; readonly rows: Ahead<RowAt> }[];
+  private count = 0;
+  /** The last position that was looked at, whether or not there was an entry. */
+  private last: number;
+  private unsigned: Tail | null = null;
+  private unanchored: Tail | null = null;
+
+  constructor(record: SiteRecord, options: VerifyOptions) {
+    this.record = record;
+    this.options = options;
+    this.numbers = new BatchNumbers(record.site);
+    this.roots = new SignedRoots(record, options.keys, options.anchors, this.findings);
+    this.entries = new Ahead(record.entries());
+    this.lists = TOLD.map((told) => ({ told, rows: new Ahead(record.rows(told)) }));
+    this.last = (record.logs[0]?.first ?? 1) - 1;
+  }
+
+  async run(): Promise<void> {
+    const { record, findings, options } = this;
+    const { site, logs } = record;
+    if (options.keys === null) findings.add(withoutKey(site));
+    for (const finding of refuseLogs(record)) findings.add(finding);
+    const before = this.last;
+    for await (const { position } of this.entries.while((next) => next.position <= before)) findings.add(stray(site, position));
+    for (const [i, log] of logs.entries()) await this.follow(log, logs[i + 1]?.first ?? null);
+    for (const { told, rows } of this.lists)
+      for await (const { position, row } of rows.while(() => true)) for (const finding of compareRows(site, position, told, [row], null)) findings.add(finding);
+    for (const finding of refuseHead(record, this.last)) findings.add(finding);
+    this.roots.end();
+  }
+
+  result(): Verified {
+    const { record, findings, count, last, roots, options } = this;
+    const tail = (open: Tail | null): Tail | null => (open === null ? null : { ...open, to: last });
+    return {
+      site: record.site,
+      from: record.logs[0]?.first ?? 1,
+      to: last,
+      entries: count,
+      checkpoints: roots.compared.checkpoint,
+      anchors: roots.compared.anchor,
+      unsigned: tail(this.unsigned),
+      unanchored: options.anchors === null ? null : tail(this.unanchored),
+      at: record.now,
+      findings,
+    };
+  }
+
+  /** One log, up to where the next begins. */
+  private async follow(log: LogRow, next: number | null): Promise<void> {
+    const { record, findings, entries, roots } = this;
+    const end = next === null ? Number.POSITIVE_INFINITY : next - 1;
+    const check = new LogCheck(record.site, log);
+    const tiles = new KeptTiles(record, log);
+    roots.open(log);
+    for await (const { position, bytes } of entries.while((one) => one.position <= end)) {
+      if (position > this.last + 1) await this.hole(check, position - 1);
+      this.last = position;
+      this.count += 1;
+      for (const tile of check.append(bytes)) await tiles.compare(tile, check);
+      await roots.bring(log, check);
+      await this.entry(check, position, bytes);
+      if (this.count % 1_000 === 0) this.options.progress(position, record.head.position);
+    }
+    if (next !== null && this.last < end) await this.hole(check, end);
+    await roots.close(log, check);
+    tiles.end(roots.checkpointed, findings);
+    check.end(findings);
+  }
+
+  private async entry(check: LogCheck, position: number, bytes: Buffer): Promise<void> {
+    const { record } = this;
+    const entry = readEntry(bytes);
+    this.measure(check, position, entry);
+    if (entry === null) check.disagrees(unreadable(record.site, position));
+    else for (const finding of [...refusePlace(record, position, entry), ...this.numbers.next(entry)]) check.disagrees(finding);
+    for (const { told, rows } of this.lists) {
+      const stored = [];
+      for await (const { row } of rows.while((one) => one.position <= position)) stored.push(row);
+      // of an entry that cannot be read nobody knows what it told
+      if (entry !== null) for (const finding of compareRows(record.site, position, told, stored, entry)) check.disagrees(finding);
+    }
+  }
+
+  /** Since when nothing is signed any more. */
+  private measure(check: LogCheck, position: number, entry: Entry | null): void {
+    const here: Tail = { from: position, to: position, since: entry?.head.time ?? this.record.now };
+    this.unsigned = check.proven >= position ? null : (this.unsigned ?? here);
+    this.unanchored = check.anchored >= position ? null : (this.unanchored ?? here);
+  }
+
+  private async hole(check: LogCheck, to: number): Promise<void> {
+    const from = this.last + 1;
+    const detail = from === to ? `There is no entry at position ${from}.` : `There are no entries from position ${from} to ${to}.`;
+    check.disagrees(missingEntries(this.record.site, from, to, detail));
+    check.hole(to - from + 1);
+    this.last = to;
+    // what stands there without its entry is said by the hole itself
+    for (const { rows } of this.lists) for await (const _ of rows.while((one) => one.position <= to));
+  }
+}
+
+function readEntry(bytes: Buffer): Entry | null {
+  try {
+    return parseEntry(bytes);
+  } catch {
+    return null;
+  }
+}
+
+const withoutKey = (site: string) =>
+  ({
+    severity: "unclear",
+    position: null,
+    table: "audit_checkpoints",
+    key: { site },
+    column: "note",
+    stored: null,
+    expected: "a signature by a key that you gave",
+    detail: "No key was given, so nobody vouches for the checkpoints: whoever can write to the database can write them too.",
+  }) as const;

@@ -1,0 +1,149 @@
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join as path } from "node:path";
+import pg from "pg";
+import { parse } from "../../src/cli/parse.ts";
+import { verify } from "../../src/cli/verify.ts";
+import type { Report } from "../../src/cli/verify-report.ts";
+import { BLEND } from "./blend.ts";
+import { envelope, eventTopic, join, sourceOf } from "./mqtt.ts";
+import { startPlant } from "./plant.ts";
+import { freshDatabase } from "./postgres.ts";
+
+// A site's record as a plant leaves it behind: a batch, refusals, a flood of calls that fills a tile, everything signed; and the keys, mirrors and copies of its database that attacks need.
+
+export const SITE = "ledger";
+export const BATCH = "B-1";
+const SCALE = sourceOf(SITE, "4", "scale-1");
+const CALLS = 300;
+
+export interface SignedRecord {
+  /** The last position; all is signed up to it. */
+  readonly last: number;
+  /** Folders and files: the signer's state with its keys, the mirror, the mirror as it was in the middle of the day, the public key. */
+  readonly state: string;
+  readonly mirror: string;
+  readonly early: string;
+  readonly vkey: string;
+  /** A folder for whatever a test needs. */
+  readonly home: string;
+  /** A copy of the database of its own. */
+  copy(): Promise<Copy>;
+  drop(): Promise<void>;
+}
+
+export interface Copy {
+  readonly runtimeUrl: string;
+  /** As the database's administrator, past all triggers. */
+  query(text: string, values?: readonly unknown[]): Promise<readonly Record<string, unknown>[]>;
+}
+
+export interface Verification {
+  readonly exit: number;
+  readonly report: Report;
+  readonly err: string;
+}
+
+/** The command as a person runs it, in this process. */
+export async function runVerify(args: readonly string[], environment: Readonly<Record<string, string>>): Promise<Verification> {
+  const out: string[] = [];
+  const err: string[] = [];
+  const parsed = parse(["verify", ...args, "--json"], [verify], environment);
+  if (parsed.kind !== "run") throw new Error(`verify ${args.join(" ")} is ${parsed.kind}`);
+  const exit = await parsed.command.run(parsed.call, {
+    out: (line) => out.push(line),
+    err: (line) => err.push(line),
+    progress: () => {},
+    paint: (_, text) => text,
+  });
+  return { exit, report: JSON.parse(out.join("\n") || "null"), err: err.join("\n") };
+}
+
+export async function signedRecord(): Promise<SignedRecord> {
+  const home = mkdtempSync(path(tmpdir(), "signalbox-record-"));
+  const [state, mirror, early] = [path(home, "state"), path(home, "mirror"), path(home, "early")];
+  const database = await freshDatabase();
+  const plant = await startPlant({ database, broker: "embedded", settings: { AUDIT_DIR: state, AUDIT_MIRROR_DIR: mirror } });
+  const party = await join(plant.mqttUrl, { protocol: 4 });
+  const signed = async (): Promise<number> => {
+    for (let tries = 0; tries < 600; tries += 1) {
+      const { position, signed } = Object((await plant.ask("GET", `/v1/audit/sites/${SITE}`)).body);
+      if (position === signed) return position;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    throw new Error("not all was signed within 30 s");
+  };
+  await plant.equipment(SITE, "scale-1", "4", "scale");
+  await plant.equipment(SITE, "mixer-1", "4", "mixer");
+  await party.subscribe(`site/${SITE}/line/4/eq/+/outcome`, `site/${SITE}/line/4/eq/+/verdict`);
+  await plant.ask("PUT", "/v1/registry/recipes/blend/revisions/3", BLEND, { reason: "first recipe" });
+  const order = {
+    batch: BATCH,
+    jobOrder: "PO-1",
+    line: "4",
+    recipe: "blend",
+    revision: 3,
+    quantity: { value: "25.000", unit: "kg" },
+    equipment: { scale: "scale-1", mixer: "mixer-1" },
+  };
+  await plant.ask("POST", `/v1/sites/${SITE}/batches`, order, { "idempotency-key": "k-1" });
+  for (const command of ["start", "release-to-floor", "start"])
+    await plant.ask("POST", `/v1/sites/${SITE}/batches/${BATCH}/commands`, { command, reason: "=shift plan" });
+  await signed();
+  const claim = { batchid: BATCH, stepid: "weigh" };
+  let sequence = 0;
+  const say = async (type: string, data: Record<string, unknown>, more: Record<string, unknown> = {}): Promise<string> => {
+    sequence += 1;
+    const event = { ...envelope(SCALE, 1, sequence, type, data), ...more };
+    await party.publish(eventTopic(SCALE), event);
+    return String(event["id"]);
+  };
+  const decided = (id: string): Promise<unknown> =>
+    party.until(`the verdict on ${id}`, ({ topic, body }) => topic.endsWith("/verdict") && body.causationid === id);
+  await say("step.start", {}, claim);
+  await say("step.evidence", { evidence: "net-weight", value: "99", unit: "kg" }, claim);
+  await decided(await say("step.evidence", { evidence: "net-weight", value: "12.503", unit: "kg" }, claim));
+  await signed();
+  for (let n = 0; n < CALLS / 2; n += 1) await say("call.raised", { call: `c-${n}` });
+  await decided(await say("step.complete", {}, claim));
+  await signed();
+  cpSync(mirror, early, { recursive: true });
+  for (let n = CALLS / 2; n < CALLS; n += 1) await say("call.raised", { call: `c-${n}` });
+  await party.publish(eventTopic(SCALE), "not an event");
+  await party.until("what cannot be read", ({ body }) => body.data?.code?.startsWith("ENV_") === true);
+  await decided(await say("alarm.raised", { alarm: "a-1" }));
+  await party.end();
+  const last = await signed();
+  await plant.stop();
+
+  let copies = 0;
+  const named = (url: string, name: string): string => url.replace(/\/signalbox$/, `/${name}`);
+  const ask = async (name: string, text: string, values: readonly unknown[] = []): Promise<readonly Record<string, unknown>[]> => {
+    const client = new pg.Client({ connectionString: named(database.superUrl, name) });
+    await client.connect();
+    try {
+      await client.query("set session_replication_role = replica");
+      return (await client.query(text, [...values])).rows;
+    } finally {
+      await client.end();
+    }
+  };
+  return {
+    last,
+    state,
+    mirror,
+    early,
+    vkey: path(state, SITE, "signer.vkey"),
+    home,
+    async copy() {
+      copies += 1;
+      const name = `copy_${copies}`;
+      await ask("postgres", `create database ${name} template signalbox`);
+      return { runtimeUrl: named(database.runtimeUrl, name), query: (text, values) => ask(name, text, values) };
+    },
+    async drop() {
+      await database.drop();
+      rmSync(home, { recursive: true, force: true });
+    },
+  };
+}
