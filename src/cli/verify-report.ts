@@ -23,7 +23,7 @@ export interface Report {
 }
 
 /** What a verification came to, for programs. */
-export function reportOf({ site, from, to, entries, checkpoints, anchors, unsigned, unanchored, at, findings }: Verified): Report {
+export function reportOf({ site, from, to, entries, checkpoints, anchors, unsigned, unanchored, at, withAnchors, findings }: Verified): Report {
   const exit = findings.exit();
   const aged = (tail: Tail | null): Report["unsigned"] =>
     tail === null ? null : { ...tail, seconds: Math.max(0, Math.round((Date.parse(at) - Date.parse(tail.since)) / 1000)) };
@@ -41,6 +41,9 @@ export function reportOf({ site, from, to, entries, checkpoints, anchors, unsign
     unanchored: aged(unanchored),
     notCovered: [
       ...(from > 1 ? [`positions 1 to ${from - 1}, from before the log began`] : []),
+      ...(withAnchors
+        ? []
+        : ["anchors: none were given, so whoever can write to the database can cut off its end, and with the signer's key alter everything"]),
       "the decisions: they were not replayed, so the present state of batches, steps, sources and equipment was not compared",
     ],
     counts: { altered: findings.count("altered"), incomplete: findings.count("incomplete"), unclear: findings.count("unclear") },

@@ -39,6 +39,8 @@ export interface Verified {
   readonly unsigned: Tail | null;
   /** Behind the last anchor, likewise; null also where no anchors were handed over. */
   readonly unanchored: Tail | null;
+  /** Whether anchors were handed over. */
+  readonly withAnchors: boolean;
   /** When the record was read, by the database's clock. */
   readonly at: string;
   readonly findings: Findings;
@@ -101,6 +103,7 @@ class Verification {
       anchors: roots.compared.anchor,
       unsigned: tail(this.unsigned),
       unanchored: options.anchors === null ? null : tail(this.unanchored),
+      withAnchors: options.anchors !== null,
       at: record.now,
       findings,
     };

@@ -15,6 +15,8 @@ import { freshDatabase } from "./postgres.ts";
 export const SITE = "ledger";
 export const BATCH = "B-1";
 const SCALE = sourceOf(SITE, "4", "scale-1");
+/** Belongs to no batch. */
+const BUTTON = sourceOf(SITE, "4", "button-1");
 const CALLS = 300;
 
 export interface SignedRecord {
@@ -75,6 +77,7 @@ export async function signedRecord(): Promise<SignedRecord> {
   };
   await plant.equipment(SITE, "scale-1", "4", "scale");
   await plant.equipment(SITE, "mixer-1", "4", "mixer");
+  await plant.equipment(SITE, "button-1", "4", "button");
   await party.subscribe(`site/${SITE}/line/4/eq/+/outcome`, `site/${SITE}/line/4/eq/+/verdict`);
   await plant.ask("PUT", "/v1/registry/recipes/blend/revisions/3", BLEND, { reason: "first recipe" });
   const order = {
@@ -91,27 +94,28 @@ export async function signedRecord(): Promise<SignedRecord> {
     await plant.ask("POST", `/v1/sites/${SITE}/batches/${BATCH}/commands`, { command, reason: "=shift plan" });
   await signed();
   const claim = { batchid: BATCH, stepid: "weigh" };
-  let sequence = 0;
-  const say = async (type: string, data: Record<string, unknown>, more: Record<string, unknown> = {}): Promise<string> => {
-    sequence += 1;
-    const event = { ...envelope(SCALE, 1, sequence, type, data), ...more };
-    await party.publish(eventTopic(SCALE), event);
+  const sequences = new Map<string, number>();
+  const say = async (source: string, type: string, data: Record<string, unknown>, more: Record<string, unknown> = {}): Promise<string> => {
+    const sequence = (sequences.get(source) ?? 0) + 1;
+    sequences.set(source, sequence);
+    const event = { ...envelope(source, 1, sequence, type, data), ...more };
+    await party.publish(eventTopic(source), event);
     return String(event["id"]);
   };
   const decided = (id: string): Promise<unknown> =>
     party.until(`the verdict on ${id}`, ({ topic, body }) => topic.endsWith("/verdict") && body.causationid === id);
-  await say("step.start", {}, claim);
-  await say("step.evidence", { evidence: "net-weight", value: "99", unit: "kg" }, claim);
-  await decided(await say("step.evidence", { evidence: "net-weight", value: "12.503", unit: "kg" }, claim));
+  await say(SCALE, "step.start", {}, claim);
+  await say(SCALE, "step.evidence", { evidence: "net-weight", value: "99", unit: "kg" }, claim);
+  await decided(await say(SCALE, "step.evidence", { evidence: "net-weight", value: "12.503", unit: "kg" }, claim));
   await signed();
-  for (let n = 0; n < CALLS / 2; n += 1) await say("call.raised", { call: `c-${n}` });
-  await decided(await say("step.complete", {}, claim));
+  for (let n = 0; n < CALLS / 2; n += 1) await say(BUTTON, "call.raised", { call: `c-${n}` });
+  await decided(await say(SCALE, "step.complete", {}, claim));
   await signed();
   cpSync(mirror, early, { recursive: true });
-  for (let n = CALLS / 2; n < CALLS; n += 1) await say("call.raised", { call: `c-${n}` });
+  for (let n = CALLS / 2; n < CALLS; n += 1) await say(BUTTON, "call.raised", { call: `c-${n}` });
   await party.publish(eventTopic(SCALE), "not an event");
   await party.until("what cannot be read", ({ body }) => body.data?.code?.startsWith("ENV_") === true);
-  await decided(await say("alarm.raised", { alarm: "a-1" }));
+  await decided(await say(SCALE, "alarm.raised", { alarm: "a-1" }));
   await party.end();
   const last = await signed();
   await plant.stop();

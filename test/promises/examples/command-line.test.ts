@@ -126,12 +126,21 @@ test("without a service the commands say where they looked, in one line, and end
   }
 });
 
-test("verify and replay say that they are not there, do nothing, and end with 2", async () => {
-  for (const name of ["verify", "replay"]) {
-    const { exit, err } = await signalbox(name);
-    expect(exit).toBe(2);
-    expect(err).toContain("does not have yet");
-  }
+test("verify finds the record of the running service sound by the signer's key, and cannot tell without it", async () => {
+  const args = ["verify", "--site", "rtm1", "--json"];
+  const audit = join(dataDir, "audit");
+  const program = start([...args, "--key", join(audit, "rtm1", "signer.vkey"), "--anchors", join(dataDir, "audit-mirror")], settings);
+  expect([await program.ended(), program.errors]).toEqual([0, []]);
+  expect(JSON.parse(program.lines.join("\n"))).toMatchObject({ site: "rtm1", result: "sound", findings: [] });
+  expect(await start(args, settings).ended()).toBe(4);
+  expect(await start([...args, "--key", join(dataDir, "nowhere")], settings).ended()).toBe(4);
+  expect(await start(["verify", "--key"], settings).ended()).toBe(2);
+});
+
+test("replay says that it is not there, does nothing, and ends with 2", async () => {
+  const { exit, err } = await signalbox("replay");
+  expect(exit).toBe(2);
+  expect(err).toContain("not in this version");
 });
 
 test("a shipped state machine passes the check, and a broken one ends with 1", async () => {
