@@ -170,12 +170,14 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
       lease: {
         owner,
         async take() {
+          const held = signers?.heldBack(site);
+          if (held != null) throw new Error(`nothing is decided: ${held}`);
           const taken = await takeShard(leases, shard, owner);
           // whoever stands by hears of no commit: those who follow the outcomes here are served all the same
           if (taken.kind === "held") tellListeners();
           return taken;
         },
-        renew: (term) => renewLease(leases, shard, owner, term),
+        renew: async (term) => signers?.heldBack(site) == null && renewLease(leases, shard, owner, term),
         release: (term) => releaseLease(leases, shard, owner, term),
       },
       async stages(term, session) {

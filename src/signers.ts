@@ -1,8 +1,10 @@
 import { join } from "node:path";
+import { readBreaks } from "./audit/breaks.file.ts";
 import { disk } from "./audit/disk.file.ts";
 import { handCheckpoint, lookAtLog } from "./audit/log.store.ts";
 import { readCheckpoint } from "./audit/settings.store.ts";
 import { type Signing, type SigningLoop, signOn } from "./audit/sign-on.ts";
+import type { SignerRefusal } from "./audit/signer.ts";
 import { loadSigningKey } from "./audit/signer-key.file.ts";
 import { signerFiles } from "./audit/signer-state.file.ts";
 import { createSigner } from "./audit/signing.ts";
@@ -26,10 +28,16 @@ export interface SignersOptions {
 
 /** The signers of the sites that this process serves. Each has its own key, `signer.pem`, made at its first start; `signer.vkey` beside it is for whoever verifies. */
 export interface Signers {
+  /** Resolves when its signer has looked at the record once. */
   open(site: string): Promise<void>;
+  /** Why nothing of a site may be decided; null: it may. A signer that is away, or that found an entry changed, holds nothing back. */
+  heldBack(site: string): string | null;
   readonly conditions: ReadonlyMap<string, Signing>;
   stop(): Promise<void>;
 }
+
+/** What a restored backup looks like that nobody has put on record: whoever decides on it gives positions and numbers a second time. */
+const SHORTER: ReadonlySet<SignerRefusal> = new Set(["shrunken", "foreign-log", "broken-off"]);
 
 export function createSigners({ db, time, log, directory, mirror, adopt, onSigned }: SignersOptions): Signers {
   const loops = new Map<string, SigningLoop>();
@@ -41,6 +49,7 @@ export function createSigners({ db, time, log, directory, mirror, adopt, onSigne
       const signer = createSigner({
         files: signerFiles({ disk, state, mirror: join(mirror, site) }),
         keys: [key],
+        breaks: await readBreaks(disk, state),
         // a site's first entries are there before its signer; what was signed once is never adopted by itself
         adopt: adopt || (await readCheckpoint(db, site)) === null,
         look: (ask) => lookAtLog(db, site, ask),
@@ -52,6 +61,11 @@ export function createSigners({ db, time, log, directory, mirror, adopt, onSigne
         onTrouble: (error) => log.debug({ err: error, site }, "signing is tried again"),
       });
       loops.set(site, loop);
+      await loop.begun;
+    },
+    heldBack(site) {
+      const condition = loops.get(site)?.condition;
+      return condition?.kind === "refused" && SHORTER.has(condition.refusal.because) ? condition.refusal.detail : null;
     },
     get conditions() {
       return new Map([...loops].map(([site, loop]) => [site, loop.condition]));

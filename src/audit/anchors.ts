@@ -1,7 +1,21 @@
 import { type Hash, leafHash } from "./hash.ts";
 import { acceptCheckpoint, type KeyRing } from "./key-ring.ts";
 import { readMirror } from "./mirror.ts";
-import { brokenOff, type Held, type Log, type Look, nextLog, type Refused, refused, refuseForeign, refuseGap, refuseShorter } from "./signer.ts";
+import {
+  type Break,
+  beganInItsPlace,
+  brokenOff,
+  type Held,
+  isTold,
+  type Log,
+  type Look,
+  nextLog,
+  type Refused,
+  refused,
+  refuseForeign,
+  refuseGap,
+  refuseShorter,
+} from "./signer.ts";
 import type { TiledTree } from "./tiles.ts";
 
 // A signer that has no state, or an older one than its anchors, takes the leaves from the database, and believes them only as far as they give every anchored root.
@@ -66,15 +80,17 @@ export type Followed =
  * Takes the next entries as leaves, up to the last anchor. The root at each anchored size on the way must be the anchor's. Where the log was broken off by a restore, of which the
  * signer was told (`breaks`), the anchors behind the break are not asked. `anchors` begins with what the signer itself signed, if it has a state.
  */
-export function follow(held: Held, anchors: readonly Anchor[], look: Look, breaks: ReadonlySet<number>): Followed {
+export function follow(held: Held, anchors: readonly Anchor[], look: Look, breaks: readonly Break[]): Followed {
   const { log } = held;
+  const instead = beganInItsPlace(log, look.logs, breaks);
+  if (instead !== null) return { kind: "followed", leaves: [], tree: held.tree, agreed: null, done: true, brokenBy: instead };
   const foreign = refuseForeign(log, look.logs);
   if (foreign !== null) return foreign;
   const next = nextLog(log, look.logs);
   const end = next?.first ?? Number.POSITIVE_INFINITY;
   const last = anchors.at(-1)?.size ?? 0;
   const brokenBy = end < log.first + last ? next : null;
-  if (brokenBy !== null && !breaks.has(brokenBy.log)) return brokenOff(log, brokenBy, last);
+  if (brokenBy !== null && !isTold(breaks, brokenBy)) return brokenOff(log, brokenBy, last);
   const wanted = anchors.filter(({ size }) => size > held.tree.size && log.first + size <= end);
   const target = wanted.at(-1)?.size ?? held.tree.size;
   const shorter = refuseShorter(log, log.first + target, look.last);

@@ -13,6 +13,8 @@ export type Signing =
 
 export interface SigningLoop {
   readonly condition: Signing;
+  /** Resolves when the signer has looked once, whatever it saw. */
+  readonly begun: Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -30,6 +32,10 @@ export function signOn(
   let condition: Signing = { kind: "waiting", position: null };
   let stopping = false;
   let wake: () => void = () => {};
+  let begin: () => void = () => {};
+  const begun = new Promise<void>((resolve) => {
+    begin = resolve;
+  });
 
   const idle = (ms: number): Promise<void> =>
     new Promise((resolve) => {
@@ -73,6 +79,7 @@ export function signOn(
         told.onTrouble(error);
         pause = RETRY_MS;
       }
+      begin();
       if (pause > 0 && !stopping) await idle(pause);
     }
   }
@@ -82,6 +89,7 @@ export function signOn(
     get condition() {
       return condition;
     },
+    begun,
     async stop() {
       stopping = true;
       wake();

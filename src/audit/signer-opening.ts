@@ -2,7 +2,7 @@ import { type Anchor, readAnchors } from "./anchors.ts";
 import { EMPTY_ROOT, HASH_BYTES } from "./hash.ts";
 import type { KeyRing } from "./key-ring.ts";
 import { mirrored } from "./mirror.ts";
-import { type Held, type Log, nextLog, refused, refuseForeign } from "./signer.ts";
+import { beganInItsPlace, type Held, type Log, nextLog, refused, refuseForeign } from "./signer.ts";
 import type { Following, SignerOptions, Signing, Step } from "./signer-options.ts";
 import type { SignerFiles } from "./signer-state.file.ts";
 import type { SignerState } from "./signer-state.ts";
@@ -79,6 +79,8 @@ async function beginFirst(options: SignerOptions): Promise<Step | Following> {
 /** A log that was signed to its end is an anchor for the beginning of the next: this signer has been there. */
 async function beginNext(options: SignerOptions, { log, ring }: SignerState): Promise<Step | Following> {
   const { logs } = await options.look({ log: null, after: null, again: [] });
+  const instead = beganInItsPlace(log, logs, options.breaks ?? []);
+  if (instead !== null) return begin(options, instead, ring);
   const foreign = refuseForeign(log, logs);
   if (foreign !== null) return foreign;
   const next = nextLog(log, logs);

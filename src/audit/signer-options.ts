@@ -2,7 +2,7 @@ import type { Anchor } from "./anchors.ts";
 import type { Hash } from "./hash.ts";
 import type { KeyRing } from "./key-ring.ts";
 import type { SigningKey } from "./note-key.ts";
-import type { Held, Look, Refused } from "./signer.ts";
+import type { Break, Held, Look, Refused } from "./signer.ts";
 import type { SignerFiles } from "./signer-state.file.ts";
 import type { SignerState } from "./signer-state.ts";
 import type { Tile } from "./tiles.ts";
@@ -43,7 +43,7 @@ export interface SignerOptions {
   /** Begin with a log that has entries but no anchor, or with an empty mirror. Whoever says so vouches for what is there. */
   readonly adopt?: boolean;
   /** The logs of which somebody told the signer that they begin with a restore. */
-  readonly breaks?: ReadonlySet<number>;
+  readonly breaks?: readonly Break[];
 }
 
 export type Step =

@@ -12,6 +12,13 @@ export interface Log {
   readonly first: number;
 }
 
+/** That a log begins with a restore, as somebody told the signer. */
+export interface Break {
+  readonly log: number;
+  /** Position of its first entry. */
+  readonly first: number;
+}
+
 export interface Entry {
   readonly position: number;
   readonly bytes: Uint8Array;
@@ -41,7 +48,7 @@ export interface Remembered {
 }
 
 export type SignerRefusal =
-  /** The log is not in the database, or is another one there. */
+  /** The log is not in the database, or is another one there, and nobody has told the signer of a restore. */
   | "foreign-log"
   /** The database ends before what was signed: it was cut off, or is a backup. */
   | "shrunken"
@@ -94,6 +101,14 @@ export const refused = (because: SignerRefusal, log: Log | null, position: numbe
 /** The log that begins where this one ends. */
 export const nextLog = (log: Log, logs: readonly Log[]): Log | null => logs.find(({ log: number }) => number > log.log) ?? null;
 
+export const isTold = (breaks: readonly Break[], { log, first }: Log): boolean => breaks.some((told) => told.log === log && told.first === first);
+
+/** The log that began with a restore of a backup which is older than this whole log, so that this one is not in the database any more; null: there is none, or nobody told of it. */
+export function beganInItsPlace(log: Log, logs: readonly Log[], breaks: readonly Break[]): Log | null {
+  const next = logs.some(({ log: number }) => number === log.log) ? null : nextLog(log, logs);
+  return next !== null && isTold(breaks, next) ? next : null;
+}
+
 /** How many steps it takes at most to look at every leaf of a log again, while the log does not grow. At one a second: an hour. */
 const SCRUB_STEPS = 3_600;
 
@@ -105,22 +120,24 @@ export function lookAgain(size: number, at: number): { readonly begin: number; r
 }
 
 /**
- * Whether to sign. Nothing is signed while the database shows less than what was signed, or something else at a place that was; the first such place is named. `breaks`
- * holds the logs of which the signer was told that they begin with a restore.
+ * Whether to sign. Nothing is signed while the database shows less than what was signed, or something else at a place that was, unless the signer was told that this is where a
+ * restore begins; the first such place is named.
  */
-export function decide(held: Held, remembered: readonly Remembered[], look: Look, breaks: ReadonlySet<number>): Decision {
+export function decide(held: Held, remembered: readonly Remembered[], look: Look, breaks: readonly Break[]): Decision {
   const { log, tree } = held;
+  const instead = beganInItsPlace(log, look.logs, breaks);
+  if (instead !== null) return { kind: "ended", how: "broken", next: instead };
   const foreign = refuseForeign(log, look.logs);
   if (foreign !== null) return foreign;
   const next = nextLog(log, look.logs);
   const end = next?.first ?? Number.POSITIVE_INFINITY;
   const signedEnd = log.first + tree.size;
-  if (end < signedEnd && next !== null && !breaks.has(next.log)) return brokenOff(log, next, tree.size);
+  if (end < signedEnd && next !== null && !isTold(breaks, next)) return brokenOff(log, next, tree.size);
   const stands = Math.min(signedEnd, end);
   const changed =
     refuseShorter(log, stands, look.last) ??
     refuseChanged(
-      log,
+      look.logs,
       remembered.filter(({ position }) => position < stands),
       look.again,
     );
@@ -156,14 +173,19 @@ export function refuseForeign(log: Log, logs: readonly Log[]): Refused | null {
 export const refuseShorter = (log: Log, end: number, last: number): Refused | null =>
   end <= log.first || last >= end - 1
     ? null
-    : refused("shrunken", log, last + 1, `Signed up to position ${end - 1}; the last entry in the database is at ${last}.`);
+    : refused(
+        "shrunken",
+        log,
+        last + 1,
+        `Signed up to position ${end - 1}; the last entry in the database is at ${last}. A restore from a backup is put on record with: signalbox restored.`,
+      );
 
 export const brokenOff = (log: Log, next: Log, size: number): Refused =>
   refused(
     "broken-off",
     log,
     next.first,
-    `Log ${next.log} begins at position ${next.first}, but log ${log.log} was signed up to ${log.first + size - 1}. After a restore, tell the signer that this is meant.`,
+    `Log ${next.log} begins at position ${next.first}, but log ${log.log} was signed up to ${log.first + size - 1}, and nobody told the signer that this is meant. A restore from a backup is put on record with: signalbox restored.`,
   );
 
 /** The next entries must follow on each other from `from` on, and there must be one when `last` is not before it. */
@@ -174,9 +196,11 @@ export function refuseGap(log: Log, from: number, last: number, entries: readonl
   return refused("gap", log, left, `No entry at position ${left}, but there are some behind it.`);
 }
 
-function refuseChanged(log: Log, remembered: readonly Remembered[], again: readonly Entry[]): Refused | null {
+/** `logs`: what is looked at again may be of one that has ended. */
+function refuseChanged(logs: readonly Log[], remembered: readonly Remembered[], again: readonly Entry[]): Refused | null {
   const there = new Map(again.map(({ position, bytes }) => [position, bytes]));
   for (const { position, leaf } of [...remembered].sort((one, other) => one.position - other.position)) {
+    const log = logs.findLast(({ first }) => first <= position) ?? null;
     const bytes = there.get(position);
     if (bytes === undefined) return refused("missing", log, position, `The entry at position ${position} was signed and is not there.`);
     const now = leafHash(bytes);

@@ -7,6 +7,7 @@ import type { SigningKey, VerifierKey } from "./note-key.ts";
 import { type Decision, decide, type Log, lookAgain, type Refused, type Remembered, refused } from "./signer.ts";
 import { fold, openSigner } from "./signer-opening.ts";
 import type { Following, SignedCheckpoint, SignerOptions, Signing, Step } from "./signer-options.ts";
+import type { SignerFiles } from "./signer-state.file.ts";
 import type { SignerState } from "./signer-state.ts";
 import { TILE_WIDTH, type Tile } from "./tiles.ts";
 
@@ -16,9 +17,11 @@ import { TILE_WIDTH, type Tile } from "./tiles.ts";
  * until what it names is mended.
  */
 export function createSigner(options: SignerOptions): { step(): Promise<Step> } {
-  const { files, keys, breaks = new Set() } = options;
+  const { files, keys, breaks = [] } = options;
   /** Null: the files are to be read first. */
   let stand: Following | Signing | null = null;
+  /** The logs before the one that is signed, and where among their leaves the next step looks again; null: not read yet. */
+  let ended: { readonly logs: readonly Ended[]; readonly turn: number; readonly scrub: number } | null = null;
 
   async function step(): Promise<Step> {
     const now = stand ?? (await openSigner(options));
@@ -44,11 +47,9 @@ export function createSigner(options: SignerOptions): { step(): Promise<Step> } 
     const { agreed, leaves } = followed;
     const reached: SignerState = agreed === null ? state : { ...state, size: agreed.size, root: agreed.root, note: agreed.note };
     const next: Following = { ...now, held: { log, tree: followed.tree }, state: reached };
+    if (leaves.length > 0) await onDisk(() => files.keep(log.log, tree.size, leaves));
     if (followed.done && followed.brokenBy !== null) return endLog(reached, "broken", followed.brokenBy);
-    stand = await onDisk(async () => {
-      if (leaves.length > 0) await files.keep(log.log, tree.size, leaves);
-      return followed.done ? settle(next) : next;
-    });
+    stand = await onDisk(async () => (followed.done ? settle(next) : next));
     return { kind: "following", log: log.log, size: followed.tree.size, of: anchors.at(-1)?.size ?? 0 };
   }
 
@@ -71,22 +72,26 @@ export function createSigner(options: SignerOptions): { step(): Promise<Step> } 
       return refused("mirror-disagrees", log, null, `The mirror of log ${log.log} has ${mirrorBytes} bytes; ${state.mirrorBytes} were written to it.`);
     const position = log.first + state.size - 1;
     const { begin, end, next: scrub } = lookAgain(state.size, state.scrub);
-    const remembered = [...(await remember(log, begin, end)), ...(await remember(log, Math.max(end, state.size - 1), state.size))];
+    ended ??= { logs: await endedBefore(files, log), turn: 0, scrub: 0 };
+    const old = ended.logs[ended.turn % ended.logs.length] ?? { log, size: 0 };
+    const oldPart = lookAgain(old.size, ended.scrub);
+    const remembered = [
+      ...(await remember(old.log, oldPart.begin, oldPart.end)),
+      ...(await remember(log, begin, end)),
+      ...(await remember(log, Math.max(end, state.size - 1), state.size)),
+    ];
     if (remembered.some(({ leaf }) => leaf.length < HASH_BYTES))
-      return refused("damaged-state", log, null, `The kept leaves of log ${log.log} end before size ${state.size}.`);
-    const again =
-      state.size === 0
-        ? []
-        : ([
-            [log.first + begin, log.first + end - 1],
-            [position, position],
-          ] as const);
+      return refused("damaged-state", log, null, `The kept leaves of log ${log.log}, or of one before it, end before what was signed.`);
+    const again = [placesOf(old.log, oldPart.begin, oldPart.end), placesOf(log, begin, end), placesOf(log, Math.max(0, state.size - 1), state.size)].filter(
+      ([from, to]) => from <= to,
+    );
     const shown = await options.look({ log: log.log, after: position, again });
     const decision = decide(held, remembered, shown, breaks);
     if (decision.kind === "refused") return decision;
 
     const now: Signing = { ...before, state: { ...state, scrub } };
     stand = now;
+    ended = { ...ended, turn: oldPart.next === 0 ? ended.turn + 1 : ended.turn, scrub: oldPart.next };
     await handOver(now, shown.handed);
     if (decision.kind === "idle") return { kind: "idle", checkpoint: checkpointOf(state), position };
     if (decision.kind === "ended") return endLog(now.state, decision.how, decision.next);
@@ -97,6 +102,7 @@ export function createSigner(options: SignerOptions): { step(): Promise<Step> } 
   async function endLog(state: SignerState, how: "complete" | "broken", next: Log): Promise<Step> {
     await onDisk(() => files.save({ ...state, ended: how }));
     stand = null;
+    ended = null;
     return { kind: "ended", log: state.log.log, how, next: next.log };
   }
 
@@ -161,5 +167,27 @@ export function createSigner(options: SignerOptions): { step(): Promise<Step> } 
 
   return { step };
 }
+
+/** A log that ended, and how many of its leaves still stand: behind a restore none do. */
+interface Ended {
+  readonly log: Log;
+  readonly size: number;
+}
+
+async function endedBefore(files: SignerFiles, log: Log): Promise<readonly Ended[]> {
+  const ended: Ended[] = [];
+  let next = log;
+  for (const number of [...(await files.logs())].reverse()) {
+    if (number >= log.log) continue;
+    const state = await files.load(number);
+    if (state === null) continue;
+    ended.push({ log: state.log, size: Math.min(state.size, Math.max(0, next.first - state.log.first)) });
+    next = state.log;
+  }
+  return ended;
+}
+
+/** The positions of the leaves [begin, end). */
+const placesOf = ({ first }: Log, begin: number, end: number): readonly [from: number, to: number] => [first + begin, first + end - 1];
 
 const checkpointOf = ({ log, size, root, note }: SignerState): SignedCheckpoint | null => (note === null ? null : { log: log.log, size, root, note });

@@ -1,5 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { sql } from "kysely";
+import { recordAct } from "../audit/act.store.ts";
+import type { ToldBreak } from "../audit/breaks.file.ts";
 import { type Db, openDatabase } from "../db/database.ts";
 import { assertMigrated } from "../db/migrate.store.ts";
 import { Said } from "./failure.ts";
@@ -13,6 +15,22 @@ export interface RestoreAsked {
   readonly by: string;
 }
 
+/** What a site's signer signed last. */
+export interface SignedHead {
+  readonly log: number;
+  readonly size: number;
+  /** Of the tree, in hexadecimal. */
+  readonly root: string;
+}
+
+/** The signers' side of a restore, where their files are at hand. */
+export interface SignersSide {
+  /** Null: nothing was signed of the site. */
+  headOf(site: string): Promise<SignedHead | null>;
+  /** Told last, before the restore is committed: a signer that knows of a break which there is not has lost nothing. */
+  tell(site: string, told: ToldBreak): Promise<void>;
+}
+
 export interface Restored {
   readonly site: string;
   readonly previous: number;
@@ -21,6 +39,8 @@ export interface Restored {
   readonly position: number;
   /** What the relay had published for certain; it publishes anew what lies behind. */
   readonly published: number;
+  /** The audit log that begins with it, and its first entry: the restore itself. */
+  readonly told: ToldBreak;
 }
 
 /** What else connects under the service's name does not decide anything. */
@@ -34,8 +54,11 @@ const LOOK_AGAIN_MS = 1_500;
  */
 const TERMS = 1_000_000;
 
-/** Records that the database was restored from a backup, as its owner. All sites or none; throws Said when it must not be. */
-export async function recordRestore(ownerUrl: string, asked: RestoreAsked): Promise<readonly Restored[]> {
+/**
+ * Records that the database was restored from a backup, as its owner: a new generation, and a new audit log whose first entry says so. All sites or none; throws Said when it must not be.
+ * `signers` is null where their files are not at hand: then the signers are still to be told.
+ */
+export async function recordRestore(ownerUrl: string, asked: RestoreAsked, signers: SignersSide | null): Promise<readonly Restored[]> {
   const { db, close } = openDatabase(ownerUrl, { max: 1, applicationName: "signalbox restored" });
   try {
     await assertMigrated(db);
@@ -43,7 +66,8 @@ export async function recordRestore(ownerUrl: string, asked: RestoreAsked): Prom
     await refuseBesideAService(db, sites);
     return await db.transaction().execute(async (trx) => {
       const restored: Restored[] = [];
-      for (const site of sites) restored.push(await restoreSite(trx, site, asked));
+      for (const site of sites) restored.push(await restoreSite(trx, site, asked, (await signers?.headOf(site)) ?? null));
+      for (const { site, told } of restored) await signers?.tell(site, told);
       return restored;
     });
   } finally {
@@ -85,7 +109,7 @@ async function refuseBesideAService(db: Db, sites: readonly string[]): Promise<v
 }
 
 /** Locks in the order of commits: the shards first, so that a commit in flight is over, then the site's head. */
-async function restoreSite(trx: Db, site: string, asked: RestoreAsked): Promise<Restored> {
+async function restoreSite(trx: Db, site: string, asked: RestoreAsked, signed: SignedHead | null): Promise<Restored> {
   await sql`select shard from public.shards where site = ${site} order by shard for update`.execute(trx);
   const { rows } = await sql<{ position: number; previous: number; last: number; published: number }>`
     select s.position::float8 as position, s.generation as previous,
@@ -106,5 +130,39 @@ async function restoreSite(trx: Db, site: string, asked: RestoreAsked): Promise<
     values (${site}, ${generation}, ${previous}, ${position}, ${asked.reason}, ${asked.by})`.execute(trx);
   await sql`update public.sites set generation = ${generation} where site = ${site}`.execute(trx);
   await sql`update public.shards set term = greatest(term + 1, ${generation * TERMS}) where site = ${site}`.execute(trx);
-  return { site, previous, generation, position, published };
+  const told = await beginLog(trx, site, { previous, generation, position }, asked, signed);
+  return { site, previous, generation, position, published, told };
+}
+
+/** The former log is broken off: what was signed of it behind the restored head stands nowhere any more, and the first entry of the next one says what it was. */
+async function beginLog(
+  trx: Db,
+  site: string,
+  { previous, generation, position }: { readonly previous: number; readonly generation: number; readonly position: number },
+  { by, reason }: RestoreAsked,
+  signed: SignedHead | null,
+): Promise<ToldBreak> {
+  const { rows } = await sql<{ last: number; at: string }>`
+    select max(log) as last, to_char(clock_timestamp() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as at from public.audit_logs where site = ${site}`.execute(
+    trx,
+  );
+  const last = rows[0]?.last ?? 0;
+  // a backup may be older than the log that was signed last
+  const log = Math.max(last, signed?.log ?? 0) + 1;
+  const first = position + 1;
+  const broken = signed ?? (await handedHead(trx, site));
+  await sql`insert into public.audit_logs (site, log, generation, first_position, origin, why)
+    values (${site}, ${log}, ${generation}, ${first}, ${`signalbox/${site}/${log}`}, 'restore')`.execute(trx);
+  const act = { type: "record.restored", object: `site ${site}`, old: { generation: previous, signed: broken }, new: { generation, log, position } };
+  await recordAct(trx, site, act, { actor: by, from: "signalbox restored", reason });
+  return { log, first, generation, broken, by, reason, at: rows[0]?.at ?? "" };
+}
+
+/** What the backup itself knows to be signed, where the signer's files are elsewhere. */
+async function handedHead(trx: Db, site: string): Promise<SignedHead | null> {
+  const { rows } = await sql<{ log: number; size: number; root: string }>`
+    select log, size::float8 as size, encode(root, 'hex') as root from public.audit_checkpoints where site = ${site} order by log desc, size desc limit 1`.execute(
+    trx,
+  );
+  return rows[0] ?? null;
 }

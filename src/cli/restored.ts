@@ -1,6 +1,9 @@
 import { existsSync } from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
+import { breaksPath, tellBreak } from "../audit/breaks.file.ts";
+import { disk } from "../audit/disk.file.ts";
+import { signerFiles } from "../audit/signer-state.file.ts";
 import { migrate } from "../db/migrate.store.ts";
 import { claimDataDir } from "../embedded/data-dir.file.ts";
 import { startPostgres } from "../embedded/postgres.process.ts";
@@ -8,7 +11,7 @@ import { loadConfig } from "../ops/config.file.ts";
 import type { Command } from "./command.ts";
 import { Said } from "./failure.ts";
 import { withOwnerAlone } from "./owner-alone.ts";
-import { type RestoreAsked, recordRestore } from "./restored.store.ts";
+import { type RestoreAsked, recordRestore, type SignersSide } from "./restored.store.ts";
 
 const WHOLE = /^[1-9]\d{0,8}$/;
 
@@ -29,6 +32,7 @@ export const restored: Command = {
   },
   notes: [
     "Connects with DATABASE_OWNER_URL; without DATABASE_URL, to the embedded database in DATA_DIR. Refuses while a service runs on it.",
+    "Begins a new audit log, whose first entry is the restore, and tells the signers in AUDIT_DIR that this break is meant; where they are elsewhere, says what to put there.",
     "Raises the generation, which is in every outcome, verdict id, cursor and mirror, since positions and numbers behind the restored head are given a second time.",
     "docs/operations.md has the whole drill.",
   ],
@@ -40,15 +44,20 @@ export const restored: Command = {
   async run(call, terminal) {
     const asked = askedIn(call);
     const config = loadConfig(withOwnerAlone(call.environment));
-    const results = config.databaseUrl === null ? await inEmbedded(config.dataDir, asked) : await recordRestore(ownerOf(config.databaseOwnerUrl), asked);
+    const signers = config.audit === null ? null : signersIn(config.audit.directory);
+    const results =
+      config.databaseUrl === null ? await inEmbedded(config.dataDir, asked, signers) : await recordRestore(ownerOf(config.databaseOwnerUrl), asked, signers);
     if (results.length === 0) throw new Said("The database has no site: there was nothing to restore.");
     if (call.flag("json")) terminal.out(JSON.stringify({ restored: results }));
     else {
-      for (const { site, previous, generation, position, published } of results) {
+      for (const { site, previous, generation, position, published, told } of results) {
         terminal.out(`${site}: generation ${generation} begins behind position ${position}; up to there the record of generation ${previous} stands.`);
         terminal.out(
           `  ${position === published ? "Everything up to there was published." : `Positions ${published + 1} to ${position} are published again.`}`,
         );
+        terminal.out(`  Audit log ${told.log} begins at position ${told.first}, with the restore as its first entry.`);
+        if (signers === null)
+          terminal.out(`  Its signer is not here (AUDIT_DIR is not set). Add to the list in ${breaksPath(`AUDIT_DIR/${site}`)}: ${JSON.stringify(told)}`);
       }
       terminal.out("Start the service now. Devices resend what their cursor has not passed; consumers see the generation and compare.");
     }
@@ -72,7 +81,7 @@ function ownerOf(url: string | null): string {
 }
 
 /** The embedded database is nobody else's: it is started for this alone, and brought to this version, as a start of the service would. */
-async function inEmbedded(dataDir: string, asked: RestoreAsked): Promise<Awaited<ReturnType<typeof recordRestore>>> {
+async function inEmbedded(dataDir: string, asked: RestoreAsked, signers: SignersSide | null): Promise<Awaited<ReturnType<typeof recordRestore>>> {
   if (!existsSync(join(dataDir, "postgres", "data", "PG_VERSION")))
     throw new Said(`There is no embedded database in ${dataDir}. Set DATA_DIR to where it was restored, or DATABASE_OWNER_URL.`, 2);
   const claim = claimDataDir(dataDir);
@@ -80,11 +89,27 @@ async function inEmbedded(dataDir: string, asked: RestoreAsked): Promise<Awaited
     const postgres = await startPostgres({ dataDir });
     try {
       await migrate(postgres.ownerUrl);
-      return await recordRestore(postgres.ownerUrl, asked);
+      return await recordRestore(postgres.ownerUrl, asked, signers);
     } finally {
       await postgres.stop();
     }
   } finally {
     claim.release();
   }
+}
+
+/** The signers by their files, which no process may use meanwhile: the service is stopped. */
+function signersIn(directory: string): SignersSide {
+  return {
+    async headOf(site) {
+      const files = signerFiles({ disk, state: join(directory, site), mirror: "" });
+      const log = (await files.logs()).at(-1);
+      if (log === undefined) return null;
+      const state = await files.load(log);
+      if (state === null)
+        throw new Said(`What the signer of site ${site} keeps of log ${log} in ${directory} cannot be read. Bring it back from your backup of it first.`);
+      return { log, size: state.size, root: state.root.toString("hex") };
+    },
+    tell: (site, told) => tellBreak(disk, join(directory, site), told),
+  };
 }

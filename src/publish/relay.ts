@@ -197,9 +197,9 @@ export function createRelay(options: RelayOptions): Relay {
   }
 
   async function publishCheckpoint(): Promise<void> {
-    if (!note.stale && !everything) return;
+    if (!note.stale) return;
     const latest = await store.readCheckpoint();
-    if (latest !== null && (latest !== note.published || everything)) await send(checkpointMessage(site, latest, prefix));
+    if (latest !== null && latest !== note.published) await send(checkpointMessage(site, latest, prefix));
     note = { published: latest, stale: false };
   }
 
@@ -228,6 +228,7 @@ export function createRelay(options: RelayOptions): Relay {
     },
     reconnected() {
       everything = true;
+      note = { published: null, stale: true };
       signal();
     },
     signed() {

@@ -2,11 +2,10 @@
 // devices that still have their events send them again, and each of them is decided once in the restored record.
 // Attack: take a backup while devices send and batches run, go on, destroy the database, restore it elsewhere, record the restore (once more while a service runs already);
 // ask the feeds from where the lost record ended.
-import { spawn } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { recordRestore } from "../../src/cli/restored.store.ts";
 import { type Backup, copyOfFiles, dump, hasPgDump } from "../support/backup.ts";
+import { signalbox } from "../support/command.ts";
 import { measured } from "../support/measure.ts";
 import { describeWithMosquitto, type Mosquitto, startMosquitto } from "../support/mosquitto.ts";
 import { envelope, eventTopic, join, type Party, sourceOf } from "../support/mqtt.ts";
@@ -226,7 +225,7 @@ describeWithMosquitto("a restore", () => {
       expect(head).toBeGreaterThan(200);
       expect(head).toBeLessThan(read.position);
 
-      const { exit, out } = await signalbox(restored.ownerUrl, "restored", "--all", "--reason", "the drill", "--by", "drill", "--json");
+      const { exit, out } = await signalbox({ DATABASE_OWNER_URL: restored.ownerUrl }, "restored", "--all", "--reason", "the drill", "--by", "drill", "--json");
       expect(out).toContain(`"generation":2,"position":${head}`);
       expect(exit).toBe(0);
       expect(await restored.query("select site, generation, previous, position::int as position, reason, recorded_by from restores")).toEqual([
@@ -245,15 +244,15 @@ describeWithMosquitto("a restore", () => {
         [["--all", "--reason", "again", "--generation", "2"], "is of generation 2 already"],
         [["--all", "--reason", "again", "--generation", "two"], "is a whole number"],
       ] as const) {
-        const { exit, out } = await signalbox(restored.ownerUrl, "restored", ...args);
+        const { exit, out } = await signalbox({ DATABASE_OWNER_URL: restored.ownerUrl }, "restored", ...args);
         expect(out).toContain(says);
         expect(exit, out).toBe(2);
       }
-      const unknown = await signalbox(restored.ownerUrl, "restored", "--site", "elsewhere", "--reason", "nobody knows it");
+      const unknown = await signalbox({ DATABASE_OWNER_URL: restored.ownerUrl }, "restored", "--site", "elsewhere", "--reason", "nobody knows it");
       expect(unknown).toMatchObject({ exit: 1, out: expect.stringContaining(`There is no site elsewhere; the database has ${SITE}.`) });
       // a head without its last entries is no snapshot
       await restored.query(`set session_replication_role = replica; update sites set position = position + 1 where site = '${SITE}'`);
-      const torn = await signalbox(restored.ownerUrl, "restored", "--all", "--reason", "torn");
+      const torn = await signalbox({ DATABASE_OWNER_URL: restored.ownerUrl }, "restored", "--all", "--reason", "torn");
       expect(torn).toMatchObject({ exit: 1, out: expect.stringContaining("is not whole") });
       await restored.query(`set session_replication_role = replica; update sites set position = position - 1 where site = '${SITE}'`);
       expect(await restored.query("select count(*)::int as n from restores")).toEqual([{ n: 1 }]);
@@ -261,7 +260,7 @@ describeWithMosquitto("a restore", () => {
 
     test("while a service runs on the database, none can be recorded", async () => {
       plant = await startPlant({ broker: { url: broker.url }, database: restored });
-      await expect(recordRestore(restored.ownerUrl, { site: null, generation: null, reason: "too late", by: "drill" })).rejects.toThrow(
+      await expect(recordRestore(restored.ownerUrl, { site: null, generation: null, reason: "too late", by: "drill" }, null)).rejects.toThrow(
         /A service is connected/,
       );
       expect(await restored.query(`select generation from sites where site = '${SITE}'`)).toEqual([{ generation: 2 }]);
@@ -403,16 +402,3 @@ describeWithMosquitto("a restore", () => {
     });
   });
 });
-
-function signalbox(ownerUrl: string, ...args: readonly string[]): Promise<{ exit: number | null; out: string }> {
-  const child = spawn(process.execPath, [fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url)), ...args], {
-    env: { ...process.env, DATABASE_OWNER_URL: ownerUrl },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  let out = "";
-  for (const from of [child.stdout, child.stderr])
-    from.on("data", (chunk: Buffer) => {
-      out += chunk.toString();
-    });
-  return new Promise((resolve) => child.once("close", (exit) => resolve({ exit, out })));
-}

@@ -1,11 +1,16 @@
-// Promise: every entry is signed by somebody who is not the database, and where a site is set so, nothing is shown outside before.
-// Attack: the service without its signer, so that outcomes wait; and an administrator's edit of a signed entry, after which nothing is signed and the service is not ready.
+// Promise: every entry is signed by somebody who is not the database, and where a site is set so, nothing is shown outside before. A restore from a backup is noticed, and is a break
+// that somebody answers for: never a re-hash.
+// Attack: the service without its signer, so that outcomes wait; a backup restored without a word, and with one; and an administrator's edit of a signed entry, after which nothing is
+// signed and the service is not ready.
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join as path } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openCheckpoint } from "../../../src/audit/checkpoint.ts";
+import { readMirror } from "../../../src/audit/mirror.ts";
 import { parseVerifierKey } from "../../../src/audit/note-key.ts";
+import { type Backup, copyOfFiles } from "../../support/backup.ts";
+import { signalbox } from "../../support/command.ts";
 import { envelope, eventTopic, join, type Party, sourceOf } from "../../support/mqtt.ts";
 import { type Plant, startPlant } from "../../support/plant.ts";
 import { freshDatabase } from "../../support/postgres.ts";
@@ -110,6 +115,67 @@ test("without a signer it is decided, and shown nowhere, until a signer comes", 
   expect(party.seen.filter(({ topic }) => !topic.endsWith("/checkpoint"))).toEqual([]);
   await restart(signing);
   await until("its outcome is shown", async () => (await inFeed()).includes(id));
+});
+
+describe("a restore from a backup", () => {
+  let backup: Backup;
+  let head = 0;
+  afterAll(() => backup?.discard());
+
+  test("is noticed: nothing is signed or decided, and the service is not ready", async () => {
+    await until("all is signed", async () => (await state()).signed === (await state()).position);
+    backup = await copyOfFiles(database);
+    head = (await state()).position;
+    for (let n = 0; n < 3; n += 1) await party.until("an outcome that will be lost", outcomeOf(await say()));
+    await plant.stop();
+    const lost = database;
+    database = await backup.restore();
+    await lost.drop();
+    plant = await startPlant({ database, broker: "embedded", settings: signing });
+    const { checks } = Object(await (await get("/health/ready")).json());
+    expect(checks.find(({ check }: { check: string }) => check === `audit ${SITE}`)).toMatchObject({
+      ok: false,
+      detail: expect.stringContaining("signalbox restored"),
+    });
+    expect(checks.find(({ check }: { check: string }) => check === `shard ${SITE}`)).toMatchObject({ ok: false });
+    await plant.stop();
+    expect(await database.query(`select position::int as head from sites where site = '${SITE}'`)).toEqual([{ head }]);
+  });
+
+  test("is put on record by the command, which tells the signer", async () => {
+    const { exit, out } = await signalbox(
+      { DATABASE_OWNER_URL: database.ownerUrl, ...signing },
+      "restored",
+      "--all",
+      "--reason",
+      "disk failure",
+      "--by",
+      "J. Smit",
+    );
+    expect({ exit, out }).toMatchObject({ exit: 0, out: expect.stringContaining(`Audit log 2 begins at position ${head + 1}`) });
+  });
+
+  test("begins a new log, whose first entry names what was signed of the former one, who answers for the break, and why", async () => {
+    const [last] = readMirror(readFileSync(path(home, "mirror", SITE, "log-1.notes"), "utf8")).notes.slice(-1);
+    const [, size, root] = (last ?? "").split("\n");
+    plant = await startPlant({ database, broker: "embedded", settings: signing });
+    party = await listen();
+    sequence -= 3;
+    await party.until("the outcome, decided again and signed", outcomeOf(await say()));
+    expect((await get("/health/ready")).status).toBe(200);
+    const note = await (await get(`/v1/audit/sites/${SITE}/checkpoint`)).text();
+    expect(note.startsWith(`signalbox/${SITE}/2\n`)).toBe(true);
+    const { items } = Object((await plant.ask("GET", `/v1/audit/entries?site=${SITE}&what=record.restored`)).body);
+    expect(items).toMatchObject([{ position: head + 1, who: { kind: "person", name: "J. Smit" }, why: "disk failure" }]);
+    const [row] = await database.query(`select convert_from(entry, 'UTF8') as entry from audit_entries where site = '${SITE}' and position = ${head + 1}`);
+    const [, body = "{}"] = String(row?.["entry"]).split("\n");
+    expect(JSON.parse(body).signals[0].body).toMatchObject({
+      old: { generation: 1, signed: { log: 1, size: Number(size), root: Buffer.from(root ?? "", "base64").toString("hex") } },
+      new: { generation: 2, log: 2, position: head },
+    });
+    expect(Number(size)).toBeGreaterThan(head);
+    sequence += 2;
+  });
 });
 
 test("beyond the limit of what is unsigned nothing is decided, nor acknowledged, until a signer comes", async () => {

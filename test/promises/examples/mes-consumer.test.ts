@@ -101,7 +101,7 @@ describeWithMosquitto("the example consumer", () => {
     third.signal("SIGTERM");
     expect(await third.ended()).toBe(0);
     await plant.service.stop();
-    await recordRestore(plant.database.ownerUrl, { site: "rtm1", generation: null, reason: "test", by: "test" });
+    await recordRestore(plant.database.ownerUrl, { site: "rtm1", generation: null, reason: "test", by: "test" }, null);
     await plant.restart();
     const fourth = start("0.2");
     await fourth.until("the restore", (lines) => lines.some((line) => JSON.parse(line).restored?.to === 2));

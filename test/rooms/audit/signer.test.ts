@@ -455,15 +455,46 @@ describe("logs follow each other", () => {
     opens(at, 2, 7);
     at.db.commit(2);
     expect(await outcome(at)).toMatchObject(refusal("broken-off", 7));
-    expect(await outcome(at, { breaks: new Set([3]) })).toMatchObject(refusal("broken-off", 7));
+    expect(await outcome(at, { breaks: [{ log: 3, first: 7 }] })).toMatchObject(refusal("broken-off", 7));
+    expect(await outcome(at, { breaks: [{ log: 2, first: 8 }] }), "a break that was told for another place").toMatchObject(refusal("broken-off", 7));
     const edited = at.db.entries.get(2) ?? Buffer.alloc(0);
     at.db.entries.set(2, Buffer.from("edited"));
-    expect(await outcome(at, { breaks: new Set([2]) })).toMatchObject(refusal("diverging", 2));
+    expect(await outcome(at, { breaks: [{ log: 2, first: 7 }] })).toMatchObject(refusal("diverging", 2));
     at.db.entries.set(2, edited);
-    const steps = await run(signer(at, { breaks: new Set([2]) }));
+    const steps = await run(signer(at, { breaks: [{ log: 2, first: 7 }] }));
     expect(steps[0]).toEqual({ kind: "ended", log: 1, how: "broken", next: 2 });
     expect(steps.at(-1)).toMatchObject({ kind: "idle", checkpoint: { log: 2, size: 2 }, position: 8 });
     expect(kinds(await run(signer(at)))).toEqual(["idle"]);
+  });
+
+  test("a restore of a backup that is older than the whole log begins the next one in its place, if the signer was told of it", async () => {
+    const at = await signed(6);
+    at.db.commit(2);
+    opens(at, 2, 9);
+    at.db.commit(4);
+    await run(signer(at));
+    // the backup has log 1 up to position 5, and knows nothing of log 2
+    for (let position = 6; position <= 12; position += 1) at.db.entries.delete(position);
+    at.db.logs.pop();
+    expect(await outcome(at)).toMatchObject({ because: "foreign-log" });
+    opens(at, 3, 6);
+    at.db.commit(2);
+    expect(await outcome(at)).toMatchObject({ because: "foreign-log" });
+    const steps = await run(signer(at, { breaks: [{ log: 3, first: 6 }] }));
+    expect(steps[0]).toEqual({ kind: "ended", log: 2, how: "broken", next: 3 });
+    expect(steps.at(-1)).toMatchObject({ kind: "idle", checkpoint: { log: 3, size: 2 }, position: 7 });
+  });
+
+  test("an entry of a log that has ended is looked at again too", async () => {
+    const at = await signed(600);
+    opens(at, 2, 601);
+    at.db.commit(3);
+    await run(signer(at));
+    const { step } = signer(at);
+    at.db.entries.set(555, Buffer.from("edited"));
+    const steps: Step[] = [];
+    while (steps.at(-1)?.kind !== "refused" && steps.length < 10) steps.push(await step());
+    expect(steps.at(-1)).toMatchObject(refusal("diverging", 555));
   });
 
   test("a signer without state follows them all from their anchors, over a break if it is told of it", async () => {
@@ -473,7 +504,7 @@ describe("logs follow each other", () => {
     for (let position = 7; position <= 10; position += 1) at.db.entries.delete(position);
     opens(at, 2, 7);
     at.db.commit(2);
-    const breaks = new Set([2]);
+    const breaks = [{ log: 2, first: 7 }];
     await run(signer(at, { breaks }));
     const { files } = at.disk as unknown as { files: Map<string, Buffer> };
     for (const name of [...files.keys()].filter((path) => path.startsWith("/state"))) files.delete(name);
