@@ -198,3 +198,17 @@ test("the latest checkpoint is published when it was signed, and again after the
   await time.run(10);
   expect(notes()).toEqual(["first", "first"]);
 });
+
+// Found by restoring a backup on which nothing was signed any more: while mirrors were held back, the same checkpoint went out four times a second.
+test("the latest checkpoint is published once, also while everything waits for the next", async () => {
+  const { time, relay, stored, notes } = relayOver();
+  stored.note = "last";
+  stored.signed = 0;
+  await relay.start();
+  await time.run(10);
+  relay.reconnected();
+  stored.positions = 3;
+  relay.announce([SOURCE.source], [], 2, 3);
+  await time.run(60_000);
+  expect(notes().length).toBeLessThanOrEqual(2);
+});
