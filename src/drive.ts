@@ -1,10 +1,11 @@
 import type { Failure } from "./db/failure.ts";
 import type { CommandAnswer } from "./decide/commands.ts";
 import { inHandOf } from "./decide/in-hand.ts";
+import { unstorable } from "./decide/poison.ts";
 import type { Settlement } from "./decide/settle.ts";
-import type { Command, CommandSignal, EventInHand, Signal, Tick } from "./decide/signal.ts";
+import type { Command, CommandSignal, Signal, Tick } from "./decide/signal.ts";
 import type { Verdict } from "./decide/verdict.ts";
-import type { Decoded, PartialEvent } from "./decode/event.ts";
+import type { Decoded } from "./decode/event.ts";
 import type { Log } from "./ops/log.ts";
 import type { SourceWatch } from "./ops/source-watch.ts";
 import type { WithSpan } from "./ops/telemetry.ts";
@@ -312,14 +313,7 @@ export class Drive {
   async #alone(work: Work, error: unknown): Promise<void> {
     this.#options.log.error({ err: error, site: this.#options.site }, "a signal could not be stored");
     if (work.signal?.kind === "event") {
-      const { signal } = work;
-      const partial = partialOf(signal.inHand);
-      const said = { kind: "refused" as const, refusal: { code: "SYS_POISON", reason: "The event cannot be stored as it is.", errors: [] }, partial };
-      const bare = {
-        ...signal,
-        delivery: { ...signal.delivery, userProperties: [], contentType: null, responseTopic: null, correlationData: null },
-        inHand: { ...signal.inHand, said },
-      };
+      const bare = unstorable(work.signal);
       const routed = await route(this.#options.stages, [bare]);
       if (routed.kind === "unstorable") throw routed.error;
       this.#done([{ ...work, signal: bare }], routed);
@@ -446,24 +440,4 @@ export class Drive {
     this.#outage = null;
     this.#options.onHalt(why, error);
   }
-}
-
-/** What remains of an event that cannot be stored: who said it, and under which number. */
-function partialOf(inHand: EventInHand): PartialEvent {
-  if (inHand.said.kind === "refused") return inHand.said.partial;
-  const { event } = inHand.said;
-  return {
-    source: event.source,
-    address: event.address,
-    id: event.id,
-    type: `signalbox.${event.type}.v1`,
-    time: event.time,
-    epoch: event.epoch,
-    sequence: event.sequence,
-    batch: event.batch,
-    step: event.step,
-    correlationId: event.correlationId,
-    traceparent: null,
-    digest: event.digest,
-  };
 }

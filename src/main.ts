@@ -27,6 +27,7 @@ import { ownTime } from "./ops/time.ts";
 import { createPublisher, type Publisher } from "./publish/publisher.mqtt.ts";
 import { relayStore } from "./publish/relay.store.ts";
 import { watchBroker } from "./receive/broker-watch.mqtt.ts";
+import { MAX_EVENT_BYTES } from "./receive/delivery.ts";
 import { createSubscriber } from "./receive/session.mqtt.ts";
 import { seedStateMachines } from "./registry/registry.store.ts";
 import { shippedStateMachines } from "./registry/state-machines.file.ts";
@@ -49,9 +50,6 @@ export interface Service {
   /** Resolves when the service has stopped by itself or by request. */
   readonly done: Promise<"stopped" | "failed">;
 }
-
-/** Payloads beyond this are refused, their head and hash kept. */
-export const MAX_EVENT_BYTES = 256 * 1024;
 
 const GAUGE_MS = 2_000;
 const SITES_MS = 2_000;

@@ -261,7 +261,7 @@ function signalOf(row: SignalRow, raws: (Buffer | null)[], correlations: (Buffer
     content_type: delivery?.contentType ?? null,
     response_topic: delivery?.responseTopic ?? null,
     user_properties: delivery === null || delivery.userProperties.length === 0 ? null : delivery.userProperties,
-    raw_length: delivery?.payload.byteLength ?? null,
+    raw_length: delivery === null ? null : (delivery.fullLength ?? delivery.payload.byteLength),
     raw_sha256: raw === null ? null : hash("sha256", raw, "hex"),
     correlation_data: delivery?.correlationData == null ? null : Buffer.from(delivery.correlationData).toString("base64"),
     received_at: row.receivedAt,

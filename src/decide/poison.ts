@@ -1,4 +1,5 @@
 // Settles an event at which the judge threw: that event alone is quarantined, and its source stands still until a person resolves it.
+import type { PartialEvent } from "../decode/event.ts";
 import type { Given } from "../sequence/cursor.ts";
 import { idHash } from "../sequence/identity.ts";
 import { place } from "../sequence/place.ts";
@@ -69,3 +70,33 @@ const reasonOf = (error: unknown): string => `The service failed on this event a
 
 /** What was thrown, short and without its full stop. */
 export const inWords = (error: unknown): string => (error instanceof Error ? error.message : String(error)).replace(/\.$/, "").slice(0, 200);
+
+/** An event that the database cannot hold is settled as unreadable, without what may have been the reason. */
+export function unstorable(signal: EventSignal): EventSignal {
+  const refusal = { code: "SYS_POISON", reason: "The event cannot be stored as it is.", errors: [] };
+  return {
+    ...signal,
+    delivery: { ...signal.delivery, userProperties: [], contentType: null, responseTopic: null, correlationData: null },
+    inHand: { ...signal.inHand, said: { kind: "refused", refusal, partial: partialOf(signal.inHand) } },
+  };
+}
+
+/** What remains of an event that cannot be stored: who said it, and under which number. */
+function partialOf(inHand: EventInHand): PartialEvent {
+  if (inHand.said.kind === "refused") return inHand.said.partial;
+  const { event } = inHand.said;
+  return {
+    source: event.source,
+    address: event.address,
+    id: event.id,
+    type: `signalbox.${event.type}.v1`,
+    time: event.time,
+    epoch: event.epoch,
+    sequence: event.sequence,
+    batch: event.batch,
+    step: event.step,
+    correlationId: event.correlationId,
+    traceparent: null,
+    digest: event.digest,
+  };
+}

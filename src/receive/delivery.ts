@@ -14,3 +14,6 @@ export interface Delivery {
   readonly correlationData: Uint8Array | null;
   readonly userProperties: readonly (readonly [name: string, value: string])[];
 }
+
+/** Payloads beyond this are refused, their head and hash kept. */
+export const MAX_EVENT_BYTES = 256 * 1024;

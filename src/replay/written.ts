@@ -217,6 +217,7 @@ export interface Written {
     causation: string | null;
     data: Record<string, unknown>;
   }[];
+  entry_batches?: { ref: number; batch: string }[];
   answers?: { key: string; request: string; body_digest: string; answer: unknown; ref: number }[];
   interruption_ms?: number;
 }

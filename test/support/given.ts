@@ -45,10 +45,13 @@ export interface Speaker {
   beats(at: { readonly state?: "online" | "offline"; readonly epoch?: number; readonly sequence?: number }): Act;
 }
 
-export function speaker(equipment: string, options: { readonly line?: string; readonly device?: string; readonly numbers?: boolean } = {}): Speaker {
-  const { line = "4", device, numbers = true } = options;
-  const name = `/site/rtm1/line/${line}/eq/${equipment}${device === undefined ? "" : `/device/${device}`}`;
-  const topic = `site/rtm1/line/${line}/eq/${equipment}`;
+export function speaker(
+  equipment: string,
+  options: { readonly site?: string; readonly line?: string; readonly device?: string; readonly numbers?: boolean } = {},
+): Speaker {
+  const { site = "rtm1", line = "4", device, numbers = true } = options;
+  const name = `/site/${site}/line/${line}/eq/${equipment}${device === undefined ? "" : `/device/${device}`}`;
+  const topic = `site/${site}/line/${line}/eq/${equipment}`;
   const says =
     (type: string, said: Said = {}): Act =>
     (at) => {

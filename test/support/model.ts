@@ -11,6 +11,7 @@ import { type Definition, numberKey, type WorldData } from "../../src/decide/wor
 import type { WorldRequest } from "../../src/decide/world-request.ts";
 import { decode } from "../../src/decode/decode.ts";
 import type { Delivery } from "../../src/receive/delivery.ts";
+import { canonicalJson } from "../../src/registry/canonical.ts";
 import { parseRecipe } from "../../src/registry/recipe.ts";
 import { asJsonb } from "../../src/replay/jsonb.ts";
 import { judgeIn } from "../../src/replay/judge.ts";
@@ -119,7 +120,8 @@ export interface Recorded {
   readonly committedAt: number;
 }
 
-const hashOf = (content: unknown): string => createHash("sha256").update(JSON.stringify(content)).digest("hex");
+/** As the registry does. */
+export const hashOf = (content: unknown): string => createHash("sha256").update(canonicalJson(content)).digest("hex");
 
 function shippedMachines(): Map<string, Definition> {
   const root = new URL("../../state-machines/", import.meta.url);

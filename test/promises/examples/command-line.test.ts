@@ -137,10 +137,15 @@ test("verify finds the record of the running service sound by the signer's key, 
   expect(await start(["verify", "--key"], settings).ended()).toBe(2);
 });
 
-test("replay says that it is not there, does nothing, and ends with 2", async () => {
-  const { exit, err } = await signalbox("replay");
-  expect(exit).toBe(2);
-  expect(err).toContain("not in this version");
+test("replay decides the record of the running service again and finds it as it is, and cannot tell without a database", async () => {
+  const program = start(["replay", "--json"], settings);
+  expect([await program.ended(), program.errors]).toEqual([0, []]);
+  const { sites } = JSON.parse(program.lines.join("\n"));
+  expect(sites).toHaveLength(1);
+  expect(sites[0]).toMatchObject({ site: "rtm1", beforeLog: 0, different: 0, differences: [], stopped: null });
+  expect(sites[0].entries).toBe(sites[0].position);
+  expect(await start(["replay", "--site", "nowhere"], settings).ended()).toBe(2);
+  expect(await start(["replay"], { ...settings, DATABASE_URL: "postgres://signalbox_runtime@127.0.0.1:1/signalbox" }).ended()).toBe(4);
 });
 
 test("a shipped state machine passes the check, and a broken one ends with 1", async () => {

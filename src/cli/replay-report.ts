@@ -1,0 +1,29 @@
+import type { Difference } from "../replay/difference.ts";
+import type { Replayed } from "../replay/run.ts";
+import type { Paint } from "./terminal.ts";
+
+/** What a replay came to, for people. */
+export function tellReplay(replayed: Replayed, paint: Paint): readonly string[] {
+  const { site, position, logBegins, beforeLog, entries, signals, acts, verdicts, facts, outcomes, differences, different, stopped } = replayed;
+  const all = different === 0;
+  return [
+    `${site}: ${paint(all ? "green" : "red", all ? "everything comes out as it is recorded" : `${different} ${different === 1 ? "difference" : "differences"}`)}.`,
+    `  ${signals} signals of ${position} positions: ${verdicts} verdicts, ${facts} facts, ${outcomes} outcomes; ${acts} acts.`,
+    `  ${entries} positions from ${logBegins} on, byte for byte with their audit entries.`,
+    ...(beforeLog > 0 ? [`  ${beforeLog} positions from before the log began have no entry; they were held against the tables alone.`] : []),
+    ...differences.flatMap((difference) => tellDifference(difference, paint)),
+    ...(different > differences.length ? [`  … and ${different - differences.length} more.`] : []),
+    ...(all ? [] : ["  What follows the first difference may differ because of it."]),
+    ...(stopped === null ? [] : [paint("red", `  It could not go on ${stopped}.`)]),
+  ];
+}
+
+function tellDifference({ position, what, path, stored, again }: Difference, paint: Paint): readonly string[] {
+  const where = position === null ? "" : `position ${position}: `;
+  return [`  ${where}${paint("bold", path === undefined ? what : `${what} ${path}`)}`, `    recorded ${inShort(stored)}`, `    again    ${inShort(again)}`];
+}
+
+const inShort = (value: unknown): string => {
+  const text = JSON.stringify(value, (_, inner) => (typeof inner === "bigint" ? inner.toString() : inner)) ?? "nothing";
+  return text.length > 300 ? `${text.slice(0, 300)}…` : text;
+};

@@ -1,0 +1,104 @@
+// Acts that change what signals are judged by: registering equipment, sources and definitions.
+import { z } from "zod";
+import type { Definition } from "../decide/world-data.ts";
+import { parseRecipe, type Recipe } from "../registry/recipe.ts";
+import type { PublishedDefinition, RecordedSite } from "./recorded.ts";
+import { registerEquipment, registerSource } from "./registry.ts";
+import type { SourceRow } from "./rows.ts";
+import type { Definitions, SiteRecord } from "./site-record.ts";
+
+/** The published revisions, as far as they are there behind a position. */
+export class DefinitionsByPosition implements Definitions {
+  /** Behind which position the definitions are asked for. */
+  position = 0;
+  readonly #recipes = new Map<string, Definition & { readonly recipe: Recipe; readonly since: number }>();
+  readonly #machines = new Map<string, PublishedDefinition>();
+
+  constructor(published: readonly PublishedDefinition[]) {
+    for (const one of published) {
+      if (one.kind === "recipe") this.#recipes.set(one.name, { hash: one.hash, content: one.content, recipe: parseRecipe(one.content), since: one.since });
+      else this.#machines.set(one.name, one);
+    }
+  }
+
+  recipe(name: string): (Definition & { readonly recipe: Recipe }) | null {
+    return this.#known(this.#recipes.get(name));
+  }
+
+  machine(name: string): Definition | null {
+    return this.#known(this.#machines.get(name));
+  }
+
+  #known<T extends { readonly since: number }>(definition: T | undefined): T | null {
+    return definition !== undefined && definition.since <= this.position ? definition : null;
+  }
+}
+
+const equipment = z.object({ equipment: z.string(), line: z.string(), class: z.string(), title: z.string().nullable() });
+const source = z.object({ source: z.string(), equipment: z.string(), device: z.string().nullable(), numbering: z.boolean(), revoked: z.boolean() });
+const published = z.object({ hash: z.string() });
+const body = z.object({ object: z.string(), new: z.unknown() });
+
+/** Registers what was there at the start. What became known later is made known by `appear`. */
+export function registerAtStart(record: SiteRecord, { registered, sourceKeys }: RecordedSite): void {
+  const own = new Set(registered.sources.filter(({ device }) => device === null).map(({ equipment: name }) => name));
+  for (const one of registered.equipment) {
+    registerEquipment(record, one);
+    if (!own.has(one.equipment)) throw new Error(`equipment ${one.equipment} of site ${record.site} has no source of its own`);
+  }
+  for (const one of registered.sources) if (one.device !== null) registerSource(record, one);
+  for (const { source: name, numbering, revoked } of registered.sources) Object.assign(record.sources.get(name) ?? {}, { numbering, revoked });
+  nameSources(record, sourceKeys);
+}
+
+/** Gives sources the keys under which the record names them. */
+function nameSources(record: SiteRecord, keys: ReadonlyMap<string, string>): void {
+  for (const row of record.sources.values()) {
+    const key = keys.get(row.source);
+    if (key === undefined || key === row.key) continue;
+    if (record.sourcesByKey.get(row.key) === row) record.sourcesByKey.delete(row.key);
+    row.key = key;
+    record.sourcesByKey.set(key, row);
+  }
+}
+
+/** What an act changes of the registry; in words, what in it cannot be. */
+export function applyAct(record: SiteRecord, site: Pick<RecordedSite, "sourceKeys" | "definitions">, type: string | null, said: unknown): string | null {
+  switch (type) {
+    case "equipment.registered":
+      registerEquipment(record, equipment.parse(body.parse(said).new));
+      nameSources(record, site.sourceKeys);
+      return null;
+    case "equipment.changed": {
+      const { equipment: name, class: className, title } = equipment.parse(body.parse(said).new);
+      const row = record.equipment.get(name);
+      if (row === undefined) return `equipment ${name} changes and is not registered`;
+      record.equipment.set(name, { ...row, class: className, title, version: row.version + 1 });
+      return null;
+    }
+    case "source.registered":
+      registerSource(record, source.parse(body.parse(said).new));
+      nameSources(record, site.sourceKeys);
+      return null;
+    case "source.changed":
+      return changeSource(record, source.parse(body.parse(said).new));
+    case "recipe.registered":
+    case "state-machine.registered":
+      return isPublished(site.definitions, body.parse(said));
+    default:
+      return null;
+  }
+}
+
+function changeSource(record: SiteRecord, { source: name, numbering, revoked }: z.infer<typeof source>): string | null {
+  const row: SourceRow | undefined = record.sources.get(name);
+  if (row === undefined) return `source ${name} changes and is not registered`;
+  Object.assign(row, { numbering, revoked, version: row.version + 1 });
+  return null;
+}
+
+function isPublished(definitions: readonly PublishedDefinition[], said: z.infer<typeof body>): string | null {
+  const known = definitions.find(({ kind, name }) => `${kind} ${name}` === said.object);
+  if (known === undefined) return `${said.object} was registered and is not there`;
+  return known.hash === published.parse(said.new).hash ? null : `${said.object} is not the one that was registered`;
+}

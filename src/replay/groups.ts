@@ -1,0 +1,125 @@
+// What is recorded, cut into the groups in which it was committed.
+import type { CommitBeforeLog, LoggedPosition, SignalFields } from "./recorded.ts";
+
+/** The first line of an entry. */
+export interface Head {
+  readonly site: string;
+  readonly position: number;
+  readonly generation: number;
+  readonly time: string;
+  readonly shard: string;
+  readonly term: number;
+  readonly base: number;
+  readonly batches: Readonly<Record<string, number>>;
+}
+
+export interface GroupSignal {
+  readonly position: number;
+  readonly fields: SignalFields;
+  readonly raw: Uint8Array | null;
+  /** What the record says of it that cannot be found out again: its source was not known then, or revoked; the database could not hold what it said. */
+  readonly known: { readonly source: string; readonly revoked: boolean } | null;
+  readonly unstorable: boolean;
+}
+
+export interface Entry {
+  readonly head: Head;
+  /** The second line, as it stands. */
+  readonly body: string;
+}
+
+/** One commit: its signals, and since the log began the second lines of its entries. */
+export interface RecordedGroup {
+  readonly base: number;
+  readonly positions: number;
+  readonly time: string;
+  readonly signals: readonly GroupSignal[];
+  readonly entries: readonly Entry[] | null;
+}
+
+/** An entry that cannot be read, or stands where it cannot. */
+export class Unreadable extends Error {
+  readonly position: number;
+  constructor(position: number, what: string) {
+    super(what);
+    this.position = position;
+  }
+}
+
+/** Collects what belongs to one commit. A group is whole when the next begins; so the last one is asked for by `end`. */
+export class Groups {
+  readonly #site: string;
+  #position = 0;
+  #open: (Entry & { readonly signals: readonly GroupSignal[] })[] = [];
+
+  constructor(site: string) {
+    this.#site = site;
+  }
+
+  /** What has become whole by one more of what is recorded. */
+  add(item: LoggedPosition | CommitBeforeLog): RecordedGroup | null {
+    if (item.kind === "commit") {
+      this.#follows(item.base + 1);
+      this.#position = item.base + item.positions;
+      return { base: item.base, positions: item.positions, time: item.time, signals: item.signals.map(ofOld), entries: null };
+    }
+    this.#follows(item.position);
+    this.#position = item.position;
+    const { head, body, said } = this.#parsed(item);
+    const whole = this.#open[0] !== undefined && this.#open[0].head.base !== head.base ? this.end() : null;
+    if (head.base + this.#open.length + 1 !== item.position)
+      throw new Unreadable(item.position, `the entry says that its commit begins behind position ${head.base}, and it does not`);
+    this.#open.push({ head, body, signals: said.map((fields) => ofEntry(item, fields, body)) });
+    return whole;
+  }
+
+  end(): RecordedGroup | null {
+    const entries = this.#open;
+    const [first] = entries;
+    this.#open = [];
+    if (first === undefined) return null;
+    const { base, time } = first.head;
+    return { base, positions: entries.length, time, signals: entries.flatMap(({ signals }) => signals), entries };
+  }
+
+  #follows(position: number): void {
+    if (position !== this.#position + 1) throw new Unreadable(position, `position ${this.#position + 1} is missing`);
+  }
+
+  #parsed({ entry, position }: LoggedPosition): { head: Head; body: string; said: readonly SignalFields[] } {
+    const text = Buffer.from(entry.buffer, entry.byteOffset, entry.byteLength).toString("utf8");
+    const end = text.indexOf("\n");
+    const body = text.slice(end + 1);
+    let head: Head;
+    let said: readonly SignalFields[];
+    try {
+      head = JSON.parse(text.slice(0, end));
+      said = JSON.parse(body).signals ?? [];
+    } catch {
+      throw new Unreadable(position, "the entry is not two lines of JSON");
+    }
+    if (head.site !== this.#site || head.position !== position)
+      throw new Unreadable(position, `the entry says that it stands at ${head.site} ${head.position}`);
+    return { head, body, said };
+  }
+}
+
+const ofEntry = ({ position, raw }: LoggedPosition, fields: SignalFields, body: string): GroupSignal => ({
+  position,
+  fields,
+  raw,
+  known: null,
+  // looked for as text, since it is there once in a blue moon
+  unstorable: body.includes('"SYS_POISON"') && saysUnstorable(JSON.parse(body).verdicts),
+});
+
+const saysUnstorable = (verdicts: unknown): boolean =>
+  Array.isArray(verdicts) && verdicts.some((verdict) => verdict?.code === "SYS_POISON" && verdict?.refused_by === "form");
+
+const ofOld = ({ position, fields, raw, code, refusedBy, source }: CommitBeforeLog["signals"][number]): GroupSignal => ({
+  position,
+  fields,
+  raw,
+  known: source === null ? null : { source, revoked: code === "IDN_REVOKED" },
+  unstorable: code === "SYS_POISON" && refusedBy === "form",
+});

@@ -1,0 +1,154 @@
+// A site's record as a database holds it, in one snapshot.
+import { sql } from "kysely";
+import type { Db } from "../db/database.ts";
+import { safePosition } from "../db/position.ts";
+import type { CommitBeforeLog, LoggedPosition, PublishedDefinition, RecordedSite, RegisteredAtStart, SignalBeforeLog } from "./recorded.ts";
+
+/** How much is read at once. */
+const ENTRIES = 2_000;
+const COMMITS = 200;
+
+/** Runs `use` on one snapshot of the database, however long that takes and whatever is written meanwhile. */
+export function inSnapshot<T>(db: Db, use: (trx: Db) => Promise<T>): Promise<T> {
+  return db.transaction().setIsolationLevel("repeatable read").setAccessMode("read only").execute(use);
+}
+
+/** The sites that a database knows. */
+export async function sitesIn(trx: Db): Promise<readonly string[]> {
+  const { rows } = await sql<{ site: string }>`select site from sites order by site`.execute(trx);
+  return rows.map(({ site }) => site);
+}
+
+export async function recordedSite(trx: Db, site: string): Promise<RecordedSite> {
+  const { rows } = await sql<{ position: bigint; begins: bigint | null }>`
+    select s.position, (select min(l.first_position) from audit_logs l where l.site = s.site) as begins from sites s where s.site = ${site}`.execute(trx);
+  const [head] = rows;
+  if (head === undefined) throw new Error(`there is no site ${site}`);
+  const position = safePosition(head.position);
+  const logBegins = safePosition(head.begins ?? BigInt(position) + 1n);
+  const acts = await readActs(trx, site);
+  const keys = await sql<{ source: string; key: string }>`select source, source_key::text as key from sources where site = ${site}`.execute(trx);
+  return {
+    site,
+    position,
+    logBegins,
+    registered: await registeredAtStart(trx, site, logBegins, acts),
+    definitions: await readDefinitions(trx, site, acts),
+    sourceKeys: new Map(keys.rows.map(({ source, key }) => [source, key])),
+    async *read() {
+      if (logBegins > 1) yield* commitsBefore(trx, site, logBegins);
+      yield* entriesFrom(trx, site, logBegins);
+    },
+  };
+}
+
+interface ActRow {
+  readonly position: number;
+  readonly type: string;
+  readonly body: { readonly object: string; readonly old: unknown; readonly new: unknown };
+}
+
+const REGISTERING = ["equipment.registered", "equipment.changed", "source.registered", "source.changed", "recipe.registered", "state-machine.registered"];
+
+async function readActs(trx: Db, site: string): Promise<readonly ActRow[]> {
+  const { rows } = await sql<ActRow>`
+    select position::float8 as position, type, body from signals
+    where site = ${site} and actor is not null and kind = 'act' and type = any(${REGISTERING}::text[]) order by position`.execute(trx);
+  return rows;
+}
+
+/** What was registered when the log began: as it stands, with what the log's acts did to it taken back. */
+async function registeredAtStart(trx: Db, site: string, logBegins: number, acts: readonly ActRow[]): Promise<RegisteredAtStart> {
+  const equipment = await sql<{ equipment: string; line: string; class: string; title: string | null }>`
+    select equipment, line, class, title from equipment where site = ${site} order by equipment`.execute(trx);
+  const sources = await sql<RegisteredAtStart["sources"][number]>`
+    select s.source, s.equipment, s.device, s.numbering, s.revoked,
+      coalesce((select max(v.position) from verdicts v where v.site = s.site and v.source = s.source and v.code = 'IDN_UNKNOWN_PUBLISHER' and v.position < ${logBegins}), 0)::float8 as since
+    from sources s where s.site = ${site} order by s.source_key`.execute(trx);
+  const equipmentThen = new Map(equipment.rows.map((row) => [row.equipment, row]));
+  const sourcesThen = new Map(sources.rows.map((row) => [row.source, row]));
+  for (const { type, body } of acts.toReversed()) {
+    const made = Object(body.new);
+    if (type === "equipment.registered") {
+      equipmentThen.delete(made.equipment);
+      for (const { source, equipment: name, device } of sources.rows) if (name === made.equipment && device === null) sourcesThen.delete(source);
+    } else if (type === "source.registered") sourcesThen.delete(made.source);
+    else if (type === "equipment.changed") takeBack(equipmentThen, made.equipment, Object(body.old));
+    else if (type === "source.changed") takeBack(sourcesThen, made.source, Object(body.old));
+  }
+  return { equipment: [...equipmentThen.values()], sources: [...sourcesThen.values()] };
+}
+
+function takeBack<T>(rows: Map<string, T>, name: string, old: Partial<T>): void {
+  const row = rows.get(name);
+  if (row !== undefined) rows.set(name, { ...row, ...old });
+}
+
+/** Definitions are every site's. Where no act tells when one came, its own time does. */
+async function readDefinitions(trx: Db, site: string, acts: readonly ActRow[]): Promise<readonly PublishedDefinition[]> {
+  const registered = new Map(acts.map(({ position, body }) => [body.object, position]));
+  const { rows } = await sql<Omit<PublishedDefinition, "since"> & { readonly before: number }>`
+    select d.*, coalesce((select max(c.last_position) from commits c where c.site = ${site} and c.committed_at < d.registered_at), 0)::float8 as before from (
+      select 'recipe' as kind, recipe || '@' || revision as name, encode(hash, 'hex') as hash, content, registered_at from recipes
+      union all select 'state machine', name || '@' || revision, encode(hash, 'hex'), content, registered_at from state_machines) d`.execute(trx);
+  return rows.map(({ kind, name, hash, content, before }) => ({ kind, name, hash, content, since: registered.get(`${kind} ${name}`) ?? before }));
+}
+
+async function* entriesFrom(trx: Db, site: string, first: number): AsyncGenerator<readonly LoggedPosition[]> {
+  const after = async (position: number): Promise<readonly LoggedPosition[]> => {
+    const { rows } = await sql<Omit<LoggedPosition, "kind">>`
+      select e.position::float8 as position, e.entry, g.raw from audit_entries e left join signals g on g.site = e.site and g.position = e.position
+      where e.site = ${site} and e.position > ${position} order by e.position limit ${ENTRIES}`.execute(trx);
+    return rows.map(({ position: at, entry, raw }) => ({ kind: "entry", position: at, entry, raw }));
+  };
+  yield* ahead(first - 1, after, (part) => part.at(-1)?.position);
+}
+
+/** Reads the next part while the last one is worked on. */
+async function* ahead<T>(from: number, after: (position: number) => Promise<readonly T[]>, last: (part: readonly T[]) => number | undefined) {
+  let next = after(from);
+  for (;;) {
+    const part = await next;
+    const reached = last(part);
+    if (reached === undefined) return;
+    next = after(reached);
+    // whoever stops reading here does not hear how this one ends
+    next.catch(() => {});
+    yield part;
+  }
+}
+
+async function* commitsBefore(trx: Db, site: string, logBegins: number): AsyncGenerator<readonly CommitBeforeLog[]> {
+  const after = async (position: number): Promise<readonly CommitBeforeLog[]> => {
+    const { rows: commits } = await sql<{ first: number; last: number; time: string }>`
+      select first_position::float8 as first, last_position::float8 as last, committed_at as time from commits
+      where site = ${site} and first_position > ${position} and first_position < ${logBegins} order by first_position limit ${COMMITS}`.execute(trx);
+    const from = commits[0]?.first ?? 0;
+    const signals = await signalsBetween(trx, site, from, commits.at(-1)?.last ?? 0);
+    let n = 0;
+    return commits.map(({ first, last, time }) => {
+      const own: SignalBeforeLog[] = [];
+      for (let signal = signals[n]; signal !== undefined && signal.position <= last; signal = signals[n]) {
+        own.push(signal);
+        n += 1;
+      }
+      return { kind: "commit", base: first - 1, positions: last - first + 1, time, signals: own };
+    });
+  };
+  yield* ahead(0, after, (part) => {
+    const base = part.at(-1)?.base;
+    return base === undefined ? undefined : base + 1;
+  });
+}
+
+type StoredSignal = SignalBeforeLog["fields"] & Pick<SignalBeforeLog, "position" | "raw" | "code" | "refusedBy" | "source">;
+
+async function signalsBetween(trx: Db, site: string, first: number, last: number): Promise<readonly SignalBeforeLog[]> {
+  const { rows } = await sql<StoredSignal>`
+    select g.position::float8 as position, g.kind, g.type, encode(g.digest, 'hex') as digest, g.topic, g.qos, g.retained, g.protocol, g.content_type, g.response_topic, g.user_properties,
+      g.raw_length, encode(g.correlation_data, 'base64') as correlation_data, g.received_at, g.actor, g.body, g.raw, v.code, v.refused_by as "refusedBy",
+      case when g.kind = 'event' and g.source_key is not null then g.source end as source
+    from signals g left join verdicts v on v.site = g.site and v.position = g.position
+    where g.site = ${site} and g.position between ${first} and ${last} order by g.position`.execute(trx);
+  return rows.map(({ position, raw, code, refusedBy, source, ...fields }) => ({ position, raw, code, refusedBy, source, fields }));
+}

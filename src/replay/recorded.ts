@@ -1,0 +1,85 @@
+// A site's record as it is read to be decided again: from a database, or from wherever else entries and the bytes of their deliveries are kept.
+import type { Definition } from "../decide/world-data.ts";
+import type { Delivery } from "../receive/delivery.ts";
+
+/** A signal as it stands in its audit entry, or in the table of signals. */
+export interface SignalFields {
+  readonly kind: "event" | "command" | "tick" | "diag" | "act";
+  readonly type: string | null;
+  readonly digest: string | null;
+  readonly topic: string | null;
+  readonly qos: Delivery["qos"] | null;
+  readonly retained: boolean | null;
+  readonly protocol: Delivery["protocol"] | null;
+  readonly content_type: string | null;
+  readonly response_topic: string | null;
+  readonly user_properties: Delivery["userProperties"] | null;
+  readonly raw_length: number | null;
+  readonly raw_sha256?: string | null;
+  /** Base64. */
+  readonly correlation_data: string | null;
+  readonly received_at: string;
+  readonly actor: string | null;
+  readonly body: Readonly<Record<string, unknown>> | null;
+}
+
+/** One position since the log began: the bytes of its entry, and those of the delivery that stands there. */
+export interface LoggedPosition {
+  readonly kind: "entry";
+  readonly position: number;
+  readonly entry: Uint8Array;
+  readonly raw: Uint8Array | null;
+}
+
+/** One commit from before the log began, as the tables tell it. */
+export interface CommitBeforeLog {
+  readonly kind: "commit";
+  readonly base: number;
+  readonly positions: number;
+  readonly time: string;
+  readonly signals: readonly SignalBeforeLog[];
+}
+
+export interface SignalBeforeLog {
+  readonly position: number;
+  readonly fields: SignalFields;
+  readonly raw: Uint8Array | null;
+  /** The code of its own verdict tells whether its source was known, revoked, or what it said could not be stored. */
+  readonly code: string | null;
+  readonly refusedBy: string | null;
+  readonly source: string | null;
+}
+
+export interface RegisteredAtStart {
+  readonly equipment: readonly { readonly equipment: string; readonly line: string; readonly class: string; readonly title: string | null }[];
+  readonly sources: readonly {
+    readonly source: string;
+    readonly equipment: string;
+    readonly device: string | null;
+    readonly numbering: boolean;
+    readonly revoked: boolean;
+    /** Behind this position it is known; before the log began, registering is not on record. */
+    readonly since: number;
+  }[];
+}
+
+/** A published revision, and the position behind which it is there for this site: 0 for what is older than the site's record. */
+export interface PublishedDefinition extends Definition {
+  readonly kind: "recipe" | "state machine";
+  readonly name: string;
+  readonly since: number;
+}
+
+export interface RecordedSite {
+  readonly site: string;
+  /** The site's head. */
+  readonly position: number;
+  /** The first position that has an entry. */
+  readonly logBegins: number;
+  readonly registered: RegisteredAtStart;
+  readonly definitions: readonly PublishedDefinition[];
+  /** The key under which the record names each source. */
+  readonly sourceKeys: ReadonlyMap<string, string>;
+  /** Everything from the first position to the head, in order, a part at a time. */
+  read(): AsyncIterable<readonly (LoggedPosition | CommitBeforeLog)[]>;
+}

@@ -1,0 +1,211 @@
+// Decides a site's record again, group by group, in the order and at the times of its commits, and compares what comes out with what is recorded, byte for byte.
+import { documentOf } from "../commit/settlement.ts";
+import { createMachines, type Machines } from "../decide/machines.ts";
+import type { Settlement } from "../decide/settle.ts";
+import type { Signal } from "../decide/signal.ts";
+import { applyAct, DefinitionsByPosition, registerAtStart } from "./acts.ts";
+import { Differences, differencesInText } from "./difference.ts";
+import { type Entry, type GroupSignal, Groups, type RecordedGroup, Unreadable } from "./groups.ts";
+import { msOf } from "./instant.ts";
+import { judgeIn } from "./judge.ts";
+import { lookInto } from "./look.ts";
+import type { CommitBeforeLog, LoggedPosition, RecordedSite } from "./recorded.ts";
+import type { SourceRow } from "./rows.ts";
+import { sha256, signalOf } from "./signals.ts";
+import { type Commit, type Reading, SiteRecord } from "./site-record.ts";
+import { write } from "./write.ts";
+import type { Written } from "./written.ts";
+
+export interface Counted {
+  /** Positions from before the log began, and since. */
+  beforeLog: number;
+  entries: number;
+  commits: number;
+  signals: number;
+  acts: number;
+  verdicts: number;
+  facts: number;
+  outcomes: number;
+}
+
+/** What came of one group: where it stands, and what it wrote. */
+export interface Decided {
+  readonly group: RecordedGroup;
+  readonly signals: readonly Signal[];
+  readonly settlement: Settlement;
+  readonly written: Written;
+  readonly commit: Commit;
+}
+
+export class Replay {
+  readonly record: SiteRecord;
+  readonly machines: Machines;
+  readonly differences: Differences;
+  readonly counted: Counted = { beforeLog: 0, entries: 0, commits: 0, signals: 0, acts: 0, verdicts: 0, facts: 0, outcomes: 0 };
+  /** Whether what is decided now has entries. */
+  #logged = false;
+  /** Why it cannot go on: what follows rests on what could not be done again. */
+  stopped: string | null = null;
+  readonly #site: RecordedSite;
+  readonly #definitions: DefinitionsByPosition;
+  readonly #groups: Groups;
+  /** By batch: the number of its last entry. */
+  readonly #numbers = new Map<string, number>();
+  /** Sources that were not known from the beginning. */
+  readonly #later: { readonly since: number; readonly row: SourceRow; readonly appear: () => void }[] = [];
+
+  constructor(site: RecordedSite, reading: Reading, most = 50) {
+    this.#site = site;
+    this.#definitions = new DefinitionsByPosition(site.definitions);
+    this.#groups = new Groups(site.site);
+    this.record = new SiteRecord(site.site, this.#definitions, reading, 0);
+    this.machines = createMachines((name) => this.#definitions.machine(name) ?? undefined);
+    this.differences = new Differences(most);
+    registerAtStart(this.record, site);
+    this.#hideLater();
+  }
+
+  /** Decides what has become whole by a part of what is recorded. */
+  *add(part: readonly (LoggedPosition | CommitBeforeLog)[]): Generator<Decided> {
+    for (const item of part) {
+      if (this.stopped !== null) return;
+      yield* this.#group(() => this.#groups.add(item));
+    }
+  }
+
+  /** Decides what is left. */
+  *end(): Generator<Decided> {
+    if (this.stopped === null) yield* this.#group(() => this.#groups.end());
+    const { position } = this.record;
+    if (this.stopped === null && position !== this.#site.position)
+      this.differences.add({ position: null, what: "the site's head", stored: this.#site.position, again: position });
+  }
+
+  *#group(next: () => RecordedGroup | null): Generator<Decided> {
+    try {
+      const group = next();
+      const decided = group === null ? null : this.#decide(group);
+      if (decided !== null) yield decided;
+    } catch (error) {
+      this.#stop(error instanceof Unreadable ? error.position : this.record.position + 1, error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  #stop(position: number, why: string): void {
+    this.stopped = `at position ${position}: ${why}`;
+    this.differences.add({ position, what: `cannot be decided again: ${why}`, stored: null, again: null });
+  }
+
+  #decide(group: RecordedGroup): Decided | null {
+    const { record } = this;
+    if (group.base !== record.position) throw new Unreadable(group.base + 1, `position ${record.position + 1} is missing`);
+    record.now = msOf(group.time);
+    this.#definitions.position = group.base;
+    this.counted.commits += 1;
+    if (group.entries === null) this.counted.beforeLog += group.positions;
+    else {
+      this.counted.entries += group.entries.length;
+      if (!this.#logged) this.#beginLog();
+    }
+    const [first] = group.signals;
+    if (first?.fields.kind === "act") return this.#act(group, first);
+    this.counted.signals += group.signals.length;
+    const signals = group.signals.map((recorded) => this.#signal(recorded));
+    const settlement = judgeIn((request) => lookInto(record, request), this.machines, signals);
+    const { document, raws, entries } = documentOf(settlement, record.reading.maxBytes);
+    const written: Written = JSON.parse(document);
+    const commit = write(record, written, settlement.positions, raws);
+    this.#count(written);
+    if (group.entries !== null) this.#compare(group.entries, entries, written);
+    if (settlement.positions !== group.positions) {
+      this.#stop(group.base + 1, `the commit had ${group.positions} positions and has ${settlement.positions} again`);
+      return null;
+    }
+    return { group, signals, settlement, written, commit };
+  }
+
+  #signal(recorded: GroupSignal): Signal {
+    const { position, fields, raw, known } = recorded;
+    if (fields.raw_sha256 != null && (raw === null || sha256(raw) !== fields.raw_sha256))
+      throw new Unreadable(position, "the delivery's bytes are not those whose hash is in the entry");
+    if (known !== null) this.#asKnown(position, known);
+    return signalOf(recorded, this.record.reading);
+  }
+
+  #act(group: RecordedGroup, { position, fields }: GroupSignal): null {
+    this.counted.acts += 1;
+    this.record.position += group.positions;
+    const wrong = applyAct(this.record, this.#site, fields.type, fields.body);
+    if (wrong !== null) this.differences.add({ position, what: wrong, stored: fields.body, again: null });
+    for (const entry of group.entries ?? []) this.#number(entry, Object.keys(entry.head.batches));
+    return null;
+  }
+
+  #count({ verdicts, facts, outcomes }: Written): void {
+    this.counted.verdicts += verdicts?.length ?? 0;
+    this.counted.facts += facts?.length ?? 0;
+    this.counted.outcomes += outcomes?.length ?? 0;
+  }
+
+  #compare(stored: readonly Entry[], again: readonly string[], written: Written): void {
+    const batches = new Map<number, string[]>();
+    for (const { ref, batch } of written.entry_batches ?? []) if (this.record.batches.has(batch)) batches.set(-ref, [...(batches.get(-ref) ?? []), batch]);
+    for (const [at, entry] of stored.entries()) {
+      const body = again[at];
+      const { position } = entry.head;
+      if (body === undefined) this.differences.add({ position, what: "entry", stored: entry.body, again: null });
+      else if (body !== entry.body)
+        for (const { path, ...two } of differencesInText(entry.body, body)) this.differences.add({ position, what: "entry", path, ...two });
+      this.#number(entry, batches.get(at + 1) ?? []);
+    }
+  }
+
+  /** Each batch numbers the entries that change its record, without holes. */
+  #number({ head }: Entry, batches: readonly string[]): void {
+    const said = Object.keys(head.batches);
+    if (said.length !== batches.length || batches.some((batch) => !Object.hasOwn(head.batches, batch)))
+      this.differences.add({ position: head.position, what: "entry", path: "/batches", stored: head.batches, again: batches });
+    for (const batch of batches) {
+      const number = (this.#numbers.get(batch) ?? 0) + 1;
+      if (head.batches[batch] !== number)
+        this.differences.add({ position: head.position, what: "entry", path: `/batches/${batch}`, stored: head.batches[batch], again: number });
+      this.#numbers.set(batch, number);
+    }
+  }
+
+  /** Before the log began registering was not on record, but it shows: a delivery of a source that nobody knew, or that was revoked, says so in its own verdict. */
+  #asKnown(position: number, known: NonNullable<GroupSignal["known"]>): void {
+    for (const one of this.#later.filter(({ since }) => since < position)) {
+      one.appear();
+      this.#later.splice(this.#later.indexOf(one), 1);
+    }
+    const row = this.record.sources.get(known.source);
+    if (row !== undefined) row.revoked = known.revoked;
+  }
+
+  /** From here on registering is on record; what was registered stands as it did then. */
+  #beginLog(): void {
+    this.#logged = true;
+    for (const { appear } of this.#later.splice(0)) appear();
+    for (const { source, revoked } of this.#site.registered.sources) Object.assign(this.record.sources.get(source) ?? {}, { revoked });
+  }
+
+  #hideLater(): void {
+    const { record } = this;
+    for (const { source: name, since } of this.#site.registered.sources) {
+      const row = record.sources.get(name);
+      if (since === 0 || row === undefined) continue;
+      const equipment = row.device === null ? record.equipment.get(row.equipment) : undefined;
+      record.sources.delete(name);
+      if (equipment !== undefined) record.equipment.delete(row.equipment);
+      this.#later.push({
+        since,
+        row,
+        appear: () => {
+          record.sources.set(name, row);
+          if (equipment !== undefined) record.equipment.set(row.equipment, equipment);
+        },
+      });
+    }
+  }
+}

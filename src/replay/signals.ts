@@ -1,0 +1,59 @@
+// A recorded signal as the service had it in hand.
+import { hash } from "node:crypto";
+import { inHandOf } from "../decide/in-hand.ts";
+import { unstorable } from "../decide/poison.ts";
+import type { Command, Signal, Tick } from "../decide/signal.ts";
+import { decode } from "../decode/decode.ts";
+import type { Decoded } from "../decode/event.ts";
+import type { Delivery } from "../receive/delivery.ts";
+import { type GroupSignal, Unreadable } from "./groups.ts";
+import type { SignalFields } from "./recorded.ts";
+import type { Reading } from "./site-record.ts";
+
+export function signalOf(recorded: GroupSignal, reading: Reading): Signal {
+  const { fields, position } = recorded;
+  const { kind, received_at: receivedAt } = fields;
+  if (kind === "tick") return { kind, tick: Object(fields.body) satisfies Tick, receivedAt };
+  if (kind === "command") return commandOf(fields);
+  const delivery = deliveryOf(recorded);
+  const decoded = decode(delivery, reading);
+  if (decoded.kind === "ignored") throw new Unreadable(position, `the delivery is no signal: ${decoded.why}`);
+  if (decoded.kind === "diag") return { kind: "diag", delivery, diagnosis: decoded.diagnosis, receivedAt };
+  const event: Signal = { kind: "event", delivery, inHand: inHandOf(delivery, whole(decoded, delivery, fields), receivedAt, reading.prefix) };
+  return recorded.unstorable ? unstorable(event) : event;
+}
+
+/** Of a payload that was too large only the head is kept: what it hashed to as a whole is taken as recorded. */
+function whole(decoded: Decoded, { fullLength, payload }: Delivery, { digest }: SignalFields): Decoded {
+  if (decoded.kind !== "refused" || digest === null || fullLength === undefined || fullLength === payload.byteLength) return decoded;
+  return { ...decoded, partial: { ...decoded.partial, digest: Buffer.from(digest, "hex") } };
+}
+
+/** The key under which a command was asked is not in its entry: who asked again under it was told what was answered, and took no position. */
+function commandOf({ body, actor, received_at: receivedAt }: SignalFields): Signal {
+  const { ifVersion, from, ...asked } = Object(body);
+  const command: Command =
+    asked.kind === "gap.resolve"
+      ? { ...asked, epoch: asked.epoch === null ? null : BigInt(asked.epoch), sequence: asked.sequence === null ? null : BigInt(asked.sequence) }
+      : asked;
+  return { kind: "command", command, actor: actor ?? "", from: from ?? null, ifVersion: ifVersion ?? null, key: null, receivedAt };
+}
+
+function deliveryOf({ fields, raw }: GroupSignal): Delivery {
+  const payload = raw ?? new Uint8Array();
+  return {
+    topic: fields.topic ?? "",
+    payload,
+    ...(fields.raw_length === null || fields.raw_length === payload.byteLength ? {} : { fullLength: fields.raw_length }),
+    qos: fields.qos ?? 1,
+    retained: fields.retained ?? false,
+    dup: false,
+    protocol: fields.protocol ?? "5",
+    contentType: fields.content_type,
+    responseTopic: fields.response_topic,
+    correlationData: fields.correlation_data === null ? null : Buffer.from(fields.correlation_data, "base64"),
+    userProperties: fields.user_properties ?? [],
+  };
+}
+
+export const sha256 = (bytes: Uint8Array): string => hash("sha256", bytes, "hex");
