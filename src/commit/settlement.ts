@@ -266,13 +266,8 @@ function signalOf(row: SignalRow, raws: (Buffer | null)[], correlations: (Buffer
     correlation_data: delivery?.correlationData == null ? null : Buffer.from(delivery.correlationData).toString("base64"),
     received_at: row.receivedAt,
     actor: row.actor,
-    body: bodyOf(row),
+    body: row.body,
   };
-}
-
-/** What a command asks may name numbers of a source. */
-function bodyOf({ body }: SignalRow): unknown {
-  return body === null ? null : JSON.parse(JSON.stringify(body, (_, value: unknown) => (typeof value === "bigint" ? value.toString() : value)));
 }
 
 function rawOf(delivery: Delivery, maxBytes: number): Buffer {

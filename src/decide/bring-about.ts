@@ -13,11 +13,11 @@ interface Origin {
   readonly event: DeviceEvent | null;
 }
 
-/** The facts and what follows from them, in order. Returns how many there are. */
+/** The facts of a position and what follows from them, in order: all that are brought about there. Returns how many there are. */
 export function bringAbout(group: Group, first: readonly Fact[], ref: Ref, origin: Origin): number {
   let facts = first;
   let count = 0;
-  let outcomes = group.rows.outcomes.filter((outcome) => outcome.ref === ref).length;
+  let outcomes = 0;
   while (facts.length > 0) {
     for (const fact of facts) {
       apply(group.world, fact);

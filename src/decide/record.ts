@@ -49,6 +49,7 @@ const NO_EVENT = {
   body: null,
 } as const;
 
+/** What a command asks may name numbers of a source, which go on record as text. */
 function bodyOf(signal: CommandSignal): Readonly<Record<string, unknown>> {
   return JSON.parse(
     JSON.stringify({ ...signal.command, ifVersion: signal.ifVersion, ...(signal.from === null ? {} : { from: signal.from }) }, (_, value) =>

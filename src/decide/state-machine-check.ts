@@ -54,12 +54,12 @@ export function checkStateMachine(content: unknown, guards: ReadonlySet<string>)
     const open = [initial];
     for (let state = open.pop(); state !== undefined; state = open.pop()) {
       const node = states[state];
-      const events = Object.keys(node?.on ?? {});
+      const events = Object.entries(node?.on ?? {});
       const ways = new Set<string>();
-      for (const event of events) {
+      for (const [event, on] of events) {
         const at = `${base}/${state}/on/${event}`;
-        if (event === "*" || event.includes("*")) problems.push({ pointer: at, problem: "A wildcard takes events that nobody has thought of." });
-        const candidates = listed(node, event);
+        if (event.includes("*")) problems.push({ pointer: at, problem: "A wildcard takes events that nobody has thought of." });
+        const candidates = listed(on);
         if (candidates === null) {
           problems.push({ pointer: at, problem: 'all@1 lists the guards that must all hold, as { "guards": [ … ] }.' });
           continue;
@@ -102,7 +102,6 @@ function listed(...asked: Parameters<typeof candidatesOf>): ReturnType<typeof ca
 
 function findForbidden(value: unknown, pointer: string): MachineProblem[] {
   if (typeof value === "function") return [{ pointer, problem: "A function stands inline; guards have names." }];
-  if (Array.isArray(value)) return value.flatMap((item, i) => findForbidden(item, `${pointer}/${i}`));
   if (typeof value !== "object" || value === null) return [];
   return Object.entries(value).flatMap(([key, item]) => {
     const why = pointer.startsWith("/machine") && !/\/(on|states)$/.test(pointer) ? FORBIDDEN[key] : undefined;

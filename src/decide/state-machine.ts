@@ -85,9 +85,7 @@ export interface GuardRef {
 }
 
 /** The candidates of one state for one event, in the order in which they are tried. */
-export function candidatesOf(node: StateNode | undefined, event: string): readonly Candidate[] {
-  const on = node?.on !== undefined && Object.hasOwn(node.on, event) ? node.on[event] : undefined;
-  if (on === undefined) return [];
+export function candidatesOf(on: z.infer<typeof transitions>): readonly Candidate[] {
   const list = Array.isArray(on) ? on : [on];
   return list.map((entry) =>
     typeof entry === "string" ? { target: entry, guards: [] } : { target: entry.target ?? null, guards: entry.guard === undefined ? [] : flat(entry.guard) },
@@ -124,7 +122,7 @@ export function compile<V extends StateValue, C>(content: unknown, guards: Reado
   const candidates = new Map<StateNode, ReadonlyMap<string, readonly Candidate[]>>();
   for (const states of regions.values()) {
     for (const state of Object.values(states)) {
-      const byEvent = new Map(Object.keys(state.on ?? {}).map((event) => [event, candidatesOf(state, event)]));
+      const byEvent = new Map(Object.entries(state.on ?? {}).map(([event, on]) => [event, candidatesOf(on)]));
       candidates.set(state, byEvent);
       for (const [event, list] of byEvent) {
         events.add(event);

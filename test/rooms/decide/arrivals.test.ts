@@ -148,6 +148,15 @@ describe("an event that cannot be read", () => {
   });
 });
 
+describe("a number that is kept for what has its verdict", () => {
+  test("stops no pause before it, though its event cannot be read", () => {
+    const line = given(weighing(), call(2, { ...unreadable, id: "u" }));
+    expect(told(line.when(call(6, { ...unreadable, id: "u" })))).toEqual(["quarantined DUP_ID_REUSED"]);
+    expect(told(line.when(scale.pauses("weigh", { sequence: 3 })))).toEqual(["accepted"]);
+    expect([at(line), line.step("weigh").state]).toEqual(["7.3, 1 waiting, goes on", "paused"]);
+  });
+});
+
 describe("what acts ahead of its turn", () => {
   test("and is older than the last of its type is observed at once, and takes its number in its turn", () => {
     const line = given(scale.states("Execute", { sequence: 5 }));

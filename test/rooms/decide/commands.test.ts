@@ -35,6 +35,20 @@ const answered = (line: Line, act: Act): string => {
 };
 const weight = (value: string, unit = "kg") => ({ evidence: { evidence: "net-weight", value, unit } });
 
+describe("what goes on record of a command", () => {
+  test("is what was asked, its numbers as text, and from where, if that is known", () => {
+    const body = (from: string | null) => {
+      const asks = { kind: "gap.resolve", source: scale.name, gap: 1, action: "rebase", epoch: 8n, sequence: 5n, reason: "r" } as const;
+      return given()
+        .settlements(orders(asks, { from }))
+        .flatMap(({ rows }) => rows.signals.map((signal) => signal.body));
+    };
+    const asked = { kind: "gap.resolve", source: scale.name, gap: 1, action: "rebase", epoch: "8", sequence: "5", reason: "r", ifVersion: null };
+    expect(body(null)).toStrictEqual([asked]);
+    expect(body("192.0.2.7")).toStrictEqual([{ ...asked, from: "192.0.2.7" }]);
+  });
+});
+
 describe("a batch", () => {
   test("is created from its job order, with what it is bound to", () => {
     const line = given();
@@ -52,6 +66,15 @@ describe("a batch", () => {
     expect(answered(line, creates("B-1", { asked: "b2" }))).toBe("CTX_UNKNOWN_ORDER");
     expect(answered(line, creates("B-2", { jobOrder: "PO-B-1" }))).toBe("CTX_UNKNOWN_ORDER");
     expect(line.model.facts).toHaveLength(1);
+  });
+  test("has the roles that the steps of its recipe name, though some step names none", () => {
+    const steps = [...BLEND.steps, { step: "look" }];
+    const line = on({ ...PLANT, recipes: [{ ...BLEND, ...{ steps } }] });
+    expect(line.answer(creates("B-1", { equipment: { press: "press-9" } }))).toMatchObject({
+      kind: "refused",
+      code: "EQP_NOT_ASSIGNED",
+      reason: "The recipe has no role press; it has scale, mixer.",
+    });
   });
   test("is refused with what it cannot be made of", () => {
     const line = given();

@@ -1,5 +1,9 @@
 import { describe, expect, test } from "vitest";
+import type { Machines } from "../../../src/decide/machines.ts";
+import { outcomeOf } from "../../../src/decide/outcomes.ts";
 import { traceContext } from "../../../src/decide/trace-context.ts";
+import { World } from "../../../src/decide/world.ts";
+import { emptyRequest } from "../../../src/decide/world-request.ts";
 import { BLEND } from "../../support/blend.ts";
 import {
   type Act,
@@ -53,6 +57,20 @@ describe("a batch that ends early", () => {
         "lock.freed allocation mixer-1 -",
         "lock.freed engagement mixer-1 blend",
       ]);
+  });
+  test("frees first what it holds as a whole, then what its steps work with", () => {
+    const roles = { mixer: "mixer-1", other: "mixer-2" };
+    const equipment = Object.keys(roles).map((role) => ({ role, class: "mixer", locked: "batch" }));
+    const line = on(plant({ step: "stir", equipment }), creates("B-1", { equipment: roles }));
+    line.when(commands("release-to-floor"), commands("start"), mixer.starts("stir"));
+    expect(facts(line, commands("abort"))).toEqual([
+      "batch aborted by batch.abort",
+      "stir aborted by batch.aborted",
+      "lock.freed allocation mixer-1 -",
+      "lock.freed allocation mixer-2 -",
+      "lock.freed engagement mixer-1 stir",
+      "lock.freed engagement mixer-2 stir",
+    ]);
   });
   test("frees nothing that another batch holds or works with", () => {
     const line = given(weighing(), ready("B-2"), commands("cancel", "B-2"));
@@ -120,6 +138,38 @@ describe("a step that ends", () => {
       code: "EQP_NOT_ASSIGNED",
       reason: "The recipe has no role scale; it has none.",
     });
+  });
+});
+
+describe("a step of a plant's own machine", () => {
+  /** The shipped machine, but that an event leads elsewhere, or nowhere. */
+  const leading = (where: Readonly<Record<string, string | null>>) => ({
+    ...PLANT,
+    machines: (machines: Machines): Machines => ({
+      ...machines,
+      step: (batch) => {
+        const machine = machines.step(batch);
+        return {
+          ...machine,
+          next: (state, event, context, unasked) => {
+            const to = where[event];
+            if (to === undefined) return machine.next(state, event, context, unasked);
+            if (to !== null) return { kind: "moved", to, self: false, checks: [] };
+            return { kind: "refused", code: "STA_INVALID_TRANSITION", notYet: false, checks: [], permitted: [] };
+          },
+        };
+      },
+    }),
+  });
+  test("that is skipped opens what comes after it", () => {
+    const line = on(leading({ "step.complete": "skipped" }), weighing());
+    line.when(scale.completes("weigh"));
+    expect(line.batch().steps.map(({ step, state }) => `${step} ${state}`)).toEqual(["weigh skipped", "blend ready"]);
+  });
+  test("stays where it is when its predecessors are complete, if the machine does not open it by that", () => {
+    const line = on(leading({ "step.predecessors-complete": null }), weighing(), scale.weighs("12.500"));
+    expect(facts(line, scale.completes("weigh"))).toEqual(["weigh complete by step.complete", "lock.freed engagement scale-1 weigh"]);
+    expect(line.step("blend").state).toBe("pending");
   });
 });
 
@@ -214,6 +264,15 @@ describe("what the world is told", () => {
     ]);
     expect(outcomes(line, mixer.alarms())).toMatchObject([{ stream: "equipment/mixer-1", line: "4", data: { equipment: "mixer-1" } }]);
   });
+  test("of a report names the attempt that it is about", () => {
+    const { model } = given(running());
+    const world = new World(model.read({ ...emptyRequest(), batches: new Set(["B-1"]) }));
+    const about = { batch: "B-1", step: "weigh", attempt: 2, equipment: "scale-1" };
+    expect(outcomeOf(world, model.machines, { kind: "reported", type: "check.performed", ...about, data: {} }, [])).toMatchObject({
+      stream: "batch/B-1",
+      data: { step: "weigh", attempt: 2, by: "scale-1" },
+    });
+  });
   test("of a birth or a loss is the source's own, whatever its equipment is engaged in", () => {
     const line = given(weighing());
     expect(line.when(scale.birth(2, { epoch: 8, sequence: 1 }), scale.lost(1, 1, { epoch: 8, sequence: 2 }))).toMatchObject([
@@ -224,6 +283,7 @@ describe("what the world is told", () => {
       "equipment/scale-1 source.born",
       "equipment/scale-1 source.loss-declared",
     ]);
+    expect(line.when(scale.birth(2, { epoch: 9, sequence: 1, batch: "B-1" }))).toMatchObject([{ status: "accepted", contextFrom: "none" }]);
   });
   test("carries the trace of the event, with its state if it has one", () => {
     const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";

@@ -1,9 +1,12 @@
 import { describe, expect, test } from "vitest";
 import type { BatchState, EquipmentState, StepState } from "../../../src/authorise/execution-context.ts";
 import { allocations, elapsed, GUARDS, type GuardContext, type GuardSignal, rolesOf } from "../../../src/decide/guards.ts";
+import { guardsFor } from "../../../src/decide/guards-for.ts";
 import type { GuardOutcome } from "../../../src/decide/state-machine.ts";
+import { World } from "../../../src/decide/world.ts";
+import { emptyRequest } from "../../../src/decide/world-request.ts";
 import type { EvidenceSlot, Recipe } from "../../../src/registry/recipe.ts";
-import { given, weighing } from "../../support/given.ts";
+import { given, running, speaker, weighing } from "../../support/given.ts";
 
 // Each guard by itself: what lets it pass, what it calls never, and what it calls not yet.
 
@@ -352,6 +355,24 @@ describe("a guard that fails says what it wanted and what it met", () => {
       "oven | scale-1",
     ]);
     expect(words("evidence.kind@1", { batch: slots({ equipment: "mixer" }), signal: { ...weight("1"), equipment: null } })).toBe("ok");
+  });
+});
+
+describe("the gaps that a guard sees", () => {
+  const probe = speaker("mixer-1", { device: "probe" });
+  const { model } = given(running(), probe.says("call.raised", { sequence: 2, data: { call: "c" } }));
+  const request = { ...emptyRequest(), batches: new Set(["B-1"]) };
+  const gaps = (step: string | null, signal: GuardSignal | null) => {
+    const [world, of] = [new World(model.read(request)), model.batch("B-1")];
+    if (of === null) throw new Error("no batch");
+    return guardsFor(world, of, of.steps.find((s) => s.step === step) ?? null, signal).gaps();
+  };
+  test("are those of the sources on the step's equipment, but for the one that speaks, and all of them where nobody does", () => {
+    expect([gaps("blend", says()), gaps("blend", says({ source: probe.name })), gaps("blend", null)]).toEqual([[probe.name], [], [probe.name]]);
+    expect(gaps("weigh", null)).toEqual([]);
+  });
+  test("are none of a batch as a whole", () => {
+    expect(gaps(null, null)).toEqual([]);
   });
 });
 

@@ -34,6 +34,15 @@ describe("a machine", () => {
     expect(door.next("open", "shut", HERE)).toEqual({ kind: "moved", to: "closed", self: false, checks: [] });
     expect(door.permitted("closed", HERE)).toEqual(["open"]);
   });
+  test("calls its states as ISA-88 and ISA-95 do, and those that it maps to nothing by their own name", () => {
+    const names = {
+      ...definition({ initial: "open", states: { open: { on: { shut: "closed" } }, closed: { on: { open: "open" } } } }),
+      isa88: { open: "Idle" },
+      isa95: { open: "Ready" },
+    };
+    const door = compile<string, object>(names, GUARDS);
+    expect([door.isa88("open"), door.isa88("closed"), door.isa95("open"), door.isa95("closed")]).toEqual(["Idle", "closed", "Ready", "closed"]);
+  });
   test("may name a guard alone, and says of one that fails what it said, and no more", () => {
     const states = {
       open: { on: { shut: { target: "closed", guard: "no-A@1" }, lock: { target: "closed", guard: "yes@1" } } },
@@ -87,6 +96,7 @@ describe("the machines of batches", () => {
     expect(asked).toEqual(["batch/governed@1", "step/governed@1"]);
     const recipe = { hash: "h", content: line.model.options.recipes[0] };
     expect(machines.recipe(recipe)).toBe(machines.recipe({ ...recipe }));
+    expect(machines.recipe(recipe).recipe).toBe("blend");
   });
   test("are those that the batch is bound to, or none", () => {
     expect(() => createMachines(() => undefined).batch(batch)).toThrow("state machine batch/governed@1 is not registered");

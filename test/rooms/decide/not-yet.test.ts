@@ -122,6 +122,9 @@ describe("behind a deferred event", () => {
       status: "deferred",
       code: "STP_OUT_OF_ORDER",
       reason: "The event waits behind mixer-1-7-1, which moves the same step.",
+      batch: "B-1",
+      step: "blend",
+      contextFrom: "claim",
     });
     line.when(scale.starts("weigh"), scale.weighs("12.500"));
     // the start moves; the completion was said before the minimum duration was over, and is held against the moment at which it was said
@@ -149,6 +152,12 @@ describe("behind a deferred event", () => {
   test("events of another source or another step do not wait", () => {
     const line = given(running(), mixer.starts("blend"));
     expect(told(line.when(scale.starts("weigh")))).toEqual(["accepted"]);
+  });
+  test("events that name no step do not wait: nobody knows yet that it is the same", () => {
+    const completes = () => scale.says("step.complete", { batch: "B-1" });
+    const line = given(running(), completes(), completes());
+    for (const id of ["scale-1-7-1", "scale-1-7-2"])
+      expect(line.last(id)).toMatchObject({ status: "deferred", code: "CTX_MISSING", reason: expect.stringContaining("no execution context") });
   });
   // story: a completion that arrived early and its start, filled in later, each waited for the other
   test("is told by numbers, not by arrival", () => {
@@ -179,6 +188,20 @@ describe("what comes free", () => {
       "scale-1.display accepted",
       "scale-1.key accepted",
       "scale-1.stop quarantined",
+    ]);
+  });
+  test("comes in its order, whatever of what it waited for changed first", () => {
+    // the probe's first event closes the gap that a completion waits for, and then completes the step behind which an older start waits
+    const [weigh, stir] = BLEND.steps;
+    const quick = { ...stir, after: [], duration: undefined, evidence: [] };
+    const steps = [quick, { ...quick, step: "heat" }, { ...weigh, after: ["blend"] }];
+    const line = on({ ...PLANT, recipes: [{ ...BLEND, ...{ steps } }] }, running(), mixer.starts("blend"), mixer.starts("heat"));
+    line.when(probe.states("Execute", { sequence: 2 }), scale.starts("weigh"), mixer.completes("heat"));
+    expect([line.last("scale-1-7-1")?.code, line.last("mixer-1-7-3")?.code]).toEqual(["STP_OUT_OF_ORDER", "SEQ_GAP"]);
+    expect(line.when(probe.completes("blend", { sequence: 1 })).map(({ eventId, status }) => `${eventId} ${status}`)).toEqual([
+      "mixer-1.probe-7-1 accepted",
+      "scale-1-7-1 accepted",
+      "mixer-1-7-3 accepted",
     ]);
   });
   test("still waits behind what is open, though it would be permitted by itself", () => {

@@ -40,6 +40,13 @@ describe("an event", () => {
       ids: { [button.name]: [hash("x")] },
     });
   });
+  test("without id and number has nothing to be known by", () => {
+    const button = speaker("panel-1", { device: "button", numbers: false });
+    expect(asked(given(), button.says("call.raised", { data: { call: "c" }, more: { id: null } }))).toEqual({
+      sources: [button.name],
+      equipment: ["panel-1"],
+    });
+  });
   test("of which no source can be believed needs nothing", () => {
     expect(asked(given(), (line) => line.model.signal(line.model.delivery("site/rtm1/line/4/eq/scale-1/event", "{")))).toEqual({});
   });
@@ -122,9 +129,12 @@ describe("what was read asks for more at once", () => {
     expect([...request.waitingNumbers]).toEqual([scale.name]);
   });
   test("for the epoch that the event itself tells of, where nothing was ever settled", () => {
-    const line = given(scale.weighs("12.500", { sequence: 3 }));
-    const { request } = widened(line, scale.starts("weigh", { sequence: 1 }));
-    expect([...request.waitingNext.values()]).toEqual([{ source: scale.name, incarnation: 1, epoch: 7n, after: 0n }]);
+    for (const epoch of [7, 0]) {
+      const line = given(scale.weighs("12.500", { epoch, sequence: 3 }));
+      const { request, more } = widened(line, scale.starts("weigh", { sequence: 1 }));
+      expect([...request.waitingNext.values()]).toEqual([{ source: scale.name, incarnation: 1, epoch: BigInt(epoch), after: 0n }]);
+      expect([[...request.waitingNumbers], more]).toEqual([[scale.name], [true, false]]);
+    }
   });
   test("for source, equipment and batch of deferred events", () => {
     const line = given(running(), mixer.starts("blend"));

@@ -5,8 +5,10 @@ import {
   type Act,
   commands,
   creates,
+  failing,
   given,
   type Line,
+  mixer,
   on,
   orders,
   PLANT,
@@ -137,6 +139,32 @@ describe("a gap that a person skips", () => {
     expect(at(line)).toBe("7.2 counter_back");
     expect(gap(line, "skip")).toMatchObject({ kind: "done" });
     expect(at(line)).toBe("7.2 goes on");
+  });
+});
+
+describe("a source of which only early events were heard", () => {
+  test("goes on waiting for its first number, when a person says to wait", () => {
+    const line = given(call(3));
+    expect(gap(line, "wait")).toMatchObject({ kind: "done" });
+    expect([at(line), line.source(scale).waitingCount]).toEqual(["null.0 goes on", 1]);
+    expect(told(line.when(call(1), call(2)))).toEqual(["accepted", "accepted", "accepted"]);
+  });
+  test("begins when it stood still and a person lets it go on, be its first epoch 0", () => {
+    for (const epoch of [7, 0]) {
+      const line = on(
+        failing(({ event }) => event === "step.pause"),
+        weighing(),
+      );
+      expect(told(line.when(mixer.pauses("weigh", { epoch, sequence: 2 }), mixer.says("call.raised", { sequence: 1, data: { call: "c" } })))).toEqual([
+        "quarantined SYS_POISON",
+        "deferred SYS_POISON",
+      ]);
+      const position = line.source(mixer).parked?.position ?? 0;
+      expect(
+        told(line.when(orders({ kind: "gap.resolve", source: mixer.name, gap: position, action: "wait", epoch: null, sequence: null, reason: "r" }))),
+      ).toEqual(["accepted"]);
+      expect(line.source(mixer)).toMatchObject({ epoch: BigInt(epoch), through: 2n, waitingCount: 0, parked: null });
+    }
   });
 });
 

@@ -1,0 +1,64 @@
+import { describe, expect, test } from "vitest";
+import { Group } from "../../../src/decide/group.ts";
+import { poisonArrival } from "../../../src/decide/poison.ts";
+import { requestFor } from "../../../src/decide/request.ts";
+import { World } from "../../../src/decide/world.ts";
+import { NotRead } from "../../../src/decide/world-request.ts";
+import { type Act, again, given, type Line, type Said, scale, speaker } from "../../support/given.ts";
+
+// Promise: whatever makes the service fail on one event, that event alone is quarantined, once, and its source stands still; nothing that was settled before is settled again.
+// Attack: let it fail where it never fails by a guard: on what is known, on a number that is passed or has somebody waiting, and on what has no source or no identity.
+
+const call = (sequence: number, more: Said = {}) => scale.says("call.raised", { sequence, data: { call: "c" }, ...more });
+
+/** What it comes to that the service fails on an event. */
+function failsOn(line: Line, act: Act) {
+  const [signal] = line.signals([act]);
+  if (signal?.kind !== "event") throw new Error("that was no event");
+  const request = requestFor([signal]);
+  for (;;) {
+    const group = new Group(new World(line.model.read(request)), line.model.machines);
+    try {
+      poisonArrival(group, signal, new Error("it fell over."));
+      const { verdicts, ids, numbers, quarantined } = group.rows;
+      const { through, waitingCount, parked } = group.world.source(scale.name) ?? {};
+      return {
+        told: verdicts.map(({ status, code, reason }) => `${status} ${code}: ${reason}`),
+        ids: ids.length,
+        numbers: numbers.map(({ sequence }) => sequence),
+        quarantined: quarantined.length,
+        source: `${through}, ${waitingCount} waiting, ${parked?.why ?? "goes on"}`,
+      };
+    } catch (error) {
+      if (!(error instanceof NotRead)) throw error;
+      error.add(request);
+    }
+  }
+}
+const POISONED = { told: ["quarantined SYS_POISON: The service failed on this event alone: it fell over."], ids: 1, quarantined: 1 };
+
+describe("an event on which the service fails", () => {
+  test("takes its id, its number if it is next, and a place to wait for it if it is early", () => {
+    expect(failsOn(given(call(1)), call(2))).toEqual({ ...POISONED, numbers: [2n], source: "2, 0 waiting, poison" });
+    expect(failsOn(given(call(1)), call(4))).toEqual({ ...POISONED, numbers: [], source: "1, 1 waiting, poison" });
+  });
+  test("takes no number that is passed, or at which another waits", () => {
+    expect(failsOn(given(call(1), call(2)), call(1, { id: "x" }))).toEqual({ ...POISONED, numbers: [], source: "2, 0 waiting, poison" });
+    expect(failsOn(given(call(1), call(4)), call(4, { id: "x" }))).toEqual({ ...POISONED, numbers: [], source: "1, 1 waiting, poison" });
+  });
+  test("is a duplicate where it is known, and nothing else", () => {
+    expect(failsOn(given(call(1), call(2)), again("scale-1-7-1"))).toEqual({
+      told: ["duplicate DUP_EXACT: The same event had arrived before and is accepted; nothing was done again."],
+      ids: 0,
+      numbers: [],
+      quarantined: 0,
+      source: "2, 0 waiting, goes on",
+    });
+  });
+  test("lets the failure go on where there is nobody whose event it could be", () => {
+    const line = given(call(1));
+    expect(() => failsOn(line, speaker("nobody-1").says("call.raised", { data: { call: "c" } }))).toThrow("it fell over.");
+    expect(() => failsOn(line, call(2, { more: { id: null, epoch: null, sequence: null } }))).toThrow("it fell over.");
+    expect(() => failsOn(line, (at) => at.model.signal(at.model.delivery("site/rtm1/line/4/eq/scale-1/event", "{")))).toThrow("it fell over.");
+  });
+});
