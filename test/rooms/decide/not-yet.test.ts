@@ -1,4 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { judgeEvent } from "../../../src/decide/judge.ts";
+import { World } from "../../../src/decide/world.ts";
+import { emptyRequest } from "../../../src/decide/world-request.ts";
 import { BLEND } from "../../support/blend.ts";
 import { again, commands, creates, given, mixer, on, orders, PLANT, ready, running, scale, speaker, told, weighed, weighing } from "../../support/given.ts";
 
@@ -247,6 +250,20 @@ describe("a context that was taken from a lock", () => {
     const again = orders({ kind: "quarantine.resolve", event: line.last("scale-1-7-3")?.event ?? 0, action: "reprocess", reason: "look again" });
     expect(line.answer(again)).toMatchObject({ kind: "refused", code: "CTX_WRONG_BATCH" });
     expect(line.model.evidence.map(({ batch }) => batch)).toEqual(["B-1"]);
+  });
+  test("is told as what it was where the equipment has gone on and nothing is permitted any more", () => {
+    const line = given(weighing(), scale.weighs("12.500"), scale.completes("weigh"), ...next(), startsNext);
+    const [signal] = line.signals([weight]);
+    if (signal?.kind !== "event" || signal.inHand.said.kind !== "event") throw new Error("that was no event");
+    const { event } = signal.inHand.said;
+    const { model } = line;
+    const world = new World(model.read({ ...emptyRequest(), batches: new Set(["B-1"]), equipment: new Set(["scale-1"]) }));
+    const before = { batch: "B-1", step: "weigh", attempt: 1 };
+    expect(judgeEvent(world, model.machines, line.source(scale), event, model.clock, -1, before)).toMatchObject({
+      kind: "refused",
+      code: "CTX_WRONG_BATCH",
+      context: { ...before, from: "lock" },
+    });
   });
 });
 
