@@ -24,7 +24,7 @@ import {
   text,
 } from "./schemas.ts";
 
-const itemSchema = z.object({
+export const itemSchema = z.object({
   position: z.int(),
   generation: z.int(),
   time: z.string(),

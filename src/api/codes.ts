@@ -9,6 +9,9 @@ export type RequestCode =
   | "REQUEST_KEY_REUSED"
   | "REQUEST_RESTORED"
   | "REV_PUBLISHED"
+  | "REVIEW_STALE"
+  | "REVIEW_CONCLUDED"
+  | "REVIEW_OTHER"
   | "SYS_UNAVAILABLE"
   | "SYS_STANDING_BY"
   | "SYS_INTERNAL";
@@ -47,6 +50,24 @@ export const REQUEST_CODES: CodeTable<RequestCode> = {
     owner: "engineer",
     next: "correct",
     remedy: "Publish a new revision.",
+  },
+  REVIEW_STALE: {
+    meaning: "The batch's record has changed since the review was opened.",
+    owner: "quality",
+    next: "correct",
+    remedy: "Open a new review, and look at what was added.",
+  },
+  REVIEW_CONCLUDED: {
+    meaning: "The review is concluded; a conclusion is never changed.",
+    owner: "quality",
+    next: "correct",
+    remedy: "Open a new review if there is more to say.",
+  },
+  REVIEW_OTHER: {
+    meaning: "The digest is not that of what this review is over.",
+    owner: "quality",
+    next: "correct",
+    remedy: "Read the review again, and name the digest of what you have seen.",
   },
   SYS_UNAVAILABLE: {
     meaning: "The service cannot decide this now.",

@@ -21,6 +21,7 @@ import { operationRoutes } from "./operations.http.ts";
 import { outcomeRoutes } from "./outcomes.http.ts";
 import { invalid, notFound, Problem, type ProblemDocument, standingBy, unavailable } from "./problem.ts";
 import { registryRoutes } from "./registry.http.ts";
+import { reviewRoutes } from "./reviews.http.ts";
 import { sourceRoutes } from "./sources.http.ts";
 
 const BODY_LIMIT = 1024 * 1024;
@@ -85,6 +86,7 @@ export async function createApi(deps: ApiDeps, tls: { readonly cert: string; rea
     operationRoutes,
     registryRoutes,
     auditRoutes,
+    reviewRoutes,
     documentRoutes,
   ]) {
     await app.register((scope, _options, done) => {
