@@ -12,6 +12,8 @@ export interface ProofReader {
   inclusion(index: number, size: number): Promise<readonly Hash[] | null>;
   /** That the tree of `first` leaves is the beginning of the one of `second`; null as above. Throws a RangeError unless 0 < first <= second. */
   consistency(first: number, second: number): Promise<readonly Hash[] | null>;
+  /** The roots of full subtrees, in the order in which they are asked for; null as above. */
+  roots(subtrees: readonly Subtree[]): Promise<readonly Hash[] | null>;
 }
 
 /**
@@ -80,6 +82,7 @@ export function proofReader(db: Db, site: string, log: Log): ProofReader {
   return {
     inclusion: async (index, size) => proof(inclusionRanges(index, size)),
     consistency: async (first, second) => proof(consistencyRanges(first, second)),
+    roots: rootsOf,
   };
 }
 

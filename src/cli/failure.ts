@@ -3,6 +3,7 @@ import { MigrationRefused } from "../db/migrate.store.ts";
 import { PortTaken } from "../embedded/broker.process.ts";
 import { DataDirTaken } from "../embedded/data-dir.file.ts";
 import { ConfigInvalid } from "../ops/config.file.ts";
+import { NoBundle } from "../verify/verify-bundle.ts";
 import type { ExitCode } from "./command.ts";
 import { Unreachable } from "./rest.fetch.ts";
 
@@ -20,7 +21,13 @@ export function inWords(error: unknown): { readonly lines: readonly string[]; re
   if (error instanceof ConfigInvalid) return { lines: ["The settings are not valid:", ...error.problems.map((problem) => `  ${problem}`)], exit: 2 };
   if (error instanceof Said) return { lines: [error.message], exit: error.exit };
   if (error instanceof DatabaseUnfit) return { lines: [...error.problems], exit: 1 };
-  if (error instanceof DataDirTaken || error instanceof PortTaken || error instanceof MigrationRefused || error instanceof Unreachable)
+  if (
+    error instanceof DataDirTaken ||
+    error instanceof PortTaken ||
+    error instanceof MigrationRefused ||
+    error instanceof Unreachable ||
+    error instanceof NoBundle
+  )
     return { lines: [error.message], exit: 1 };
   const { code, port, syscall } = Object(error);
   if (code === "EADDRINUSE" && syscall === "listen")

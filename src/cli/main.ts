@@ -4,6 +4,7 @@ import type { Command } from "./command.ts";
 import { demo } from "./demo.ts";
 import { device } from "./device.ts";
 import { doctor } from "./doctor.ts";
+import { exportBundle } from "./export.ts";
 import { inWords } from "./failure.ts";
 import { helpOf, helpOfAll } from "./help.ts";
 import { migrate } from "./migrate.ts";
@@ -18,7 +19,21 @@ import { terminalOn } from "./terminal.ts";
 import { verify } from "./verify.ts";
 import { why } from "./why.ts";
 
-const COMMANDS: readonly Command[] = [serve, migrate, restored, registryApply, stateMachineCheck, device, tail, why, verify, replay, doctor, demo];
+const COMMANDS: readonly Command[] = [
+  serve,
+  migrate,
+  restored,
+  registryApply,
+  stateMachineCheck,
+  device,
+  tail,
+  why,
+  verify,
+  exportBundle,
+  replay,
+  doctor,
+  demo,
+];
 
 // `tail | head`: whoever reads has read enough
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

@@ -6,6 +6,7 @@ const RESULTS = { 0: "sound", 1: "altered", 3: "incomplete", 4: "cannot tell" } 
 
 export interface Report {
   readonly site: string;
+  readonly of: string | null;
   readonly result: (typeof RESULTS)[keyof typeof RESULTS];
   readonly exit: keyof typeof RESULTS;
   readonly at: string;
@@ -23,13 +24,14 @@ export interface Report {
 }
 
 /** What a verification came to, for programs. */
-export function reportOf({ site, from, to, entries, checkpoints, anchors, unsigned, unanchored, at, withAnchors, findings }: Verified): Report {
+export function reportOf({ site, of, from, to, entries, checkpoints, anchors, unsigned, unanchored, at, notCovered, findings }: Verified): Report {
   const exit = findings.exit();
   const aged = (tail: Tail | null): Report["unsigned"] =>
     tail === null ? null : { ...tail, seconds: Math.max(0, Math.round((Date.parse(at) - Date.parse(tail.since)) / 1000)) };
   const [first = null] = findings.list();
   return {
     site,
+    of,
     result: RESULTS[exit],
     exit,
     at,
@@ -39,13 +41,7 @@ export function reportOf({ site, from, to, entries, checkpoints, anchors, unsign
     anchors,
     unsigned: aged(unsigned),
     unanchored: aged(unanchored),
-    notCovered: [
-      ...(from > 1 ? [`positions 1 to ${from - 1}, from before the log began`] : []),
-      ...(withAnchors
-        ? []
-        : ["anchors: none were given, so whoever can write to the database can cut off its end, and with the signer's key alter everything"]),
-      "the decisions: they were not replayed, so the present state of batches, steps, sources and equipment was not compared",
-    ],
+    notCovered,
     counts: { altered: findings.count("altered"), incomplete: findings.count("incomplete"), unclear: findings.count("unclear") },
     first,
     findings: findings.list(),
@@ -54,11 +50,11 @@ export function reportOf({ site, from, to, entries, checkpoints, anchors, unsign
 
 /** The same, for people. */
 export function tellReport(report: Report, paint: Paint): readonly string[] {
-  const { site, result, exit, positions, entries, checkpoints, anchors, unsigned, unanchored, notCovered, counts, findings } = report;
+  const { site, of, result, exit, positions, entries, checkpoints, anchors, unsigned, unanchored, notCovered, counts, findings } = report;
   const shown = findings.slice(0, 10);
   const all = counts.altered + counts.incomplete + counts.unclear;
   return [
-    `Site ${site}, positions ${positions.from} to ${positions.to}: ${entries} entries, ${checkpoints} checkpoints and ${anchors} anchors compared.`,
+    `${of === null ? "Site" : `${of.slice(0, 1).toUpperCase()}${of.slice(1)} of site`} ${site}, positions ${positions.from} to ${positions.to}: ${entries} entries, ${checkpoints} checkpoints and ${anchors} anchors compared.`,
     unsigned === null
       ? "All of it is signed."
       : `Positions ${unsigned.from} to ${unsigned.to} are not signed, since ${unsigned.since} (${unsigned.seconds} s): whoever cuts them off leaves no trace.`,

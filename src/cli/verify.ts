@@ -1,10 +1,15 @@
+import { bundleIn } from "../bundle/folder.file.ts";
 import { loadConfig } from "../ops/config.file.ts";
 import { anchorsFrom, keysFrom } from "../verify/handed-over.file.ts";
 import { readRecord, readSites } from "../verify/record.store.ts";
+import type { AnchorNote } from "../verify/signed-roots.ts";
+import type { Given } from "../verify/trust.ts";
+import { verifyBundle } from "../verify/verify-bundle.ts";
 import { type Verified, verifySite } from "../verify/verify-site.ts";
-import type { Command } from "./command.ts";
+import type { Call, Command } from "./command.ts";
 import { inWords, Said } from "./failure.ts";
 import { withDatabase } from "./own-database.ts";
+import type { Terminal } from "./terminal.ts";
 import { reportOf, tellReport } from "./verify-report.ts";
 
 export const verify: Command = {
@@ -12,6 +17,7 @@ export const verify: Command = {
   summary: "Prove that the record was not altered, and name the first row that was.",
   positionals: [],
   options: {
+    bundle: { type: "string", value: "PATH", help: "Verify a bundle that was exported, by what is in its folder: no database, no network." },
     site: { type: "string", value: "SITE", help: "The site. Default: the only one of the database." },
     key: {
       type: "string",
@@ -36,19 +42,8 @@ export const verify: Command = {
     unclear: "Cannot tell: no key, or the database is away or cannot be read.",
   },
   async run(call, terminal) {
-    const config = loadConfig(call.environment);
-    const given = call.text("key");
-    const keys = given === undefined ? null : keysFrom(given);
     try {
-      if (typeof keys === "string") throw new Said(keys);
-      const verified = await withDatabase(config, async (db) => {
-        const site = call.text("site") ?? only(await readSites(db));
-        const path = call.text("anchors");
-        const anchors = path === undefined ? null : anchorsFrom(path, site);
-        if (typeof anchors === "string") throw new Said(anchors);
-        const progress = (position: number, of: number): void => terminal.progress(`Position ${position} of ${of} …`);
-        return (await readRecord(db, site, (record) => verifySite(record, { keys, anchors, progress }))) ?? noSite(site);
-      });
+      const verified = call.text("bundle") === undefined ? await online(call, terminal) : await offline(call, terminal);
       const report = reportOf(verified);
       if (call.flag("json")) terminal.out(JSON.stringify(report));
       else for (const line of tellReport(report, terminal.paint)) terminal.out(line);
@@ -62,6 +57,39 @@ export const verify: Command = {
     }
   },
 };
+
+async function online(call: Call, terminal: Terminal): Promise<Verified> {
+  const keys = keysOf(call);
+  return withDatabase(loadConfig(call.environment), async (db) => {
+    const site = call.text("site") ?? only(await readSites(db));
+    const options = { keys, anchors: anchorsOf(call), progress: progressOn(terminal) };
+    return (await readRecord(db, site, (record) => verifySite(record, options))) ?? noSite(site);
+  });
+}
+
+async function offline(call: Call, terminal: Terminal): Promise<Verified> {
+  const folder = bundleIn(call.text("bundle") ?? "");
+  return verifyBundle(folder, { keys: keysOf(call), anchors: anchorsOf(call), progress: progressOn(terminal) });
+}
+
+const progressOn =
+  (terminal: Terminal) =>
+  (position: number, of: number): void =>
+    terminal.progress(`Position ${position} of ${of} …`);
+
+function keysOf(call: Call): Given | null {
+  const given = call.text("key");
+  const keys = given === undefined ? null : keysFrom(given);
+  if (typeof keys === "string") throw new Said(keys);
+  return keys;
+}
+
+function anchorsOf(call: Call): readonly AnchorNote[] | null {
+  const path = call.text("anchors");
+  const anchors = path === undefined ? null : anchorsFrom(path);
+  if (typeof anchors === "string") throw new Said(anchors);
+  return anchors;
+}
 
 function only(sites: readonly string[]): string {
   const [site, another] = sites;

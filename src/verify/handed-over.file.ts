@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { readMirror } from "../audit/mirror.ts";
 import type { AnchorNote } from "./signed-roots.ts";
 import { type Given, readKeys } from "./trust.ts";
@@ -15,20 +15,19 @@ export function keysFrom(given: string): Given | string {
 }
 
 /**
- * The notes in a file, or in a folder of them: a site's mirror, the folder above those of several sites, or whatever else somebody kept notes in, in files that end in `.notes`. A string
- * says what is wrong.
+ * The notes in a file, or in a folder and those in it: a site's mirror, the folder of several sites' mirrors, or whatever else somebody kept notes in, in files that end in `.notes`. A
+ * string says what is wrong.
  */
-export function anchorsFrom(path: string, site: string): readonly AnchorNote[] | string {
+export function anchorsFrom(path: string): readonly AnchorNote[] | string {
   if (!existsSync(path)) return `There is no ${path}.`;
-  const folders = statSync(path).isDirectory() ? [path, join(path, site)].filter((folder) => existsSync(folder)) : [];
-  const files =
-    folders.length === 0
-      ? [path]
-      : folders.flatMap((folder) =>
-          readdirSync(folder)
-            .filter((name) => name.endsWith(".notes"))
-            .map((name) => join(folder, name)),
-        );
-  const notes = files.flatMap((file) => readMirror(readFileSync(file, "utf8")).notes.map((note) => ({ note, found: basename(file) })));
+  const notes = filesIn(path, 1).flatMap((file) => readMirror(readFileSync(file, "utf8")).notes.map((note) => ({ note, found: file })));
   return notes.length === 0 ? `There is no checkpoint in ${path}.` : notes;
+}
+
+function filesIn(path: string, deep: number): readonly string[] {
+  if (!statSync(path).isDirectory()) return [path];
+  return readdirSync(path, { withFileTypes: true }).flatMap((one) => {
+    const below = join(path, one.name);
+    return one.isDirectory() ? (deep > 0 ? filesIn(below, deep - 1) : []) : one.name.endsWith(".notes") ? [below] : [];
+  });
 }

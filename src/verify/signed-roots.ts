@@ -39,7 +39,7 @@ export class SignedRoots {
 
   /** The roots of this log come next. */
   open(log: LogRow): void {
-    this.anchors = this.anchorsOf(log);
+    this.anchors = this.given === null ? [] : anchorMarks(this.given, this.notes, log.origin, this.findings);
     this.brought = 0;
     this.rows = new Ahead(this.record.checkpoints(log.log));
     this.checkpointed = 0;
@@ -139,34 +139,33 @@ export class SignedRoots {
       detail,
     };
   }
+}
 
-  /** In the order of their sizes, each size once. */
-  private anchorsOf(log: LogRow): readonly Mark[] {
-    if (this.given === null) return [];
-    const trust = new Trust(this.given);
-    const marks = new Map<number, Mark>();
-    const claimed = this.notes.map((one) => ({ ...one, claim: claimOf(one.note) })).filter(({ claim }) => claim?.origin === log.origin);
-    for (const { note, found } of claimed.sort((one, other) => (one.claim?.size ?? 0) - (other.claim?.size ?? 0))) {
-      const refused = (severity: Finding["severity"], expected: string, detail: string): void =>
-        this.findings.add({ severity, position: null, table: "anchors", key: { file: found }, column: null, stored: note, expected, detail });
-      const read = trust.read(note);
-      if (read.kind !== "signed") {
-        // who keeps anchors need not have kept them from the first key on
-        if (read.kind === "refused" || read.impostor)
-          refused(
-            "altered",
-            "a note that its signer made",
-            `A note in ${found} was not made by a key that you gave (${read.kind === "refused" ? read.because : "unknown-key"}).`,
-          );
-        else refused("unclear", "a note by a key that you gave", `A note in ${found} is signed by none of the keys that you gave.`);
-        continue;
-      }
-      const { size, root } = read.checkpoint;
-      if (marks.get(size)?.root.equals(root) === false) refused("altered", "one root for a size", `Two roots are signed for size ${size} of ${log.origin}.`);
-      else if (size > 0) marks.set(size, { kind: "anchor", size, root });
+/** The roots that the anchors of one log hold, in the order of their sizes, each size once; what cannot be believed is found. */
+export function anchorMarks(given: Given, notes: readonly AnchorNote[], origin: string, findings: Findings): readonly Mark[] {
+  const trust = new Trust(given);
+  const marks = new Map<number, Mark>();
+  const claimed = notes.map((one) => ({ ...one, claim: claimOf(one.note) })).filter(({ claim }) => claim?.origin === origin);
+  for (const { note, found } of claimed.sort((one, other) => (one.claim?.size ?? 0) - (other.claim?.size ?? 0))) {
+    const refused = (severity: Finding["severity"], expected: string, detail: string): void =>
+      findings.add({ severity, position: null, table: "anchors", key: { file: found }, column: null, stored: note, expected, detail });
+    const read = trust.read(note);
+    if (read.kind !== "signed") {
+      // who keeps anchors need not have kept them from the first key on
+      if (read.kind === "refused" || read.impostor)
+        refused(
+          "altered",
+          "a note that its signer made",
+          `A note in ${found} was not made by a key that you gave (${read.kind === "refused" ? read.because : "unknown-key"}).`,
+        );
+      else refused("unclear", "a note by a key that you gave", `A note in ${found} is signed by none of the keys that you gave.`);
+      continue;
     }
-    return [...marks.values()];
+    const { size, root } = read.checkpoint;
+    if (marks.get(size)?.root.equals(root) === false) refused("altered", "one root for a size", `Two roots are signed for size ${size} of ${origin}.`);
+    else if (size > 0) marks.set(size, { kind: "anchor", size, root });
   }
+  return [...marks.values()];
 }
 
 async function* none(): AsyncGenerator<never> {}

@@ -28,6 +28,8 @@ export interface Tail {
 
 export interface Verified {
   readonly site: string;
+  /** Null: everything; otherwise what was exported. */
+  readonly of: string | null;
   /** The first position that has an entry, and the last. */
   readonly from: number;
   readonly to: number;
@@ -39,8 +41,8 @@ export interface Verified {
   readonly unsigned: Tail | null;
   /** Behind the last anchor, likewise; null also where no anchors were handed over. */
   readonly unanchored: Tail | null;
-  /** Whether anchors were handed over. */
-  readonly withAnchors: boolean;
+  /** What was not looked at, or could not be. */
+  readonly notCovered: readonly string[];
   /** When the record was read, by the database's clock. */
   readonly at: string;
   readonly findings: Findings;
@@ -93,17 +95,23 @@ class Verification {
 
   result(): Verified {
     const { record, findings, count, last, roots, options } = this;
+    const before = (record.logs[0]?.first ?? 1) - 1;
     const tail = (open: Tail | null): Tail | null => (open === null ? null : { ...open, to: last });
     return {
       site: record.site,
-      from: record.logs[0]?.first ?? 1,
+      of: null,
+      from: before + 1,
       to: last,
       entries: count,
       checkpoints: roots.compared.checkpoint,
       anchors: roots.compared.anchor,
       unsigned: tail(this.unsigned),
       unanchored: options.anchors === null ? null : tail(this.unanchored),
-      withAnchors: options.anchors !== null,
+      notCovered: [
+        ...(before > 0 ? [`positions 1 to ${before}, from before the log began`] : []),
+        ...(options.anchors === null ? [WITHOUT_ANCHORS] : []),
+        "the decisions: they were not replayed, so the present state of batches, steps, sources and equipment was not compared",
+      ],
       at: record.now,
       findings,
     };
@@ -171,7 +179,9 @@ function readEntry(bytes: Buffer): Entry | null {
   }
 }
 
-const withoutKey = (site: string) =>
+const WITHOUT_ANCHORS = "anchors: none were given, so whoever can write to the database can cut off its end, and with the signer's key alter everything";
+
+export const withoutKey = (site: string) =>
   ({
     severity: "unclear",
     position: null,

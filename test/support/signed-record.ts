@@ -2,9 +2,14 @@ import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join as path } from "node:path";
 import pg from "pg";
+import { exportBundle } from "../../src/cli/export.ts";
 import { parse } from "../../src/cli/parse.ts";
 import { verify } from "../../src/cli/verify.ts";
 import type { Report } from "../../src/cli/verify-report.ts";
+import { openDatabase } from "../../src/db/database.ts";
+import { createLog } from "../../src/ops/log.ts";
+import { ownTime } from "../../src/ops/time.ts";
+import { createSigners } from "../../src/signers.ts";
 import { BLEND } from "./blend.ts";
 import { envelope, eventTopic, join, sourceOf } from "./mqtt.ts";
 import { startPlant } from "./plant.ts";
@@ -31,6 +36,8 @@ export interface SignedRecord {
   readonly home: string;
   /** A copy of the database of its own. */
   copy(): Promise<Copy>;
+  /** Has the signer go on on a copy while something is done, and until all of it is signed. */
+  signing(copy: Copy, meanwhile: () => Promise<void>): Promise<void>;
   drop(): Promise<void>;
 }
 
@@ -59,6 +66,17 @@ export async function runVerify(args: readonly string[], environment: Readonly<R
     paint: (_, text) => text,
   });
   return { exit, report: JSON.parse(out.join("\n") || "null"), err: err.join("\n") };
+}
+
+export async function runExport(
+  args: readonly string[],
+  environment: Readonly<Record<string, string>>,
+): Promise<{ readonly exit: number; readonly err: string }> {
+  const err: string[] = [];
+  const parsed = parse(["export", ...args, "--json"], [exportBundle], environment);
+  if (parsed.kind !== "run") throw new Error(`export ${args.join(" ")} is ${parsed.kind}`);
+  const exit = await parsed.command.run(parsed.call, { out: () => {}, err: (line) => err.push(line), progress: () => {}, paint: (_, text) => text });
+  return { exit, err: err.join("\n") };
 }
 
 export async function signedRecord(): Promise<SignedRecord> {
@@ -144,6 +162,17 @@ export async function signedRecord(): Promise<SignedRecord> {
       const name = `copy_${copies}`;
       await ask("postgres", `create database ${name} template signalbox`);
       return { runtimeUrl: named(database.runtimeUrl, name), query: (text, values) => ask(name, text, values) };
+    },
+    async signing(copy, meanwhile) {
+      const { db, close } = openDatabase(copy.runtimeUrl, { max: 2, applicationName: "signer" });
+      const signers = createSigners({ db, time: ownTime, log: createLog({ level: "silent" }), directory: state, mirror, adopt: false, onSigned: () => {} });
+      await signers.open(SITE);
+      try {
+        await meanwhile();
+      } finally {
+        await signers.stop();
+        await close();
+      }
     },
     async drop() {
       await database.drop();

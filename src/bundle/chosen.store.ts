@@ -1,0 +1,135 @@
+import { sql } from "kysely";
+import { type Attribution, recordAct } from "../audit/act.store.ts";
+import type { Hash } from "../audit/hash.ts";
+import { proofReader } from "../audit/proofs.store.ts";
+import type { Db } from "../db/database.ts";
+import { safePosition } from "../db/position.ts";
+import { canonicalJson } from "../registry/canonical.ts";
+import { type BundledLog, type Chosen, type Definition, EXPORTED, nameOf } from "./manifest.ts";
+import { between } from "./tree-line.ts";
+
+/** There is no such site, batch or range. */
+export class NothingToExport extends Error {}
+
+export interface Exported {
+  readonly position: number;
+  /** How many entries there were: the numbers of the batch, or the positions of the range. */
+  readonly entries: number;
+}
+
+/**
+ * Puts an export on record, before anything is read: an access, which changes no batch's record. Its entry says how much there was, so nothing can be left out of a bundle without
+ * contradicting it. Locks the site's head, so that nothing comes in between.
+ */
+export async function recordExport(db: Db, site: string, of: Chosen, form: string, by: Attribution): Promise<Exported> {
+  return db.transaction().execute(async (trx) => {
+    const heads = await sql<{ position: bigint; first: bigint }>`
+      select s.position, l.first_position as first from sites s join audit_logs l on l.site = s.site and l.log = 1 where s.site = ${site} for update of s`.execute(
+      trx,
+    );
+    const [head] = heads.rows;
+    if (head === undefined) throw new NothingToExport(`There is no site ${site}.`);
+    const entries = "batch" in of ? await lastNumber(trx, site, of.batch) : of.to - of.from + 1;
+    if ("batch" in of && entries === 0) throw new NothingToExport(`There is no entry of a batch ${of.batch} at site ${site}.`);
+    if ("from" in of && (of.from < head.first || of.to > head.position || of.to < of.from))
+      throw new NothingToExport(`Site ${site} has entries from position ${head.first} to ${head.position}.`);
+    const position = await recordAct(trx, site, { type: EXPORTED, object: nameOf(of), old: null, new: { form, entries } }, by);
+    return { position, entries };
+  });
+}
+
+async function lastNumber(db: Db, site: string, batch: string): Promise<number> {
+  const { rows } = await sql<{ last: bigint }>`select coalesce(max(number), 0) as last from audit_numbers where site = ${site} and batch = ${batch}`.execute(
+    db,
+  );
+  return safePosition(rows[0]?.last ?? 0n);
+}
+
+export async function signedUpTo(db: Db, site: string): Promise<number> {
+  const { rows } = await sql<{ signed: bigint }>`select signed_position(${site}) as signed`.execute(db);
+  return safePosition(rows[0]?.signed ?? 0n);
+}
+
+export interface ChosenEntry {
+  readonly position: number;
+  readonly bytes: Buffer;
+  /** The delivery's bytes; null: none came, or nothing of it is kept. */
+  readonly raw: Buffer | null;
+}
+
+/** What a bundle is made of, as of one moment. */
+export interface ChosenRecord {
+  /** The logs in which something was chosen, in order, each with its last checkpoint. */
+  readonly logs: readonly (BundledLog & { readonly note: string; readonly positions: readonly number[]; readonly keys: readonly string[] })[];
+  entries(positions: readonly number[]): AsyncIterable<ChosenEntry>;
+  /** The roots of the subtrees between leaves. */
+  roots(log: BundledLog, gap: { readonly begin: number; readonly end: number }): Promise<readonly Hash[]>;
+  /** What the batches named were bound to, with its content as it is hashed. */
+  definitions(batches: readonly string[]): Promise<readonly (Definition & { readonly content: string })[]>;
+}
+
+/** Entries that are read at once; a delivery may weigh 256 KiB. */
+const AT_ONCE = 128;
+
+export async function readChosen<T>(db: Db, site: string, of: Chosen, made: Exported, use: (record: ChosenRecord) => Promise<T>): Promise<T> {
+  return db
+    .transaction()
+    .setIsolationLevel("repeatable read")
+    .setAccessMode("read only")
+    .execute(async (trx) => {
+      await sql`select set_config('idle_in_transaction_session_timeout', '0', true)`.execute(trx);
+      return use(await chosenRecord(trx, site, await positionsOf(trx, site, of, made)));
+    });
+}
+
+async function positionsOf(db: Db, site: string, of: Chosen, made: Exported): Promise<readonly number[]> {
+  if ("from" in of) {
+    const range = Array.from({ length: of.to - of.from + 1 }, (_, i) => of.from + i);
+    return [...range, made.position];
+  }
+  const { rows } = await sql<{ position: bigint }>`
+    select position from audit_numbers where site = ${site} and batch = ${of.batch} and number <= ${made.entries} order by number`.execute(db);
+  return [...rows.map(({ position }) => safePosition(position)), made.position];
+}
+
+async function chosenRecord(trx: Db, site: string, positions: readonly number[]): Promise<ChosenRecord> {
+  const { rows } = await sql<{ log: number; origin: string; first: bigint; size: bigint; note: string; keys: string[] | null }>`
+    select l.log, l.origin, l.first_position as first, c.size, c.note,
+      (select array_agg(k.note order by k.log, k.size) from audit_checkpoints k where k.site = l.site and k.log <= l.log and strpos(k.note, E'\nkey ') > 0) as keys
+    from audit_logs l join lateral (select size, note from audit_checkpoints c where c.site = l.site and c.log = l.log order by size desc limit 1) c on true
+    where l.site = ${site} order by l.log`.execute(trx);
+  const logs = rows.map(({ first, size, keys, ...row }, i) => {
+    const begin = safePosition(first);
+    const end = Math.min(begin + safePosition(size), Number(rows[i + 1]?.first ?? Number.POSITIVE_INFINITY));
+    return { ...row, first: begin, size: safePosition(size), keys: keys ?? [], positions: positions.filter((position) => position >= begin && position < end) };
+  });
+  const readers = new Map(logs.map((log) => [log.log, proofReader(trx, site, log)]));
+  return {
+    logs: logs.filter((log) => log.positions.length > 0),
+    async *entries(wanted) {
+      for (let i = 0; i < wanted.length; i += AT_ONCE) {
+        const found = await sql<{ position: bigint; entry: Buffer; raw: Buffer | null }>`
+          select e.position, e.entry, g.raw from audit_entries e left join signals g on g.site = e.site and g.position = e.position
+          where e.site = ${site} and e.position = any(${wanted.slice(i, i + AT_ONCE)}::bigint[]) order by e.position`.execute(trx);
+        for (const { position, entry, raw } of found.rows) yield { position: safePosition(position), bytes: entry, raw };
+      }
+    },
+    async roots({ log }, { begin, end }) {
+      const subtrees = between(begin, end);
+      const roots = subtrees.length === 0 ? [] : await readers.get(log)?.roots(subtrees);
+      if (roots == null) throw new Error(`the tiles of log ${log} of site ${site} are not all there`);
+      return roots;
+    },
+    async definitions(batches) {
+      const found = await sql<{ kind: Definition["kind"]; name: string; sha256: string; content: unknown }>`
+        with of as (select * from batches where site = ${site} and batch = any(${batches}::text[]))
+        select 'recipe' as kind, r.recipe || '@' || r.revision as name, encode(r.hash, 'hex') as sha256, r.content from recipes r
+          where exists (select from of where of.recipe = r.recipe and of.revision = r.revision)
+        union all
+        select 'state machine', m.name || '@' || m.revision, encode(m.hash, 'hex'), m.content from state_machines m
+          where exists (select from of where m.name || '@' || m.revision in (of.batch_machine, of.step_machine))
+        order by 1, 2`.execute(trx);
+      return found.rows.map(({ content, ...row }) => ({ ...row, content: canonicalJson(content) }));
+    },
+  };
+}

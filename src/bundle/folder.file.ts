@@ -1,0 +1,55 @@
+import { createReadStream, existsSync } from "node:fs";
+import { appendFile, mkdir, readdir, readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { Folder } from "./write-bundle.ts";
+
+/** A new folder for a bundle. Throws when there is something there already: what is in a bundle was exported at once. */
+export async function newFolder(path: string): Promise<Folder> {
+  if (existsSync(path) && (await readdir(path)).length > 0) throw new FolderTaken(`${path} is there already, and not empty.`);
+  const made = new Set<string>();
+  return {
+    async append(name, bytes) {
+      const file = join(path, name);
+      const folder = dirname(file);
+      if (!made.has(folder)) await mkdir(folder, { recursive: true });
+      made.add(folder);
+      await appendFile(file, bytes);
+    },
+  };
+}
+
+export class FolderTaken extends Error {}
+
+/** A bundle as it lies in a folder. */
+export interface BundleFolder {
+  has(name: string): boolean;
+  /** All of a file at once: of one that is short. */
+  text(name: string): Promise<string>;
+  pieces(name: string): AsyncIterable<Buffer>;
+  /** Without their line breaks; what follows the last one too, unless it is empty. */
+  lines(name: string): AsyncIterable<Buffer>;
+}
+
+export function bundleIn(path: string): BundleFolder {
+  const pieces = (name: string): AsyncIterable<Buffer> => createReadStream(join(path, name));
+  return {
+    has: (name) => existsSync(join(path, name)),
+    text: (name) => readFile(join(path, name), "utf8"),
+    pieces,
+    lines: (name) => linesOf(pieces(name)),
+  };
+}
+
+async function* linesOf(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let begun: Buffer[] = [];
+  for await (const piece of pieces) {
+    let from = 0;
+    for (let end = piece.indexOf(0x0a); end !== -1; end = piece.indexOf(0x0a, from)) {
+      yield Buffer.concat([...begun, piece.subarray(from, end)]);
+      begun = [];
+      from = end + 1;
+    }
+    if (from < piece.length) begun.push(piece.subarray(from));
+  }
+  if (begun.length > 0) yield Buffer.concat(begun);
+}

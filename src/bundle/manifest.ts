@@ -1,0 +1,67 @@
+import { z } from "zod";
+
+// What a bundle holds, as its manifest.json tells. Nothing of it is signed: every word of it is held against entries that are.
+
+export const FORMAT = "signalbox-bundle/1";
+
+/** What was exported: all of a batch, or all of a range of positions. */
+const chosen = z.union([z.strictObject({ batch: z.string() }), z.strictObject({ from: z.int().min(1), to: z.int().min(1) })]);
+export type Chosen = z.infer<typeof chosen>;
+
+const definition = z.strictObject({
+  kind: z.enum(["recipe", "state machine"]),
+  name: z.string().describe("With its revision."),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+});
+export type Definition = z.infer<typeof definition>;
+
+const log = z.strictObject({
+  log: z.int().min(1),
+  origin: z.string(),
+  first: z.int().min(1).describe("Position of the log's first entry: leaf 0 of its tree."),
+  size: z.int().min(1).describe("Of the checkpoint."),
+});
+export type BundledLog = z.infer<typeof log>;
+
+const manifest = z.strictObject({
+  format: z.literal(FORMAT),
+  site: z.string(),
+  of: chosen,
+  /** The entry by which the export itself is on record, and what it says of how much there was. */
+  export: z.strictObject({ position: z.int().min(1), entries: z.int().min(0) }),
+  logs: z.array(log).min(1),
+  definitions: z.array(definition),
+});
+export type Manifest = z.infer<typeof manifest>;
+
+/** Null: the text is no manifest. */
+export function readManifest(text: string): Manifest | null {
+  try {
+    return manifest.parse(JSON.parse(text));
+  } catch {
+    return null;
+  }
+}
+
+export const writeManifest = (content: Manifest): string => `${JSON.stringify(content, null, 2)}\n`;
+
+/** As the entry of an export names its object, and people read it. */
+export const nameOf = (of: Chosen): string => ("batch" in of ? `batch ${of.batch}` : `positions ${of.from} to ${of.to}`);
+
+/** The names of a bundle's files. Those named by a hash are the bytes that have it. */
+export const FILES = {
+  readme: "README.txt",
+  manifest: "manifest.json",
+  sums: "SHA256SUMS",
+  html: "record.html",
+  csv: "record.csv",
+  entries: (log: number): string => `log-${log}/entries.txt`,
+  tree: (log: number): string => `log-${log}/tree.txt`,
+  checkpoint: (log: number): string => `log-${log}/checkpoint.txt`,
+  keys: (log: number): string => `log-${log}/keys.notes`,
+  delivery: (sha256: string): string => `deliveries/${sha256}`,
+  definition: (sha256: string): string => `definitions/${sha256}`,
+} as const;
+
+/** The type of the act by which an export is on record. */
+export const EXPORTED = "audit.exported";

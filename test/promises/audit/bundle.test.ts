@@ -1,0 +1,186 @@
+// Promise: an exported bundle is read and verified without database and service, by itself, the public key, and stock tools; what was taken out of it or changed in it is named.
+// Attack: bundles of a batch and of a range, of a record that a real signer signs; every file of them changed and taken away, entries left out, proofs made to fit, and the procedure of
+// README.txt done by a shell with sha256sum, xxd and openssl.
+import { spawnSync } from "node:child_process";
+import { appendFileSync, cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { leafHash } from "../../../src/audit/hash.ts";
+import { describeWith, findCommand } from "../../support/needs.ts";
+import { BATCH, type Copy, runExport, runVerify, SITE, type SignedRecord, signedRecord, type Verification } from "../../support/signed-record.ts";
+
+let record: SignedRecord;
+let copy: Copy;
+let batch: string;
+let range: string;
+
+beforeAll(async () => {
+  record = await signedRecord();
+  copy = await record.copy();
+  batch = join(record.home, "batch");
+  range = join(record.home, "range");
+  await record.signing(copy, async () => {
+    for (const args of [
+      ["--batch", BATCH, "--out", batch, "--reason", "release"],
+      ["--positions", "5-280", "--out", range],
+    ])
+      expect(await runExport(["--site", SITE, ...args], { DATABASE_URL: copy.runtimeUrl })).toMatchObject({ exit: 0, err: "" });
+  });
+});
+afterAll(async () => {
+  await record?.drop();
+});
+
+const verify = (folder: string, ...args: string[]): Promise<Verification> => runVerify(["--bundle", folder, "--key", record.vkey, ...args], {});
+
+const files = (folder: string): readonly string[] =>
+  readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) => statSync(join(folder, name)).isFile());
+
+let copies = 0;
+function changed(folder: string, change: (path: string) => void): string {
+  copies += 1;
+  const other = join(record.home, `changed-${copies}`);
+  cpSync(folder, other, { recursive: true });
+  change(other);
+  return other;
+}
+
+describe("a bundle", () => {
+  test("of a batch is sound, complete, and says what it does not cover", async () => {
+    const { exit, report } = await verify(batch);
+    expect(report.findings).toEqual([]);
+    expect(exit).toBe(0);
+    const [numbers] = await copy.query("select count(*)::int as n from audit_numbers where batch = $1", [BATCH]);
+    expect(report).toMatchObject({ of: `batch ${BATCH}`, entries: Number(numbers?.["n"]) + 1, checkpoints: 1 });
+    expect(report.notCovered.join()).toContain("anchors");
+  });
+  test("of a range is sound too, and agrees with the anchor that was kept", async () => {
+    const { exit, report } = await verify(range, "--anchors", record.mirror);
+    expect(report.findings).toEqual([]);
+    expect([exit, report.positions.from, report.anchors > 0]).toEqual([0, 5, true]);
+  });
+  test("holds what the batch was bound to, and every delivery", () => {
+    expect(readdirSync(join(batch, "definitions"))).toHaveLength(3);
+    expect(readdirSync(join(batch, "deliveries")).length).toBeGreaterThan(3);
+  });
+  test("is on record, with how much there was", async () => {
+    const [act] = await copy.query("select actor, body from signals where type = 'audit.exported' order by position limit 1");
+    expect(act).toMatchObject({ body: { object: `batch ${BATCH}`, reason: "release", new: { form: "bundle", entries: expect.any(Number) } } });
+  });
+  test("is a table in which no text is a formula and every number is a number", () => {
+    const csv = readFileSync(join(batch, "record.csv"), "utf8");
+    expect(csv).toContain("'=shift plan");
+    expect(csv).not.toMatch(/(^|,)"?[=+@]/m);
+  });
+  test("cannot be told without a key, nor when there is none", async () => {
+    expect((await runVerify(["--bundle", batch], {})).exit).toBe(4);
+    expect((await verify(join(record.home, "nowhere"))).exit).toBe(4);
+  });
+});
+
+describe("in a bundle", () => {
+  test("any file that is changed or gone is named", async () => {
+    for (const name of files(batch)) {
+      const one = changed(batch, (path) => appendFileSync(join(path, name), "x"));
+      const { exit, report } = await verify(one);
+      expect([name, name === "manifest.json" ? [1, 4].includes(exit) : exit]).toEqual([name, name === "manifest.json" ? true : 1]);
+      if (exit === 1)
+        expect(
+          report.findings.some(({ key }) => key["file"] === name),
+          name,
+        ).toBe(true);
+      const other = changed(batch, (path) => rmSync(join(path, name)));
+      expect([name, (await verify(other)).exit]).toEqual([name, name === "manifest.json" ? 4 : 3]);
+      for (const path of [one, other]) rmSync(path, { recursive: true });
+    }
+  });
+
+  /** As somebody would who leaves out entries and makes everything else fit: leaves stay as hashes, sums and manifest are written anew. */
+  function without(folder: string, leave: (position: number) => boolean): string {
+    return changed(folder, (path) => {
+      const lines = readFileSync(join(path, "log-1/tree.txt"), "utf8").split("\n");
+      const entries = readFileSync(join(path, "log-1/entries.txt"), "utf8").split("\n");
+      const kept: string[] = [];
+      let n = 0;
+      const tree = lines.map((line) => {
+        const [level, index, hash, position] = line.split(" ");
+        if (position === undefined) return line;
+        n += 2;
+        if (leave(Number(position))) return `${level} ${index} ${hash}`;
+        kept.push(entries[n - 2] ?? "", entries[n - 1] ?? "");
+        return line;
+      });
+      writeFileSync(join(path, "log-1/tree.txt"), tree.join("\n"));
+      writeFileSync(join(path, "log-1/entries.txt"), `${kept.join("\n")}\n`);
+      for (const name of ["SHA256SUMS", "record.html", "record.csv"]) writeFileSync(join(path, name), "");
+    });
+  }
+
+  test("an entry that is left out of the middle lacks its number", async () => {
+    const [row] = await copy.query("select position::int as position from audit_numbers where batch = $1 and number = 4", [BATCH]);
+    const { report } = await verify(without(batch, (position) => position === row?.["position"]));
+    expect(report.findings.map(({ detail }) => detail).join()).toContain("lacks number 4");
+  });
+  test("entries that are left out at the end are missed by the export's own entry", async () => {
+    const [row] = await copy.query("select max(position)::int as position from audit_numbers where batch = $1", [BATCH]);
+    const { report } = await verify(without(batch, (position) => position === row?.["position"]));
+    expect(report.findings.map(({ detail }) => detail).join()).toMatch(/had \d+ entries; the bundle has them up to/);
+  });
+  test("and where that is left out too, nobody says how much there was", async () => {
+    const manifest = JSON.parse(readFileSync(join(batch, "manifest.json"), "utf8"));
+    const { report } = await verify(without(batch, (position) => position === manifest.export.position));
+    expect(report.findings.map(({ detail }) => detail).join()).toContain("nobody says how much there was");
+  });
+  test("an entry that is changed is named by its position, also with a leaf that fits it", async () => {
+    const edited = changed(batch, (path) => {
+      const before = readFileSync(join(path, "log-1/entries.txt"), "utf8");
+      writeFileSync(join(path, "log-1/entries.txt"), before.replace('"value":"99"', '"value":"12.5"'));
+    });
+    const { exit, report } = await verify(edited);
+    expect(exit).toBe(1);
+    expect(report.first).toMatchObject({ severity: "altered", key: { file: "log-1/entries.txt", position: expect.any(Number) } });
+    const text = readFileSync(join(edited, "log-1/entries.txt"), "utf8").split("\n");
+    const at = text.findIndex((line) => line.includes('"value":"12.5"'));
+    const leaf = leafHash(Buffer.from(`${text[at - 1]}\n${text[at]}`)).toString("hex");
+    const tree = readFileSync(join(edited, "log-1/tree.txt"), "utf8");
+    writeFileSync(
+      join(edited, "log-1/tree.txt"),
+      tree.replace(new RegExp(`^0 (\\d+) [0-9a-f]+ ${report.first?.position}$`, "m"), `0 $1 ${leaf} ${report.first?.position}`),
+    );
+    const again = await verify(edited);
+    expect(again.exit).toBe(1);
+    expect(again.report.findings.some(({ key, detail }) => key["file"] === "log-1/tree.txt" && detail.includes("root"))).toBe(true);
+  });
+});
+
+const [sha256sum, xxd] = [findCommand("sha256sum"), findCommand("xxd")];
+const openssl = findCommand("openssl", (command) => /^OpenSSL ([3-9]|[1-9][0-9])\./.test(spawnSync(command, ["version"], { encoding: "utf8" }).stdout ?? ""));
+
+describeWith({ sha256sum, xxd, "openssl 3": openssl }, "with stock tools, as README.txt says,", () => {
+  /** The commands of README.txt, with the lines that are prose left out. */
+  function procedure(folder: string): string {
+    const text = readFileSync(join(folder, "README.txt"), "utf8");
+    const steps = text.slice(text.indexOf("WITH STOCK TOOLS"), text.indexOf("(A checkpoint that introduces"));
+    const commands = steps
+      .split("\n")
+      .filter((line) => line.startsWith("     "))
+      .join("\n");
+    return `KEY='${readFileSync(record.vkey, "utf8").trim()}'\n${commands}\n`;
+  }
+  test("a bundle is found sound, and a changed one not", () => {
+    const sound = spawnSync("bash", ["-c", procedure(batch)], { cwd: batch, encoding: "utf8" });
+    expect(sound.stderr).toBe("");
+    expect(sound.stdout).not.toContain("WRONG");
+    const roots = sound.stdout.split("\n").filter((line) => /^[A-Za-z0-9+/]{43}=$/.test(line));
+    expect(roots).toHaveLength(2);
+    expect(roots[0]).toBe(roots[1]);
+    expect(sound.stdout).toContain("Signature Verified Successfully");
+    const edited = changed(batch, (path) => {
+      const before = readFileSync(join(path, "log-1/entries.txt"), "utf8");
+      writeFileSync(join(path, "log-1/entries.txt"), before.replace("shift", "SHIFT"));
+    });
+    const wrong = spawnSync("bash", ["-c", procedure(edited)], { cwd: edited, encoding: "utf8" });
+    expect(wrong.stdout).toContain("WRONG entry");
+    expect(wrong.stdout).toContain("FAILED");
+  });
+});
