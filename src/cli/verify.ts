@@ -1,11 +1,14 @@
 import { bundleIn } from "../bundle/folder.file.ts";
 import { loadConfig } from "../ops/config.file.ts";
+import { MAX_EVENT_BYTES } from "../receive/delivery.ts";
+import { recordedSite } from "../replay/recorded.store.ts";
+import { replaySite } from "../replay/run.ts";
 import { anchorsFrom, keysFrom } from "../verify/handed-over.file.ts";
 import { readRecord, readSites } from "../verify/record.store.ts";
 import type { AnchorNote } from "../verify/signed-roots.ts";
 import type { Given } from "../verify/trust.ts";
 import { verifyBundle } from "../verify/verify-bundle.ts";
-import { type Verified, verifySite } from "../verify/verify-site.ts";
+import { type DecidedAgain, type Verified, verifySite } from "../verify/verify-site.ts";
 import type { Call, Command } from "./command.ts";
 import { inWords, Said } from "./failure.ts";
 import { withDatabase } from "./own-database.ts";
@@ -25,9 +28,10 @@ export const verify: Command = {
       help: "The signer's public key, signer.vkey or what stands in it; of several keys one a line, in the order in which they signed.",
     },
     anchors: { type: "string", value: "PATH", help: "Checkpoints that were kept elsewhere: the mirror's folder, or a file of notes." },
+    "no-replay": { type: "boolean", help: "Leave out deciding everything again, which takes most of the time." },
   },
   notes: [
-    "Reads all entries of the audit log as of one moment, makes its tree anew, and holds checkpoints, anchors, numbers, deliveries and every column of the record against them.",
+    "Reads all entries of the audit log as of one moment, makes its tree anew, and holds checkpoints, anchors, numbers, deliveries and every column of the record against them; then decides every signal again.",
     "The key must come from whoever runs the signer, and never from the database. Without --anchors, who has stolen the signer's key can alter everything unnoticed.",
     "Connects with DATABASE_URL; without it, to the embedded database in DATA_DIR. Locks nothing; a service may run on it.",
   ],
@@ -60,10 +64,16 @@ export const verify: Command = {
 
 async function online(call: Call, terminal: Terminal): Promise<Verified> {
   const keys = keysOf(call);
-  return withDatabase(loadConfig(call.environment), async (db) => {
+  const config = loadConfig(call.environment);
+  const reading = { prefix: config.topicPrefix, maxBytes: MAX_EVENT_BYTES };
+  return withDatabase(config, async (db) => {
     const site = call.text("site") ?? only(await readSites(db));
-    const options = { keys, anchors: anchorsOf(call), progress: progressOn(terminal) };
-    return (await readRecord(db, site, (record) => verifySite(record, options))) ?? noSite(site);
+    const anchors = anchorsOf(call);
+    const verified = await readRecord(db, site, (record, trx) => {
+      const replay = async (): Promise<DecidedAgain> => (await replaySite(await recordedSite(trx, site), reading)).replayed;
+      return verifySite(record, { keys, anchors, replay: call.flag("no-replay") ? null : replay, progress: progressOn(terminal) });
+    });
+    return verified ?? noSite(site);
   });
 }
 

@@ -16,7 +16,7 @@ export async function readSites(db: Db): Promise<readonly string[]> {
  * Gives the record of a site as of one moment to whoever looks at it, through cursors: however long the record, little of it is held at a time. Reads only, locks nothing; null: there
  * is no such site.
  */
-export async function readRecord<T>(db: Db, site: string, look: (record: SiteRecord) => Promise<T>): Promise<T | null> {
+export async function readRecord<T>(db: Db, site: string, look: (record: SiteRecord, trx: Db) => Promise<T>): Promise<T | null> {
   return db
     .transaction()
     .setIsolationLevel("repeatable read")
@@ -25,7 +25,7 @@ export async function readRecord<T>(db: Db, site: string, look: (record: SiteRec
       // a cursor that sorts may think for long before its first row, and whoever looks may think between two
       await sql`select set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)`.execute(trx);
       const record = await openRecord(trx, site);
-      return record === null ? null : look(record);
+      return record === null ? null : look(record, trx);
     });
 }
 

@@ -1,8 +1,8 @@
 import type { Entry } from "../audit/entry.ts";
 import type { Finding } from "./finding.ts";
-import type { SiteRecord } from "./record.ts";
+import type { LogRow, SiteRecord } from "./record.ts";
 
-/** The logs of a site follow one another: numbered from 1, each named after itself, each beginning behind the one before. */
+/** The logs of a site follow one another: in the order of their numbers, each named after itself, each beginning behind the one before. Only a restore leaves numbers out. */
 export function refuseLogs({ site, logs }: Pick<SiteRecord, "site" | "logs">): readonly Finding[] {
   const wrong = (log: number, column: string, stored: unknown, expected: string): Finding => ({
     severity: "altered",
@@ -27,9 +27,10 @@ export function refuseLogs({ site, logs }: Pick<SiteRecord, "site" | "logs">): r
         detail: "The site has no log.",
       },
     ];
-  return logs.flatMap(({ log, origin, first }, i) => {
+  return logs.flatMap(({ log, origin, first, why }, i) => {
     const before = logs[i - 1];
-    if (log !== i + 1) return [wrong(log, "log", log, String(i + 1))];
+    const expected = (before?.log ?? 0) + 1;
+    if (log !== expected && !(why === "restore" && log > expected)) return [wrong(log, "log", log, String(expected))];
     if (origin !== `signalbox/${site}/${log}`) return [wrong(log, "origin", origin, `signalbox/${site}/${log}`)];
     return before !== undefined && first <= before.first ? [wrong(log, "first_position", first, `more than ${before.first}`)] : [];
   });
@@ -56,6 +57,27 @@ export function refusePlace(
   if (said.position !== position) return [wrong("position", said.position, position)];
   if (said.base >= position) return [wrong("base", said.base, `below ${position}`)];
   return said.generation === generation ? [] : [wrong("generation", said.generation, generation)];
+}
+
+/** A log that begins with a restore begins with the entry that says so. */
+export function refuseRestore(site: string, { log, first, why }: LogRow, entry: Entry): readonly Finding[] {
+  const { type, log: said } = restoreIn(entry);
+  if (first !== entry.head.position || why !== "restore" || (type === RESTORED && said === log)) return [];
+  const detail = `Log ${log} is said to begin with a restore, and its first entry does not say so.`;
+  return [{ severity: "altered", position: first, table: "audit_logs", key: { site, log }, column: "why", stored: why, expected: null, detail }];
+}
+
+const RESTORED = "record.restored";
+
+/** What the first entry of a log says of the restore with which it begins: the log, and what was signed of the one that it breaks off. */
+export function restoreIn({ body }: Entry): {
+  readonly type: unknown;
+  readonly log: unknown;
+  readonly signed: { readonly log: unknown; readonly size: unknown };
+} {
+  const signal = body["signals"]?.[0];
+  const asked = Object(signal?.["body"]);
+  return { type: signal?.["type"], log: Object(asked.new).log, signed: { log: undefined, size: undefined, ...Object(Object(asked.old).signed) } };
 }
 
 export const unreadable = (site: string, position: number): Finding => ({

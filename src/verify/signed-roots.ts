@@ -1,8 +1,9 @@
+import type { Entry } from "../audit/entry.ts";
 import { Ahead } from "./ahead.ts";
 import type { Finding, Findings } from "./finding.ts";
 import type { LogCheck, Mark } from "./log-check.ts";
 import type { CheckpointRow, LogRow, SiteRecord } from "./record.ts";
-import { missingEntries } from "./refusals.ts";
+import { missingEntries, restoreIn } from "./refusals.ts";
 import { claimOf, type Given, Trust } from "./trust.ts";
 
 /** A note that was kept somewhere else, and where it was found: a file's name, a topic. */
@@ -17,6 +18,10 @@ export class SignedRoots {
   readonly compared = { checkpoint: 0, anchor: 0 };
   /** The size of the log's last checkpoint in the database. */
   checkpointed = 0;
+  /** What was signed and lost with a restore that is on record, in words. */
+  readonly lost: string[] = [];
+  /** The logs that the next one breaks off, with the size of their last anchor. */
+  private readonly brokenOff = new Map<number, number>();
   private readonly record: SiteRecord;
   private readonly findings: Findings;
   private readonly given: Given | null;
@@ -57,11 +62,16 @@ export class SignedRoots {
     }
   }
 
-  /** What was signed beyond the last entry of the log. */
-  async close(log: LogRow, check: LogCheck): Promise<void> {
+  /** What was signed beyond the last entry of the log. `next`: the one that begins where this one ends. */
+  async close(log: LogRow, next: LogRow | null, check: LogCheck): Promise<void> {
     const [site, from] = [this.record.site, log.first + check.size];
     const anchor = this.anchors.slice(this.brought).at(-1);
-    if (anchor !== undefined)
+    if (anchor !== undefined && next?.why === "restore") {
+      this.brokenOff.set(log.log, anchor.size);
+      this.lost.push(
+        `positions ${from} to ${log.first + anchor.size - 1} of ${log.origin}, which were signed, and lost with the restore that is on record at position ${next.first}`,
+      );
+    } else if (anchor !== undefined)
       this.findings.add(
         missingEntries(site, from, log.first + anchor.size - 1, `An anchor of ${log.origin} has ${anchor.size} entries; ${check.size} are there.`),
       );
@@ -73,25 +83,50 @@ export class SignedRoots {
       );
   }
 
+  /** A restore is on record, with what was signed of the log that it breaks off: an anchor of that log may not say more. */
+  restored(position: number, entry: Entry): void {
+    const { log, size } = restoreIn(entry).signed;
+    for (const [broken, anchored] of this.brokenOff) {
+      if (broken === log && anchored <= Number(size)) continue;
+      const said = broken === log ? `${size} entries of it were signed` : "nothing of it";
+      const detail = `An anchor of log ${broken} has ${anchored} entries; the entry of the restore at position ${position} says that ${said}.`;
+      const key = { site: this.record.site, position };
+      this.findings.add({
+        severity: "incomplete",
+        position,
+        table: "audit_entries",
+        key,
+        column: "entry",
+        stored: String(size),
+        expected: String(anchored),
+        detail,
+      });
+    }
+    this.brokenOff.clear();
+  }
+
   /** Anchors of logs that the database does not know, and whom nobody could believe. */
   end(): void {
     const { site, logs } = this.record;
     if (this.stranger !== null) this.findings.add(this.stranger);
-    for (const { note, found } of this.notes) {
-      const origin = claimOf(note)?.origin ?? "";
-      if (!origin.startsWith(`signalbox/${site}/`) || logs.some((log) => log.origin === origin)) continue;
+    const unknown = new Map(this.notes.map(({ note, found }) => [claimOf(note)?.origin ?? "", found]));
+    for (const [origin, found] of unknown) {
+      const log = Number(origin.split("/")[2]);
+      if (origin !== `signalbox/${site}/${log}` || logs.some((one) => one.origin === origin)) continue;
+      const instead = logs.find((one) => one.log > log && one.why === "restore");
       const detail = `${found} holds a checkpoint of ${origin}, and there is no such log.`;
-      this.findings.add({
-        severity: "incomplete",
-        position: null,
-        table: "audit_logs",
-        key: { site, origin },
-        column: null,
-        stored: null,
-        expected: "a row",
-        detail,
-      });
-      return;
+      if (instead !== undefined) this.lost.push(`all of ${origin}, which was signed, and lost with the restore that is on record at position ${instead.first}`);
+      else
+        this.findings.add({
+          severity: "incomplete",
+          position: null,
+          table: "audit_logs",
+          key: { site, log },
+          column: null,
+          stored: null,
+          expected: "a row",
+          detail,
+        });
     }
   }
 

@@ -6,16 +6,31 @@ import { Findings } from "./finding.ts";
 import { KeptTiles } from "./kept-tiles.ts";
 import { LogCheck } from "./log-check.ts";
 import type { EntryRow, LogRow, RowAt, SiteRecord } from "./record.ts";
-import { missingEntries, refuseHead, refuseLogs, refusePlace, stray, unreadable } from "./refusals.ts";
+import { missingEntries, refuseHead, refuseLogs, refusePlace, refuseRestore, stray, unreadable } from "./refusals.ts";
 import { type AnchorNote, SignedRoots } from "./signed-roots.ts";
-import { TOLD, type Told } from "./told-rows.ts";
+import { shown, TOLD, type Told } from "./told-rows.ts";
 import type { Given } from "./trust.ts";
+
+/** What deciding a record again came to; whoever verifies does not know how that is done. */
+export interface DecidedAgain {
+  readonly differences: readonly {
+    readonly position: number | null;
+    readonly what: string;
+    readonly path?: string;
+    readonly stored: unknown;
+    readonly again: unknown;
+  }[];
+  /** Why it ended before the record did; null: it did not. */
+  readonly stopped: string | null;
+}
 
 export interface VerifyOptions {
   /** Null: none was handed over, so nobody vouches for anything. */
   readonly keys: Given | null;
   /** Notes that were kept where the database's administrator cannot write; null: none were handed over. */
   readonly anchors: readonly AnchorNote[] | null;
+  /** Decides everything again; null: nobody does. */
+  readonly replay: (() => Promise<DecidedAgain>) | null;
   progress(position: number, of: number): void;
 }
 
@@ -64,6 +79,7 @@ class Verification {
   private readonly entries: Ahead<EntryRow>;
   private readonly lists: readonly { readonly told: Told; readonly rows: Ahead<RowAt> }[];
   private count = 0;
+  private replayed = false;
   /** The last position that was looked at, whether or not there was an entry. */
   private last: number;
   private unsigned: Tail | null = null;
@@ -86,11 +102,29 @@ class Verification {
     for (const finding of refuseLogs(record)) findings.add(finding);
     const before = this.last;
     for await (const { position } of this.entries.while((next) => next.position <= before)) findings.add(stray(site, position));
-    for (const [i, log] of logs.entries()) await this.follow(log, logs[i + 1]?.first ?? null);
+    for (const [i, log] of logs.entries()) await this.follow(log, logs[i + 1] ?? null);
     for (const { told, rows } of this.lists)
       for await (const { position, row } of rows.while(() => true)) for (const finding of compareRows(site, position, told, [row], null)) findings.add(finding);
     for (const finding of refuseHead(record, this.last)) findings.add(finding);
     this.roots.end();
+    // on what is not as it was signed nothing can be decided again
+    if (options.replay !== null && findings.count("altered") + findings.count("incomplete") === 0) {
+      this.replayed = true;
+      this.decidedAgain(await options.replay());
+    }
+  }
+
+  private decidedAgain({ differences, stopped }: DecidedAgain): void {
+    const { site } = this.record;
+    for (const { position, what, path, stored, again } of differences) {
+      const key = position === null ? { site } : { site, position };
+      const [was, comes] = [stored, again].map((value) => shown("", value));
+      const detail = `Decided again, it comes out otherwise: ${what}.`;
+      this.findings.add({ severity: "altered", position, table: "decisions", key, column: path ?? null, stored: was ?? null, expected: comes ?? null, detail });
+    }
+    if (stopped === null) return;
+    const detail = `It could not be decided again to its end: ${stopped}`;
+    this.findings.add({ severity: "unclear", position: null, table: "decisions", key: { site }, column: null, stored: null, expected: null, detail });
   }
 
   result(): Verified {
@@ -109,8 +143,11 @@ class Verification {
       unanchored: options.anchors === null ? null : tail(this.unanchored),
       notCovered: [
         ...(before > 0 ? [`positions 1 to ${before}, from before the log began`] : []),
+        ...roots.lost,
         ...(options.anchors === null ? [WITHOUT_ANCHORS] : []),
-        "the decisions: they were not replayed, so the present state of batches, steps, sources and equipment was not compared",
+        ...(this.replayed
+          ? []
+          : [`the decisions: they were not replayed${options.replay === null ? "" : ", since what they rest on is not as it was signed"}`]),
       ],
       at: record.now,
       findings,
@@ -118,9 +155,9 @@ class Verification {
   }
 
   /** One log, up to where the next begins. */
-  private async follow(log: LogRow, next: number | null): Promise<void> {
+  private async follow(log: LogRow, next: LogRow | null): Promise<void> {
     const { record, findings, entries, roots } = this;
-    const end = next === null ? Number.POSITIVE_INFINITY : next - 1;
+    const end = next === null ? Number.POSITIVE_INFINITY : next.first - 1;
     const check = new LogCheck(record.site, log);
     const tiles = new KeptTiles(record, log);
     roots.open(log);
@@ -130,21 +167,25 @@ class Verification {
       this.count += 1;
       for (const tile of check.append(bytes)) await tiles.compare(tile, check);
       await roots.bring(log, check);
-      await this.entry(check, position, bytes);
+      await this.entry(log, check, position, bytes);
       if (this.count % 1_000 === 0) this.options.progress(position, record.head.position);
     }
     if (next !== null && this.last < end) await this.hole(check, end);
-    await roots.close(log, check);
+    await roots.close(log, next, check);
     tiles.end(roots.checkpointed, findings);
     check.end(findings);
   }
 
-  private async entry(check: LogCheck, position: number, bytes: Buffer): Promise<void> {
+  private async entry(log: LogRow, check: LogCheck, position: number, bytes: Buffer): Promise<void> {
     const { record } = this;
     const entry = readEntry(bytes);
     this.measure(check, position, entry);
     if (entry === null) check.disagrees(unreadable(record.site, position));
-    else for (const finding of [...refusePlace(record, position, entry), ...this.numbers.next(entry)]) check.disagrees(finding);
+    else {
+      const refused = [...refusePlace(record, position, entry), ...refuseRestore(record.site, log, entry), ...this.numbers.next(entry)];
+      for (const finding of refused) check.disagrees(finding);
+      if (position === log.first) this.roots.restored(position, entry);
+    }
     for (const { told, rows } of this.lists) {
       const stored = [];
       for await (const { row } of rows.while((one) => one.position <= position)) stored.push(row);

@@ -43,6 +43,7 @@ export interface SignedRecord {
 
 export interface Copy {
   readonly runtimeUrl: string;
+  readonly ownerUrl: string;
   /** As the database's administrator, past all triggers. */
   query(text: string, values?: readonly unknown[]): Promise<readonly Record<string, unknown>[]>;
 }
@@ -161,7 +162,7 @@ export async function signedRecord(): Promise<SignedRecord> {
       copies += 1;
       const name = `copy_${copies}`;
       await ask("postgres", `create database ${name} template signalbox`);
-      return { runtimeUrl: named(database.runtimeUrl, name), query: (text, values) => ask(name, text, values) };
+      return { runtimeUrl: named(database.runtimeUrl, name), ownerUrl: named(database.ownerUrl, name), query: (text, values) => ask(name, text, values) };
     },
     async signing(copy, meanwhile) {
       const { db, close } = openDatabase(copy.runtimeUrl, { max: 2, applicationName: "signer" });

@@ -10,6 +10,7 @@ import { leafHash } from "../../../src/audit/hash.ts";
 import { type SigningKey, signingKey } from "../../../src/audit/note-key.ts";
 import { loadSigningKey } from "../../../src/audit/signer-key.file.ts";
 import { TiledTree } from "../../../src/audit/tiles.ts";
+import { recordRestore, type SignedHead } from "../../../src/cli/restored.store.ts";
 import { type Copy, runVerify, SITE, type SignedRecord, signedRecord, type Verification } from "../../support/signed-record.ts";
 
 let record: SignedRecord;
@@ -148,7 +149,9 @@ describe("A3: edits an entry, makes everything anew, and signs with the stolen k
     await edit(position, `"c-20"`, `"c-999"`);
     await editRows(position, `"c-20"`, `"c-999"`);
     await sealAnew(stolen);
-    const without = await verify();
+    // deciding again tells as well, as long as nobody forges the deliveries and their digests too
+    expect((await verify()).report.first).toMatchObject({ severity: "altered", table: "decisions", position });
+    const without = await verify("--no-replay");
     expect(without.exit).toBe(0);
     expect(without.report.notCovered.join()).toContain("anchors");
     const { exit, report } = await withAnchors();
@@ -210,7 +213,9 @@ describe("A5: deletes entries, numbers the others anew, makes everything anew, a
     // and has the record end where it ended
     await falseAct("nothing", gone);
     await sealAnew(stolen);
-    const without = await verify();
+    // the numbers of their source lack those that are gone, which deciding again tells; a source without numbers lacks nothing
+    expect((await verify()).report.first).toMatchObject({ severity: "altered", table: "decisions" });
+    const without = await verify("--no-replay");
     expect(without.report.findings).toEqual([]);
     const { exit, report } = await withAnchors();
     expect(exit).toBe(1);
@@ -255,6 +260,40 @@ describe("A8: restores an old backup, goes on with another history, and signs wi
     const { exit, report } = await withAnchors();
     expect(exit).toBe(1);
     expect(report.first).toMatchObject({ severity: "altered", table: "audit_entries", position: end + 1 });
+  });
+});
+
+describe("a restore that is on record", () => {
+  const restore = (signed: SignedHead): Promise<unknown> =>
+    recordRestore(copy.ownerUrl, { site: SITE, reason: "disk failure", by: "it", generation: null }, { headOf: async () => signed, tell: async () => {} });
+  test("is not an attack: what was signed and lost is said", async () => {
+    copy = await record.copy();
+    const end = await kept();
+    await cutBehind(end);
+    await restore({ log: 1, size: record.last, root: "" });
+    const { exit, report } = await withAnchors();
+    expect(report.findings).toEqual([]);
+    expect(exit).toBe(0);
+    expect(report.notCovered.join()).toContain(`positions ${end + 1} to ${record.last} of signalbox/${SITE}/1, which were signed, and lost with the restore`);
+  });
+  test("but one that names less than an anchor holds is incomplete", async () => {
+    copy = await record.copy();
+    const end = await kept();
+    await cutBehind(end);
+    await restore({ log: 1, size: end, root: "" });
+    const { exit, report } = await withAnchors();
+    expect([exit, report.first?.severity, report.first?.position]).toEqual([3, "incomplete", end + 1]);
+  });
+  test("and one that its log's first entry does not tell of is altered", async () => {
+    copy = await record.copy();
+    const end = await kept();
+    await copy.query("insert into audit_logs (site, log, generation, first_position, origin, why) values ($1, 2, 1, $2, $3, 'restore')", [
+      SITE,
+      end + 1,
+      `signalbox/${SITE}/2`,
+    ]);
+    const { exit, report } = await withAnchors();
+    expect([exit, report.findings.some(({ table, column }) => table === "audit_logs" && column === "why")]).toEqual([1, true]);
   });
 });
 
