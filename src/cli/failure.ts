@@ -6,6 +6,7 @@ import { ConfigInvalid } from "../ops/config.file.ts";
 import { NoBundle } from "../verify/verify-bundle.ts";
 import type { ExitCode } from "./command.ts";
 import { Unreachable } from "./rest.fetch.ts";
+import type { Terminal } from "./terminal.ts";
 
 /** Something that a command found out and says in one sentence; it ends with exit 1, or 2 where the person has to ask differently. */
 export class Said extends Error {
@@ -35,4 +36,12 @@ export function inWords(error: unknown): { readonly lines: readonly string[]; re
   if (code === "ECONNREFUSED" || code === "ENOTFOUND")
     return { lines: [`Nothing answers: ${error instanceof Error && error.message !== "" ? error.message : code}.`], exit: 1 };
   return { lines: [error instanceof Error ? (error.stack ?? error.message) : String(error)], exit: 1 };
+}
+
+/** For commands that say what they found about a record: that they could not look is an answer of its own, and another one than asked wrongly. */
+export function cannotTell(error: unknown, terminal: Terminal): ExitCode {
+  const { lines, exit } = inWords(error);
+  if (exit === 2) throw error;
+  for (const line of [...lines, "Cannot tell."]) terminal.err(line);
+  return 4;
 }

@@ -3,8 +3,8 @@ import { loadConfig } from "../ops/config.file.ts";
 import { MAX_EVENT_BYTES } from "../receive/delivery.ts";
 import { inSnapshot, recordedSite, sitesIn } from "../replay/recorded.store.ts";
 import { type Replayed, replaySite } from "../replay/run.ts";
-import type { Call, Command, ExitCode } from "./command.ts";
-import { inWords, Said } from "./failure.ts";
+import type { Call, Command } from "./command.ts";
+import { cannotTell, Said } from "./failure.ts";
 import { withDatabase } from "./own-database.ts";
 import { tellReplay } from "./replay-report.ts";
 import type { Terminal } from "./terminal.ts";
@@ -53,12 +53,4 @@ async function replayAll(trx: Db, call: Call, reading: Parameters<typeof replayS
     replayed.push((await replaySite(site, reading, { part })).replayed);
   }
   return replayed;
-}
-
-/** Asked wrongly is not the same as not knowing. */
-function cannotTell(error: unknown, terminal: Terminal): ExitCode {
-  const { lines, exit } = inWords(error);
-  if (exit === 2) throw error;
-  for (const line of [...lines, "Cannot tell."]) terminal.err(line);
-  return 4;
 }

@@ -1,16 +1,16 @@
 import { bundleIn } from "../bundle/folder.file.ts";
 import { loadConfig } from "../ops/config.file.ts";
 import { MAX_EVENT_BYTES } from "../receive/delivery.ts";
-import { recordedSite } from "../replay/recorded.store.ts";
+import { recordedSite, sitesIn } from "../replay/recorded.store.ts";
 import { replaySite } from "../replay/run.ts";
 import { anchorsFrom, keysFrom } from "../verify/handed-over.file.ts";
-import { readRecord, readSites } from "../verify/record.store.ts";
+import { readRecord } from "../verify/record.store.ts";
 import type { AnchorNote } from "../verify/signed-roots.ts";
 import type { Given } from "../verify/trust.ts";
 import { verifyBundle } from "../verify/verify-bundle.ts";
 import { type DecidedAgain, type Verified, verifySite } from "../verify/verify-site.ts";
 import type { Call, Command } from "./command.ts";
-import { inWords, Said } from "./failure.ts";
+import { cannotTell, Said } from "./failure.ts";
 import { withDatabase } from "./own-database.ts";
 import type { Terminal } from "./terminal.ts";
 import { reportOf, tellReport } from "./verify-report.ts";
@@ -53,11 +53,7 @@ export const verify: Command = {
       else for (const line of tellReport(report, terminal.paint)) terminal.out(line);
       return report.exit;
     } catch (error) {
-      const { lines, exit } = inWords(error);
-      // asked wrongly is not the same as not knowing
-      if (exit === 2) throw error;
-      for (const line of [...lines, "Cannot tell."]) terminal.err(line);
-      return 4;
+      return cannotTell(error, terminal);
     }
   },
 };
@@ -67,7 +63,7 @@ async function online(call: Call, terminal: Terminal): Promise<Verified> {
   const config = loadConfig(call.environment);
   const reading = { prefix: config.topicPrefix, maxBytes: MAX_EVENT_BYTES };
   return withDatabase(config, async (db) => {
-    const site = call.text("site") ?? only(await readSites(db));
+    const site = call.text("site") ?? only(await sitesIn(db));
     const anchors = anchorsOf(call);
     const verified = await readRecord(db, site, (record, trx) => {
       const replay = async (): Promise<DecidedAgain> => (await replaySite(await recordedSite(trx, site), reading)).replayed;

@@ -7,11 +7,6 @@ import type { Columns, Told } from "./told-rows.ts";
 /** Rows that a cursor brings at once; a signal's may weigh 256 KiB each. */
 const FETCH = 256;
 
-export async function readSites(db: Db): Promise<readonly string[]> {
-  const { rows } = await sql<{ site: string }>`select site from sites order by site`.execute(db);
-  return rows.map(({ site }) => site);
-}
-
 /**
  * Gives the record of a site as of one moment to whoever looks at it, through cursors: however long the record, little of it is held at a time. Reads only, locks nothing; null: there
  * is no such site.
