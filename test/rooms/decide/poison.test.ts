@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Group } from "../../../src/decide/group.ts";
-import { poisonArrival } from "../../../src/decide/poison.ts";
+import { poisonArrival, unstorable } from "../../../src/decide/poison.ts";
 import { requestFor } from "../../../src/decide/request.ts";
 import { World } from "../../../src/decide/world.ts";
 import { NotRead } from "../../../src/decide/world-request.ts";
@@ -60,5 +60,51 @@ describe("an event on which the service fails", () => {
     expect(() => failsOn(line, speaker("nobody-1").says("call.raised", { data: { call: "c" } }))).toThrow("it fell over.");
     expect(() => failsOn(line, call(2, { more: { id: null, epoch: null, sequence: null } }))).toThrow("it fell over.");
     expect(() => failsOn(line, (at) => at.model.signal(at.model.delivery("site/rtm1/line/4/eq/scale-1/event", "{")))).toThrow("it fell over.");
+  });
+});
+
+describe("an event that the database cannot hold", () => {
+  const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  const signalOf = (act: Act) => {
+    const [signal] = given().signals([act]);
+    if (signal?.kind !== "event") throw new Error("that was no event");
+    return signal;
+  };
+  const refusal = { code: "SYS_POISON", reason: "The event cannot be stored as it is.", errors: [] };
+  test("is unreadable, and known by who said it and under which number, without what may have been the reason", () => {
+    const delivery = { contentType: "application/json", userProperties: [["a", "b"]] as const, responseTopic: "r", correlationData: new Uint8Array([1]) };
+    const signal = signalOf(scale.starts("weigh", { more: { correlationid: "c-1", traceparent: parent }, delivery }));
+    if (signal.inHand.said.kind !== "event") throw new Error("that could not be read");
+    const { address, digest } = signal.inHand.said.event;
+    expect(unstorable(signal)).toEqual({
+      ...signal,
+      delivery: { ...signal.delivery, contentType: null, userProperties: [], responseTopic: null, correlationData: null },
+      inHand: {
+        ...signal.inHand,
+        said: {
+          kind: "refused",
+          refusal,
+          partial: {
+            source: scale.name,
+            address,
+            id: "scale-1-7-1",
+            type: "signalbox.step.start.v1",
+            time: "2026-11-22T08:00:00.000000Z",
+            epoch: 7n,
+            sequence: 1n,
+            batch: "B-1",
+            step: "weigh",
+            correlationId: "c-1",
+            traceparent: null,
+            digest,
+          },
+        },
+      },
+    });
+  });
+  test("that could not be read either is known by what could be read of it", () => {
+    const signal = signalOf(call(1, { data: { call: 7 } }));
+    if (signal.inHand.said.kind !== "refused") throw new Error("that could be read");
+    expect(unstorable(signal).inHand.said).toEqual({ kind: "refused", refusal, partial: signal.inHand.said.partial });
   });
 });
