@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { readBreaks } from "./audit/breaks.file.ts";
 import { disk } from "./audit/disk.file.ts";
 import { handCheckpoint, lookAtLog } from "./audit/log.store.ts";
+import { rotateLog } from "./audit/rotation.store.ts";
 import { readCheckpoint } from "./audit/settings.store.ts";
 import { type Signing, type SigningLoop, signOn } from "./audit/sign-on.ts";
 import type { SignerRefusal } from "./audit/signer.ts";
@@ -53,7 +54,10 @@ export function createSigners({ db, time, log, directory, mirror, adopt, onSigne
         // a site's first entries are there before its signer; what was signed once is never adopted by itself
         adopt: adopt || (await readCheckpoint(db, site)) === null,
         look: (ask) => lookAtLog(db, site, ask),
-        hand: (checkpoint, tiles) => handCheckpoint(db, site, checkpoint, tiles),
+        hand: async (checkpoint, tiles) => {
+          await handCheckpoint(db, site, checkpoint, tiles);
+          await rotateLog(db, site, checkpoint);
+        },
       });
       const loop = signOn(signer, time, {
         onSigned: () => onSigned(site),

@@ -52,10 +52,12 @@ const settingsSchema = z.strictObject({
     .max(1_000_000_000)
     .default(100_000)
     .describe("With checkpoint: so many positions are decided beyond what is signed, then deciding waits."),
+  rotateAfter: z.int().min(1_000).max(1_000_000_000).default(10_000_000).describe("A log with so many entries ends, and the next one begins."),
 });
 const stateSchema = z.object({
   publishAfter: z.enum(["commit", "checkpoint"]),
   unsignedLimit: z.int(),
+  rotateAfter: z.int(),
   position: z.int().describe("The last position."),
   signed: z.int().describe("Up to and with this position everything is signed."),
 });

@@ -9,6 +9,8 @@ export interface AuditSettings {
   readonly publishAfter: "commit" | "checkpoint";
   /** With `checkpoint`: so many positions may be decided beyond what is signed; then deciding waits for the signer. */
   readonly unsignedLimit: number;
+  /** A log with so many entries ends, and the next one begins. */
+  readonly rotateAfter: number;
 }
 
 export interface AuditState extends AuditSettings {
@@ -18,14 +20,20 @@ export interface AuditState extends AuditSettings {
 
 /** null: there is no such site. */
 export async function readAuditState(db: Db, site: string): Promise<AuditState | null> {
-  const { rows } = await sql<{ publishAfter: AuditSettings["publishAfter"]; unsignedLimit: bigint; position: bigint; signed: bigint }>`
-    select publish_after as "publishAfter", unsigned_limit as "unsignedLimit", position, signed_position(site) as signed from sites where site = ${site}`.execute(
+  const { rows } = await sql<{ publishAfter: AuditSettings["publishAfter"]; unsignedLimit: bigint; rotateAfter: bigint; position: bigint; signed: bigint }>`
+    select publish_after as "publishAfter", unsigned_limit as "unsignedLimit", rotate_after as "rotateAfter", position, signed_position(site) as signed from sites where site = ${site}`.execute(
     db,
   );
   const [row] = rows;
   if (row === undefined) return null;
-  const { publishAfter, unsignedLimit, position, signed } = row;
-  return { publishAfter, unsignedLimit: safePosition(unsignedLimit), position: safePosition(position), signed: safePosition(signed) };
+  const { publishAfter, unsignedLimit, rotateAfter, position, signed } = row;
+  return {
+    publishAfter,
+    unsignedLimit: safePosition(unsignedLimit),
+    rotateAfter: safePosition(rotateAfter),
+    position: safePosition(position),
+    signed: safePosition(signed),
+  };
 }
 
 /** Sets what a site shows, on record. Gives false when there is no such site. */
@@ -34,10 +42,12 @@ export async function putAuditSettings(db: Db, site: string, next: AuditSettings
     await sql`select from sites where site = ${site} for update`.execute(trx);
     const before = await readAuditState(trx, site);
     if (before === null) return false;
-    const { publishAfter, unsignedLimit } = before;
-    if (publishAfter === next.publishAfter && unsignedLimit === next.unsignedLimit) return true;
-    await sql`update sites set publish_after = ${next.publishAfter}, unsigned_limit = ${next.unsignedLimit} where site = ${site}`.execute(trx);
-    await recordAct(trx, site, { type: "audit.settings.changed", object: `site ${site}`, old: { publishAfter, unsignedLimit }, new: next }, by);
+    const { publishAfter, unsignedLimit, rotateAfter } = before;
+    if (publishAfter === next.publishAfter && unsignedLimit === next.unsignedLimit && rotateAfter === next.rotateAfter) return true;
+    await sql`update sites set publish_after = ${next.publishAfter}, unsigned_limit = ${next.unsignedLimit}, rotate_after = ${next.rotateAfter} where site = ${site}`.execute(
+      trx,
+    );
+    await recordAct(trx, site, { type: "audit.settings.changed", object: `site ${site}`, old: { publishAfter, unsignedLimit, rotateAfter }, new: next }, by);
     return true;
   });
 }

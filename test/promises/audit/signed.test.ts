@@ -200,6 +200,20 @@ test("beyond the limit of what is unsigned nothing is decided, nor acknowledged,
   await until("it is decided", () => isOnRecord(last));
 });
 
+test("a log ends when it has as many entries as the site is set to; the next one begins with an entry that says so", async () => {
+  const set = { publishAfter: "commit", unsignedLimit: 100_000, rotateAfter: 1_000 };
+  expect(await plant.ask("PUT", `/v1/audit/sites/${SITE}`, set, { reason: "small logs" })).toMatchObject({ status: 200, body: { rotateAfter: 1_000 } });
+  const before = party.seen.length;
+  for (let n = 0; n < 1_000; n += 1) await say();
+  await party.until("a checkpoint of log 3", ({ topic, body }) => topic.endsWith("/checkpoint") && String(body).startsWith(`signalbox/${SITE}/3\n`), 60_000);
+  expect(party.seen.length).toBeGreaterThan(before + 1_000);
+  const [log] = await database.query(`select first_position::int as first, why from audit_logs where site = '${SITE}' and log = 3`);
+  expect(log?.["why"]).toBe("rotation");
+  const { items } = Object((await plant.ask("GET", `/v1/audit/entries?site=${SITE}&what=audit.log.rotated`)).body);
+  expect(items).toMatchObject([{ position: log?.["first"], who: { kind: "system", name: "signalbox" }, object: "log 3" }]);
+  expect((await get("/health/ready")).status).toBe(200);
+});
+
 test("an entry that was changed is not signed over: the service is not ready, and says which", async () => {
   await until("all is signed", async () => (await state()).signed === (await state()).position);
   await database.query(
