@@ -11,12 +11,16 @@ export interface Call {
   readonly environment: Environment;
   readonly positionals: readonly string[];
   text(option: string): string | undefined;
+  /** Of an option that may be given several times. */
+  texts(option: string): readonly string[];
   flag(option: string): boolean;
 }
 
 export interface Described {
   readonly type: "string" | "boolean";
   readonly short?: string;
+  /** May be given several times. */
+  readonly many?: boolean;
   /** How the value is called in the help: `URL`. */
   readonly value?: string;
   readonly default?: string;
@@ -53,6 +57,7 @@ export function parserOptions(command: Command): NonNullable<ParseArgsConfig["op
       name,
       {
         type: option.type,
+        ...(option.many === true ? { multiple: true } : {}),
         ...(option.short === undefined ? {} : { short: option.short }),
         ...(option.default === undefined ? {} : { default: option.default }),
       },

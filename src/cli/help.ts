@@ -44,4 +44,4 @@ export function helpOf(command: Command): string {
 }
 
 const head = (name: string, option: Described): string =>
-  `${option.short === undefined ? "    " : `-${option.short}, `}--${name}${option.type === "string" ? ` ${option.value ?? "TEXT"}` : ""}`;
+  `${option.short === undefined ? "    " : `-${option.short}, `}--${name}${option.type === "string" ? ` ${option.value ?? "TEXT"}${option.many === true ? " …" : ""}` : ""}`;

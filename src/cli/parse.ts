@@ -63,6 +63,7 @@ function parseCall(command: Command, args: readonly string[], environment: Envir
         const value = values[option];
         return typeof value === "string" ? value : undefined;
       },
+      texts: (option) => [values[option] ?? []].flat().map(String),
       flag: (option) => values[option] === true,
     },
   };

@@ -24,6 +24,12 @@ export interface SettlementDocument {
 export const HEAD_BYTES = 1024;
 
 export function documentOf(settlement: Settlement, maxBytes: number): SettlementDocument {
+  const { document, ...rest } = writtenBy(settlement, maxBytes);
+  return { ...rest, document: storable(document) };
+}
+
+/** The document before it becomes text: for who writes it where no text is needed. What Postgres cannot hold in text still stands in it. */
+export function writtenBy(settlement: Settlement, maxBytes: number): Omit<SettlementDocument, "document"> & { readonly document: Json } {
   const { world, rows, positions } = settlement;
   const raws: (Buffer | null)[] = [];
   const correlations: (Buffer | null)[] = [];
@@ -118,7 +124,7 @@ export function documentOf(settlement: Settlement, maxBytes: number): Settlement
   const { bodies, batches } = entriesOf(settlement, lists);
   const filled = Object.fromEntries(Object.entries({ ...lists, entry_batches: batches }).filter(([, list]) => list.length > 0));
   const document = { ...filled, ...(rows.interruptionMs > 0 ? { interruption_ms: rows.interruptionMs } : {}) };
-  return { positions, document: storable(document), raws, correlations, entries: bodies.map(storable) };
+  return { positions, document, raws, correlations, entries: bodies.map(storable) };
 }
 
 /** Big integers travel as text. */

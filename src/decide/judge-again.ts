@@ -13,8 +13,8 @@ import type { Deferral } from "./world-data.ts";
 /** How many deferred events are judged again in one commit; the rest follow in the next. */
 const AGAIN_LIMIT = 500;
 
-/** Judges again what waited for something that has changed: oldest first, until nothing more comes free. */
-export function judgeAgain(group: Group): void {
+/** Judges again what waited for something that has changed: oldest first, until nothing more comes free. `judge`: how each is judged. */
+export function judgeAgain(group: Group, judge: (group: Group, open: Deferral, cause: Ref) => void = judgeDeferral): void {
   while (group.hasChanged) {
     const changed = group.takeChanged();
     let reached: Ref = 0;
@@ -27,7 +27,7 @@ export function judgeAgain(group: Group): void {
       if (position > 0) reached = position;
       const open = group.world.deferral(position);
       if (open === undefined) continue;
-      judgeDeferral(group, open, group.last);
+      judge(group, open, group.last);
       if (group.hasChanged) {
         // something came free: what is older may now move too, so begin again from the oldest
         for (const [key, after] of changed) group.change(key, after);

@@ -35,11 +35,15 @@ export function settle(data: WorldData, machines: Machines, signals: readonly Si
     settleSignal(group, signal);
     judgeAgain(group);
   }
-  const { world, rows, positions, answers, touchedSources, touchedBatches, followUps } = group;
+  return settlementOf(group);
+}
+
+export function settlementOf({ world, rows, positions, answers, touchedSources, touchedBatches, followUps }: Group): Settlement {
   return { world, rows, positions, answers, touchedSources, touchedBatches, followUps };
 }
 
-function settleSignal(group: Group, signal: Signal): void {
+/** Settles one signal of a group, without what comes free by it. */
+export function settleSignal(group: Group, signal: Signal): void {
   switch (signal.kind) {
     case "event":
       settleEvent(group, signal);

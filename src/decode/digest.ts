@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { canonical, type Json } from "./json.ts";
 
 /** The rule by which digests are made; stored with each, since a later rule must not be compared with an earlier one. */
@@ -14,7 +14,7 @@ const NOT_CONTENT: ReadonlySet<string> = new Set(["epoch", "sequence", "tracepar
 export function digestOf(attributes: ReadonlyMap<string, Json>, data: Json): Uint8Array {
   const content = new Map<string, Json>([["data", data]]);
   for (const [name, value] of attributes) if (!NOT_CONTENT.has(name)) content.set(name, value);
-  return createHash("sha256").update(canonical(content)).digest();
+  return hash("sha256", canonical(content), "buffer");
 }
 
-export const digestOfBytes = (bytes: Uint8Array): Uint8Array => createHash("sha256").update(bytes).digest();
+export const digestOfBytes = (bytes: Uint8Array): Uint8Array => hash("sha256", bytes, "buffer");

@@ -94,7 +94,7 @@ export class Groups {
     let said: readonly SignalFields[];
     try {
       head = JSON.parse(text.slice(0, end));
-      said = JSON.parse(body).signals ?? [];
+      said = signalsIn(body);
     } catch {
       throw new Unreadable(position, "the entry is not two lines of JSON");
     }
@@ -102,6 +102,22 @@ export class Groups {
       throw new Unreadable(position, `the entry says that it stands at ${head.site} ${head.position}`);
     return { head, body, said };
   }
+}
+
+/** The lists that may follow the signals in an entry (commit/entries.ts). */
+const NEXT_LIST = /\],"(?:verdicts|facts|outcomes|evidence|exceptions|exceptions_resolved|quarantine_resolved|conflicts|skipped|answers)":\[/;
+
+/** The signals of an entry. Nothing else of it is needed as long as it comes out again, so nothing else is parsed; where that is not to be had, all is. */
+function signalsIn(body: string): readonly SignalFields[] {
+  const end = body.startsWith('{"signals":') ? body.search(NEXT_LIST) : -1;
+  if (end >= 0) {
+    try {
+      return JSON.parse(`${body.slice(0, end)}]}`).signals;
+    } catch {
+      // what looks like the end stands within what a signal says
+    }
+  }
+  return JSON.parse(body).signals ?? [];
 }
 
 const ofEntry = ({ position, raw }: LoggedPosition, fields: SignalFields, body: string): GroupSignal => ({

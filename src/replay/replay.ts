@@ -1,13 +1,16 @@
 // Decides a site's record again, group by group, in the order and at the times of its commits, and compares what comes out with what is recorded, byte for byte.
-import { documentOf } from "../commit/settlement.ts";
+import { documentOf, writtenBy } from "../commit/settlement.ts";
 import { createMachines, type Machines } from "../decide/machines.ts";
 import type { Settlement } from "../decide/settle.ts";
 import type { Signal } from "../decide/signal.ts";
+import type { WorldData } from "../decide/world-data.ts";
+import type { WorldRequest } from "../decide/world-request.ts";
 import { applyAct, DefinitionsByPosition, registerAtStart } from "./acts.ts";
+import { Beside, type Candidates, type Changed } from "./candidate.ts";
 import { Differences, differencesInText } from "./difference.ts";
 import { type Entry, type GroupSignal, Groups, type RecordedGroup, Unreadable } from "./groups.ts";
 import { msOf } from "./instant.ts";
-import { judgeIn } from "./judge.ts";
+import { judgeIn, judging } from "./judge.ts";
 import { lookInto } from "./look.ts";
 import type { CommitBeforeLog, LoggedPosition, RecordedSite } from "./recorded.ts";
 import type { SourceRow } from "./rows.ts";
@@ -54,12 +57,17 @@ export class Replay {
   /** Sources that were not known from the beginning. */
   readonly #later: { readonly since: number; readonly row: SourceRow; readonly appear: () => void }[] = [];
 
-  constructor(site: RecordedSite, reading: Reading, most = 50) {
+  /** What would be decided otherwise under the candidates. */
+  readonly changed: Changed[] = [];
+  readonly #beside: Beside | null;
+
+  constructor(site: RecordedSite, reading: Reading, candidates: Candidates | null = null, most = 50) {
     this.#site = site;
     this.#definitions = new DefinitionsByPosition(site.definitions);
     this.#groups = new Groups(site.site);
     this.record = new SiteRecord(site.site, this.#definitions, reading, 0);
     this.machines = createMachines((name) => this.#definitions.machine(name) ?? undefined);
+    this.#beside = candidates === null ? null : new Beside(candidates, this.machines);
     this.differences = new Differences(most);
     registerAtStart(this.record, site);
     this.#hideLater();
@@ -111,9 +119,12 @@ export class Replay {
     if (first?.fields.kind === "act") return this.#act(group, first);
     this.counted.signals += group.signals.length;
     const signals = group.signals.map((recorded) => this.#signal(recorded));
-    const settlement = judgeIn((request) => lookInto(record, request), this.machines, signals);
-    const { document, raws, entries } = documentOf(settlement, record.reading.maxBytes);
-    const written: Written = JSON.parse(document);
+    const settlement = this.#settle(signals, group.base);
+    const { document, raws, entries } = writtenBy(settlement, record.reading.maxBytes);
+    // what is shown as the replacement character in an entry is so in every row
+    const written: Written = entries.some((entry) => entry.includes("\uFFFD"))
+      ? JSON.parse(documentOf(settlement, record.reading.maxBytes).document)
+      : Object(document);
     const commit = write(record, written, settlement.positions, raws);
     this.#count(written);
     if (group.entries !== null) this.#compare(group.entries, entries, written);
@@ -122,6 +133,18 @@ export class Replay {
       return null;
     }
     return { group, signals, settlement, written, commit };
+  }
+
+  #settle(signals: readonly Signal[], base: number): Settlement {
+    const look = (request: WorldRequest): WorldData => lookInto(this.record, request);
+    const beside = this.#beside;
+    if (beside === null) return judgeIn(look, this.machines, signals);
+    return judging(look, signals, (world) => {
+      const changed: Changed[] = [];
+      const settlement = beside.settle(world, this.machines, signals, ({ ref, ...one }) => changed.push({ position: base - ref, ...one }));
+      this.changed.push(...changed);
+      return settlement;
+    });
   }
 
   #signal(recorded: GroupSignal): Signal {

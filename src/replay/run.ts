@@ -1,3 +1,4 @@
+import type { Candidates, Changed } from "./candidate.ts";
 import type { Difference } from "./difference.ts";
 import type { RecordedSite } from "./recorded.ts";
 import { type Counted, type Decided, Replay } from "./replay.ts";
@@ -11,6 +12,8 @@ export interface Replayed extends Counted {
   readonly differences: readonly Difference[];
   /** How many there are; not all of them are listed. */
   readonly different: number;
+  /** Under the candidates; null: there were none. */
+  readonly changed: readonly Changed[] | null;
   /** Why it ended before the head. */
   readonly stopped: string | null;
 }
@@ -19,9 +22,10 @@ export interface Replayed extends Counted {
 export async function replaySite(
   site: RecordedSite,
   reading: Reading,
+  candidates: Candidates | null = null,
   attend: { decided?(decided: Decided): void; part?(replay: Replay): Promise<void> | void } = {},
 ): Promise<{ readonly replayed: Replayed; readonly replay: Replay }> {
-  const replay = new Replay(site, reading);
+  const replay = new Replay(site, reading, candidates);
   for await (const part of site.read()) {
     for (const decided of replay.add(part)) attend.decided?.(decided);
     await attend.part?.(replay);
@@ -37,6 +41,7 @@ export async function replaySite(
     ...counted,
     differences: differences.listed,
     different: differences.count,
+    changed: candidates === null ? null : replay.changed,
     stopped,
   };
   return { replayed, replay };

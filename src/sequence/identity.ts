@@ -1,13 +1,13 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 
 /**
  * The hash under which an event's id is remembered, for good. An event whose id could not be read is known by its number instead.
  * This format never changes: it is what "the same event" means in every record ever written.
  */
 export function idHash(event: { readonly id: string | null; readonly epoch: bigint | null; readonly sequence: bigint | null }): string | null {
-  if (event.id !== null) return hash(`id\n${event.id}`);
-  if (event.epoch !== null && event.sequence !== null) return hash(`number\n${event.epoch}\n${event.sequence}`);
+  if (event.id !== null) return short(`id\n${event.id}`);
+  if (event.epoch !== null && event.sequence !== null) return short(`number\n${event.epoch}\n${event.sequence}`);
   return null;
 }
 
-const hash = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 40);
+const short = (text: string): string => hash("sha256", text, "hex").slice(0, 40);
