@@ -11,7 +11,7 @@ export function tellReplay(replayed: Replayed, paint: Paint): readonly string[] 
     `${site}: ${paint(all ? "green" : "red", all ? "everything comes out as it is recorded" : `${different} ${different === 1 ? "difference" : "differences"}`)}.`,
     `  ${signals} signals of ${position} positions: ${verdicts} verdicts, ${facts} facts, ${outcomes} outcomes; ${acts} acts.`,
     `  ${entries} positions from ${logBegins} on, byte for byte with their audit entries.`,
-    ...(beforeLog > 0 ? [`  ${beforeLog} positions from before the log began have no entry; they were held against the tables alone.`] : []),
+    ...(beforeLog > 0 ? [`  ${beforeLog} positions from before the log began have no entry; they were decided again and compared with nothing.`] : []),
     ...differences.flatMap((difference) => tellDifference(difference, paint)),
     ...(different > differences.length ? [`  … and ${different - differences.length} more.`] : []),
     ...(all ? [] : ["  What follows the first difference may differ because of it."]),

@@ -11,7 +11,7 @@ import { writeRecord } from "./written-record.ts";
 const PAIRS = 20;
 
 /** The blend, without waiting for the mixer. */
-const RECIPE = {
+export const RECIPE = {
   ...BLEND,
   steps: [BLEND.steps[0], { step: "blend", after: ["weigh"], equipment: BLEND.steps[1].equipment, evidence: BLEND.steps[1].evidence }],
 };

@@ -1,20 +1,25 @@
 // Promise: replaying the record reproduces every verdict (promise 9), from the audit entries and the bytes of the deliveries alone, byte for byte.
 // Attack: days with everything in them are committed by the database's own function under a clock that is set, and decided again from what is stored; then one byte of an entry, of a
 // delivery, of a definition is changed, and replay must name exactly that position and say what differs.
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openDatabase } from "../../../src/db/database.ts";
+import { recipeSchema } from "../../../src/registry/recipe.ts";
+import type { Candidates } from "../../../src/replay/candidate.ts";
 import { inSnapshot, recordedSite } from "../../../src/replay/recorded.store.ts";
 import { type Replayed, replaySite } from "../../../src/replay/run.ts";
 import { DAYS } from "../../support/days.ts";
 import { Line } from "../../support/given.ts";
+import { type LongRecord, RECIPE, TIGHTENED, writeLongRecord } from "../../support/long-record.ts";
+import { measured, SEED, seeded } from "../../support/measure.ts";
 import { MAX_BYTES } from "../../support/model.ts";
 import { freshDatabase, type TestDatabase } from "../../support/postgres.ts";
 import { writeRecord } from "../../support/written-record.ts";
 
-async function replayed(database: TestDatabase, site: string): Promise<Replayed> {
+async function replayed(database: TestDatabase, site: string, candidates: Candidates | null = null): Promise<Replayed> {
   const { db, close } = openDatabase(database.runtimeUrl, { max: 1, applicationName: "test replay" });
   try {
-    return await inSnapshot(db, async (trx) => (await replaySite(await recordedSite(trx, site), { prefix: "", maxBytes: MAX_BYTES })).replayed);
+    const reading = { prefix: "", maxBytes: MAX_BYTES };
+    return await inSnapshot(db, async (trx) => (await replaySite(await recordedSite(trx, site), reading, candidates)).replayed);
   } finally {
     await close();
   }
@@ -42,5 +47,79 @@ describe.each(DAYS.filter(({ plant }) => plant.machines === undefined))("the day
     expect(differences).toEqual([]);
     expect(told).toMatchObject({ position: writer.model.position, entries: writer.model.position, beforeLog: 0, stopped: null, different: 0 });
     expect(told.verdicts).toBe(writer.model.verdicts.length);
+  });
+});
+
+const SIGNALS = Number(process.env["SIGNALBOX_REPLAY_SIGNALS"] ?? 2_000);
+
+describe(`a record of ${SIGNALS} signals (seed ${SEED})`, () => {
+  let database: TestDatabase;
+  let record: LongRecord;
+  beforeAll(async () => {
+    database = await freshDatabase();
+    record = await writeLongRecord(database, SIGNALS, { seed: SEED });
+  });
+  afterAll(async () => {
+    await database?.drop();
+  });
+  const again = (candidates: Candidates | null = null): Promise<Replayed> => replayed(database, record.site, candidates);
+
+  test("is decided again byte for byte", async () => {
+    const began = performance.now();
+    const { different, stopped, entries, position, signals } = await again();
+    expect({ different, stopped, entries }).toEqual({ different: 0, stopped: null, entries: position });
+    expect(signals).toBeGreaterThanOrEqual(SIGNALS);
+    measured(
+      "replay.agrees",
+      `${signals} signals, ${entries} entries, ${different} differences, ${Math.round(entries / ((performance.now() - began) / 1_000))} entries a second`,
+    );
+  });
+
+  test("under a candidate with one limit tightened lists the decisions that this affects, and no other", async () => {
+    const { changed, different } = await again({ recipes: [recipeSchema.parse(TIGHTENED)], machines: [] });
+    expect(different).toBe(0);
+    // nothing else is bound to the limit
+    expect((changed ?? []).map(({ event }) => event?.id).sort()).toEqual([...record.tightened].sort());
+    for (const { recorded, candidate } of changed ?? []) {
+      expect(recorded?.facts).toContain("evidence net-weight within its limits");
+      expect(candidate?.facts).not.toContain("evidence net-weight within its limits");
+    }
+    measured("replay.candidate", `${changed?.length} decisions change, ${record.tightened.length} are affected by the limit`);
+  });
+
+  test("under a candidate that is the pinned revision changes nothing", async () => {
+    expect((await again({ recipes: [recipeSchema.parse(RECIPE)], machines: [] })).changed).toEqual([]);
+  });
+
+  test("names the position at which one byte of an entry, or of a delivery, was changed", async () => {
+    const random = seeded(SEED);
+    const [{ n: head = 0 } = {}] = await database.query(`select position::int as n from sites where site = '${record.site}'`);
+    for (let tries = 0; tries < 5; tries += 1) {
+      const position = Math.ceil(Number(head) * (0.1 + 0.8 * random()));
+      for (const [table, column] of [
+        ["audit_entries", "entry"],
+        ["signals", "raw"],
+      ] as const) {
+        const [row] = await database.query(
+          `select ${column} as bytes from ${table} where site = '${record.site}' and position = ${position} and ${column} is not null`,
+        );
+        const bytes = row?.["bytes"];
+        if (!Buffer.isBuffer(bytes)) continue;
+        const at =
+          column === "raw" ? Math.floor(random() * bytes.length) : bytes.indexOf("\n") + 2 + Math.floor(random() * (bytes.length - bytes.indexOf("\n") - 3));
+        const change = (value: Buffer): Promise<unknown> =>
+          database.query(
+            `set session_replication_role = replica; update ${table} set ${column} = '\\x${value.toString("hex")}' where site = '${record.site}' and position = ${position}`,
+          );
+        const flipped = Buffer.from(bytes);
+        flipped[at] = (flipped[at] ?? 0) ^ 1;
+        await change(flipped);
+        const { differences, stopped } = await again();
+        const places = [...differences.map(({ position: where }) => where), ...(stopped === null ? [] : [Number(/position (\d+)/.exec(stopped)?.[1])])];
+        expect(places, `${table} at ${position}, byte ${at}, seed ${SEED}: ${JSON.stringify(differences[0])} ${stopped}`).toContain(position);
+        await change(bytes);
+      }
+    }
+    expect((await again()).different).toBe(0);
   });
 });
