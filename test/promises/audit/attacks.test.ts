@@ -11,6 +11,7 @@ import { type SigningKey, signingKey } from "../../../src/audit/note-key.ts";
 import { loadSigningKey } from "../../../src/audit/signer-key.file.ts";
 import { TiledTree } from "../../../src/audit/tiles.ts";
 import { recordRestore, type SignedHead } from "../../../src/cli/restored.store.ts";
+import { sourceOf } from "../../support/mqtt.ts";
 import { type Copy, runVerify, SITE, type SignedRecord, signedRecord, type Verification } from "../../support/signed-record.ts";
 
 let record: SignedRecord;
@@ -183,11 +184,13 @@ describe("A4: deletes an entry in the middle", () => {
 describe("A5: deletes entries, numbers the others anew, makes everything anew, and signs with the stolen key", () => {
   test("and anchors tell, and nothing else", async () => {
     copy = await record.copy();
-    // whole commits behind everything that is referred to: their references count from their own base
-    const from = await callAt(200);
+    // a whole commit of calls alone, behind everything that is referred to: its references count from its own base
     const [group] = await copy.query(
-      "select first_position::int as first, last_position::int as last from commits where first_position <= $1 and last_position >= $1",
-      [from],
+      `select first_position::int as first, last_position::int as last from commits c where first_position > $1
+       and not exists (select from signals s where s.position between c.first_position and c.last_position and s.source is distinct from $2)
+       and not exists (select from audit_numbers n where n.position between c.first_position and c.last_position)
+       order by first_position limit 1`,
+      [await callAt(200), sourceOf(SITE, "4", "button-1")],
     );
     const [first, last] = [Number(group?.["first"]), Number(group?.["last"])];
     const gone = last - first + 1;
