@@ -1,6 +1,7 @@
 import { defineConfig } from "vitest/config";
 
 // `pure` needs no service; `services` and `fuzz` (by `npm run fuzz` alone) start a real Postgres and a real broker of its own, two files at a time: each file owns its database and its broker.
+// Loading the service costs more than most files do, so the files of one worker load it once.
 export default defineConfig({
   test: {
     maxWorkers: 2,
@@ -8,6 +9,7 @@ export default defineConfig({
       {
         test: {
           name: "pure",
+          isolate: false,
           include: ["test/rooms/**/*.test.ts", "test/machines/**/*.test.ts", "test/faults/{history,simulation}/**/*.test.ts"],
           testTimeout: 20_000,
         },
@@ -15,6 +17,7 @@ export default defineConfig({
       {
         test: {
           name: "services",
+          isolate: false,
           include: ["test/promises/**/*.test.ts", "test/faults/chaos/**/*.test.ts", "test/upgrade/**/*.test.ts"],
           globalSetup: ["test/support/postgres-binaries.ts"],
           testTimeout: 300_000,
@@ -24,7 +27,6 @@ export default defineConfig({
       {
         test: {
           name: "fuzz",
-          // loading the service costs more than most of these files do: those of one worker load it once
           isolate: false,
           include: ["test/faults/fuzz/**/*.test.ts"],
           globalSetup: ["test/support/postgres-binaries.ts"],

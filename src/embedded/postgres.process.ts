@@ -263,13 +263,18 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Sessions of a server that was killed may outlive it for a moment, and Postgres does not start beside them. */
+/**
+ * Sessions of a server that was killed may outlive it for a moment, and so may its number, which nobody has asked after yet: Postgres starts beside neither. Whether a living server has the
+ * folder was looked at before.
+ */
+const NOT_YET_GONE = /pre-existing shared memory block|lock file "postmaster\.pid" already exists/;
+
 async function launchWhenFree(bin: string, data: string, account: Account | null, log: (line: string) => void): Promise<Server> {
   for (const deadline = Date.now() + SETTLES_WITHIN_MS; ; await delay(200)) {
     try {
       return await launch(bin, data, account, log);
     } catch (error) {
-      if (!(error instanceof Error && error.message.includes("pre-existing shared memory block")) || Date.now() > deadline) throw error;
+      if (!(error instanceof Error && NOT_YET_GONE.test(error.message)) || Date.now() > deadline) throw error;
     }
   }
 }

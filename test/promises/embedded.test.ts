@@ -168,6 +168,7 @@ describe("the embedded Postgres", () => {
   });
 
   // Found by running CI on a busy machine: what Postgres said last came behind its exit, so a start that was to be tried again was given up.
+  // Found likewise: a server that was killed keeps its number until its parent hears of it, and Postgres took it for alive.
   test.runIf(process.platform === "linux").each([
     ["an open", 0o755],
     ["a closed", 0o700],
