@@ -11,6 +11,7 @@ import { type SigningKey, signingKey } from "../../../src/audit/note-key.ts";
 import { loadSigningKey } from "../../../src/audit/signer-key.file.ts";
 import { TiledTree } from "../../../src/audit/tiles.ts";
 import { recordRestore, type SignedHead } from "../../../src/cli/restored.store.ts";
+import { measured } from "../../support/measure.ts";
 import { sourceOf } from "../../support/mqtt.ts";
 import { type Copy, runVerify, SITE, type SignedRecord, signedRecord, type Verification } from "../../support/signed-record.ts";
 
@@ -330,6 +331,7 @@ describe("A12: writes a false but well-formed entry through the service's own ro
     const { exit, report } = await withAnchors();
     expect(exit).toBe(0);
     expect(report.unsigned).toMatchObject({ from: record.last + 1, to: record.last + 1 });
+    measured("attacks", "A1 to A6, A8 to A10 detected; A7 and A12 said to be out of reach; A11 not tried");
   });
 });
 

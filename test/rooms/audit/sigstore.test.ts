@@ -5,6 +5,7 @@ import { Frontier } from "../../../src/audit/frontier.ts";
 import { type Hash, leafHash } from "../../../src/audit/hash.ts";
 import { inclusionProof } from "../../../src/audit/tree.ts";
 import { refuseInclusion } from "../../../src/audit/verify-proof.ts";
+import { measured } from "../../support/measure.ts";
 import { turn } from "./turn.ts";
 
 // Promise: a proof of inclusion is one to a verifier of other makers too. `@sigstore/verify` shows its Merkle part to nobody, so it is imported past its front door; its version is exact.
@@ -50,4 +51,5 @@ test("@sigstore/verify agrees on 1,000 generated proofs of inclusion, and on wha
     { numRuns: 1_000 },
   );
   expect({ proved, refused }).toEqual({ proved: 1_000, refused: 1_000 });
+  measured("oracle", `agrees on ${proved} proofs, and on ${refused} that are none`);
 });

@@ -7,6 +7,7 @@ import { signCheckpoint } from "../../../src/audit/checkpoint.ts";
 import { disk } from "../../../src/audit/disk.file.ts";
 import { leafHash, nodeHash } from "../../../src/audit/hash.ts";
 import { loadSigningKey } from "../../../src/audit/signer-key.file.ts";
+import { measured } from "../../support/measure.ts";
 import { describeWith, findCommand } from "../../support/needs.ts";
 import { testKey } from "./keys.ts";
 
@@ -65,6 +66,7 @@ describeWith({ "openssl 3": openssl }, "openssl", () => {
     expect(verified.status).toBe(0);
     expect(verified.stdout.toString()).toContain("Signature Verified Successfully");
     expect(verify(text.replace("1207", "1208")).status).not.toBe(0);
+    measured("openssl", "a checkpoint is verified, one with another size is not");
   });
 
   test("reads a key that we made, and we read one that it made", async () => {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { refuseConsistency, refuseInclusion } from "../../../src/audit/verify-proof.ts";
+import { measured } from "../../support/measure.ts";
 import { repository } from "../../support/repository.ts";
 
 // Promise: what the public vectors of transparency-dev/merkle call a proof is one, and none of the altered ones is (test/data/merkle-vectors).
@@ -40,7 +41,7 @@ describe("the public vectors of inclusion", () => {
 
   test.each(given)("%s", (_, vector) => expect(refuse(vector) !== null).toBe(vector.wantErr));
 
-  test("are all there, refused for these reasons", () =>
+  test("are all there, refused for these reasons", () => {
     expect(count(given.map(([, vector]) => refuse(vector)))).toEqual({
       proved: 6,
       "another-root": 31,
@@ -48,7 +49,9 @@ describe("the public vectors of inclusion", () => {
       "not-a-hash": 18,
       "proof-too-long": 15,
       "proof-too-short": 11,
-    }));
+    });
+    measured("vectors.inclusion", `${given.length}`);
+  });
 });
 
 describe("the public vectors of consistency", () => {
@@ -58,7 +61,7 @@ describe("the public vectors of consistency", () => {
 
   test.each(given)("%s", (_, vector) => expect(refuse(vector) !== null).toBe(vector.wantErr));
 
-  test("are all there, refused for these reasons", () =>
+  test("are all there, refused for these reasons", () => {
     expect(count(given.map(([, vector]) => refuse(vector)))).toEqual({
       proved: 6,
       "another-root": 15,
@@ -68,5 +71,7 @@ describe("the public vectors of consistency", () => {
       "proof-too-long": 27,
       "proof-too-short": 19,
       "size-zero": 9,
-    }));
+    });
+    measured("vectors.consistency", `${given.length}`);
+  });
 });
