@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import type { ApiDeps } from "./api/deps.ts";
 import { createApi } from "./api/server.http.ts";
+import { readHeldBack } from "./audit/settings.store.ts";
 import { commitGroup, findGroup } from "./commit/commit.store.ts";
 import { applicationName, releaseLease, renewLease, takeShard } from "./commit/lease.store.ts";
 import { beat, databaseNow, ensurePartitions, listShards, readBacklog, readDue, readHead, silentFor } from "./commit/shard.store.ts";
@@ -300,6 +301,9 @@ async function broker(config: Config, stops: (() => Promise<void>)[]): Promise<s
   return embedded.url;
 }
 
+/** A site that shows only what is signed, and whose signer is so far behind, is not well: what it decides reaches nobody. */
+const UNSIGNED_ILL_S = 30;
+
 /** Readiness from real facts: the database answers; every shard is owned here, connected and not behind, or owned by another that is known. */
 async function health(
   db: Db,
@@ -321,6 +325,13 @@ async function health(
       ok: drive.outageSince === null && drive.oldestQueuedMs < 30_000,
       detail: drive.outageSince === null ? `${drive.queued} waiting` : "waits for the database",
     });
+    const held = await readHeldBack(db, shard.site).catch(() => null);
+    if (held !== null)
+      checks.push({
+        check: `publishing ${shard.site}`,
+        ok: held.seconds < UNSIGNED_ILL_S,
+        detail: `${held.positions} positions are not shown before they are signed, the oldest for ${Math.round(held.seconds)} s`,
+      });
   }
   for (const [site, signing] of signers?.conditions ?? []) {
     const signed = signing.position === null ? "nothing is signed yet" : `signed up to position ${signing.position}`;

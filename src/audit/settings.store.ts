@@ -36,6 +36,18 @@ export async function readAuditState(db: Db, site: string): Promise<AuditState |
   };
 }
 
+/** What is committed and not shown, since the site shows only what is signed: how many positions, and for how many seconds the oldest of them. null: there is none. */
+export async function readHeldBack(db: Db, site: string): Promise<{ readonly positions: number; readonly seconds: number } | null> {
+  const { rows } = await sql<{ positions: bigint; seconds: number }>`
+    select s.position - e.position + 1 as positions,
+      extract(epoch from clock_timestamp() - (split_part(convert_from(e.entry, 'UTF8'), E'\n', 1)::json ->> 'time')::timestamptz)::float8 as seconds
+    from sites s join audit_entries e on e.site = s.site and e.position = shown_position(s.site) + 1 where s.site = ${site} and s.publish_after = 'checkpoint'`.execute(
+    db,
+  );
+  const [row] = rows;
+  return row === undefined ? null : { positions: safePosition(row.positions), seconds: row.seconds };
+}
+
 /** Sets what a site shows, on record. Gives false when there is no such site. */
 export async function putAuditSettings(db: Db, site: string, next: AuditSettings, by: Attribution): Promise<boolean> {
   return db.transaction().execute(async (trx) => {

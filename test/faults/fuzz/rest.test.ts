@@ -2,7 +2,10 @@
 // changes nothing.
 // Attack: requests made from the served OpenAPI document, parameter by parameter and field by field, valid, at the edge and wrong, and then requests that no document foresees:
 // other methods and media types, broken and oversized bodies, headers that mean nothing, paths that try to get out.
+import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import fc from "fast-check";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -16,6 +19,7 @@ import { type Known, oddText, type Schema, schemaShape, valuesFor } from "./sche
 
 const SITE = "restfuzz";
 const SCALE = sourceOf(SITE, "4", "scale-1");
+const signer = mkdtempSync(join(tmpdir(), "signalbox-fuzz-signer-"));
 let door: Door;
 let database: pg.Client;
 let known: Known;
@@ -55,7 +59,8 @@ const served = z.looseObject({
 });
 
 beforeAll(async () => {
-  door = await openDoor(SITE, { broker: "embedded" });
+  // with a signer: a request may have the site show only what is signed
+  door = await openDoor(SITE, { broker: "embedded", settings: { AUDIT_DIR: join(signer, "state"), AUDIT_MIRROR_DIR: join(signer, "mirror") } });
   const { plant } = door;
   database = new pg.Client({ connectionString: plant.database.superUrl });
   await database.connect();
@@ -147,6 +152,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await database?.end();
   await door?.stop();
+  rmSync(signer, { recursive: true, force: true });
 });
 
 async function described(): Promise<Operation[]> {

@@ -112,6 +112,11 @@ test("without a signer it is decided, and shown nowhere, until a signer comes", 
   expect(before.signed).toBeLessThan(before.position);
   expect(await inFeed()).not.toContain(id);
   expect((await inFeed()).length).toBe(2);
+  const { checks } = Object(await (await get("/health/ready")).json());
+  const positions = before.position - before.signed;
+  expect(checks).toContainEqual(
+    expect.objectContaining({ check: `publishing ${SITE}`, detail: expect.stringContaining(`${positions} positions are not shown`) }),
+  );
   expect(party.seen.filter(({ topic }) => !topic.endsWith("/checkpoint"))).toEqual([]);
   await restart(signing);
   await until("its outcome is shown", async () => (await inFeed()).includes(id));
