@@ -119,6 +119,7 @@ export const INVARIANTS = {
   conflict: "the same identity with other content changes no state, and leaves a conflict",
   disagree: "what was published is what REST shows",
   fenced: "terms never go back in the order of commits",
+  signed: "what is signed is what is on record; in the end everything is signed, and where only what is signed is shown, nothing else was shown",
   stuck: "after the last fault everything settles",
 } as const;
 export type Invariant = keyof typeof INVARIANTS;

@@ -1,3 +1,5 @@
+import type { Log } from "../../../src/audit/signer.ts";
+import type { Ask, Shown, SignedCheckpoint, SignerOptions } from "../../../src/audit/signer-options.ts";
 import type { Committed } from "../../../src/commit/commit.store.ts";
 import type { Holder, Taken } from "../../../src/commit/lease.store.ts";
 import type { SettlementDocument } from "../../../src/commit/settlement.ts";
@@ -86,6 +88,11 @@ export class SimDatabase {
   readonly troubles: Troubles = { down: false, diskFull: false, locked: false, replies: 0, slow: 0, stalls: 0, nameless: 0 };
   readonly commits: CommitSeen[] = [];
   readonly relay = { position: 0 };
+  readonly log: Log;
+  /** The entries of the log, in order: the first is that of the log's first position. */
+  readonly entries: Buffer[] = [];
+  readonly checkpoints: SignedCheckpoint[] = [];
+  readonly #shows: "commit" | "checkpoint";
   readonly #time: Time;
   readonly #latency: () => number;
   readonly #onPoint: (point: DatabasePoint) => void;
@@ -98,9 +105,15 @@ export class SimDatabase {
   /** Whether the lease was ever given away under its owner. */
   #mistaken = false;
 
-  constructor(time: Time, model: Model, options: { readonly latency: () => number; onPoint(point: DatabasePoint): void }) {
+  constructor(
+    time: Time,
+    model: Model,
+    options: { readonly latency: () => number; readonly shows: "commit" | "checkpoint"; onPoint(point: DatabasePoint): void },
+  ) {
     this.#time = time;
     this.model = model;
+    this.log = { log: 1, origin: `signalbox/${model.options.site}/1`, first: model.position + 1 };
+    this.#shows = options.shows;
     this.#latency = options.latency;
     this.#onPoint = options.onPoint;
   }
@@ -273,6 +286,8 @@ export class SimDatabase {
           throw ERRORS.fenced();
         }
         const base = this.model.apply(document);
+        for (const [n, said] of document.entries.entries())
+          this.entries.push(Buffer.from(`{"position":${base + n + 1},"term":${term},"base":${base}}\n${said}`));
         const committed = { base, generation: GENERATION, recordedAt: this.model.clock };
         this.#groups.set(group, committed);
         this.commits.push({ at: this.#time.now(), owner: process.name, term, first: base + 1, last: base + document.positions });
@@ -288,6 +303,36 @@ export class SimDatabase {
     const which = this.troubles.stalls > 0 ? "stalls" : this.troubles.nameless > 0 && !document.includes('"ids":') ? "nameless" : null;
     if (which !== null) this.troubles[which] -= 1;
     return which !== null;
+  }
+
+  /** The last position up to which everything is signed. */
+  get signed(): number {
+    return this.log.first - 1 + (this.checkpoints.at(-1)?.size ?? 0);
+  }
+
+  /** What a signer reads and writes. */
+  signing(process: SimProcess): Pick<SignerOptions, "look" | "hand"> {
+    const { first } = this.log;
+    const entries = (from: number, to: number): Shown["next"] =>
+      this.entries.slice(Math.max(0, from - first), to - first + 1).map((bytes, n) => ({ position: Math.max(from, first) + n, bytes }));
+    return {
+      look: ({ after, again }: Ask) =>
+        this.#query(process, () => ({
+          logs: [this.log],
+          last: this.model.position,
+          again: again.flatMap(([from, to]) => entries(from, to)),
+          next: after === null ? [] : entries(after + 1, this.model.position),
+          handed: this.checkpoints.at(-1)?.size ?? 0,
+        })),
+      hand: (checkpoint) =>
+        this.#query(
+          process,
+          () => {
+            if (!this.checkpoints.some(({ size }) => size === checkpoint.size)) this.checkpoints.push(checkpoint);
+          },
+          "something",
+        ),
+    };
   }
 
   find(process: SimProcess, group: string): Promise<Committed | null> {
@@ -313,7 +358,10 @@ export class SimDatabase {
   }
 
   relayStore(process: SimProcess, term: number): RelayStore {
-    const stored = storedForRelay(this.model, this.relay);
+    const stored = storedForRelay(this.model, this.relay, {
+      shown: () => (this.#shows === "commit" ? this.model.position : this.signed),
+      checkpoint: () => this.checkpoints.at(-1)?.note ?? null,
+    });
     return {
       readPublishable: (after, limit) => this.#query(process, () => stored.readPublishable(after, limit)),
       readCursor: () => this.#query(process, () => stored.readCursor()),

@@ -166,6 +166,8 @@ export const FAULTS = {
     },
   },
   device_cut_off: once((plant, n) => plant.cutDevice(n)),
+  /** C19 */
+  signer_killed: once((plant, n) => plant.signer?.dieWriting(n)),
   clock_step: {
     shortest: 0,
     longest: 0,

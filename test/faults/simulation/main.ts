@@ -26,7 +26,7 @@ const YOUNG_MB = 48;
 
 /** Below this, a crash point or fault counts as not tried. */
 const WANTED_HITS = 100;
-const WANTED_POINTS = Array.from({ length: 19 }, (_, n) => `C${n}`);
+const WANTED_POINTS = Array.from({ length: 20 }, (_, n) => `C${n}`);
 
 async function play(seed: number): Promise<Tally> {
   const tally = emptyTally();

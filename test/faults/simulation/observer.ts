@@ -1,6 +1,6 @@
 import { outcomeEvent, verdictData } from "../../../src/publish/messages.ts";
 import type { Model } from "../../support/model.ts";
-import type { Acknowledged, End, Heard, History, Read, Sent } from "../history/history.ts";
+import type { Acknowledged, End, Finding, Heard, History, Read, Sent } from "../history/history.ts";
 import type { Publication } from "./broker.ts";
 import { type Send, SITE } from "./plan.ts";
 import { storedOutcome, storedVerdict } from "./stored.ts";
@@ -18,6 +18,7 @@ export class Observer {
   readonly #reads: Read[] = [];
   readonly #forgot: { at: number }[] = [];
   readonly #skipped: Skipped[] = [];
+  readonly #unsigned: Finding[] = [];
 
   constructor(now: () => number, model: Model) {
     this.#now = now;
@@ -36,10 +37,20 @@ export class Observer {
     };
   }
 
-  routed({ topic, payload, retain }: Publication): void {
-    if (topic.endsWith("/event") || topic.endsWith("/diag")) return;
+  /** `signed`: the last position that may be shown; null: all may. */
+  routed({ topic, payload, retain }: Publication, signed: number | null): void {
+    if (topic.endsWith("/event") || topic.endsWith("/diag") || topic.endsWith("/checkpoint")) return;
     const text = String(payload);
-    this.#heard.push({ at: this.#now(), topic, retained: retain, body: text === "" ? null : JSON.parse(text) });
+    const body: Heard["body"] = text === "" ? null : JSON.parse(text);
+    this.#heard.push({ at: this.#now(), topic, retained: retain, body });
+    const position = body?.data["position"];
+    if (signed !== null && typeof position === "number" && position > signed)
+      this.#unsigned.push({ invariant: "signed", what: `${topic} tells of position ${position} when everything is signed up to ${signed}`, at: this.#now() });
+  }
+
+  /** What was shown before it was signed, where it may not be. */
+  get unsigned(): readonly Finding[] {
+    return this.#unsigned;
   }
 
   dropped(publication: Publication): boolean {

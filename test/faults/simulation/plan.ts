@@ -54,6 +54,10 @@ export interface Plan {
   /** How much the broker queues for a session that is away. */
   readonly queueLimit: number;
   readonly receiveMaximum: number;
+  /** Whether a signer signs the site's record. */
+  readonly signs: boolean;
+  /** What the site shows: what is committed, or only what is signed. */
+  readonly shows: "commit" | "checkpoint";
 }
 
 export const EQUIPMENT = [
@@ -196,12 +200,25 @@ export function planOf(seed: number): Plan {
   const burst = [1, 100, 300, 1_000][upTo(4)] ?? 1;
   const bursts = sends.map((send) => ({ ...send, at: Math.ceil(send.at / burst) * burst })).sort((a, b) => a.at - b.at);
 
-  const kinds = Object.keys(FAULTS).filter((kind): kind is FaultKind => kind in FAULTS);
+  const kinds = Object.keys(FAULTS).filter((kind): kind is FaultKind => kind in FAULTS && kind !== "signer_killed");
+  const particulars = (kind: FaultKind): Fault => ({
+    at: 300 + upTo(BUSY_MS - 600),
+    kind,
+    ms: FAULTS[kind].shortest + upTo(FAULTS[kind].longest - FAULTS[kind].shortest + 1),
+    n: upTo(1_000_000),
+  });
   const faults: Fault[] = Array.from({ length: 5 + upTo(4) }, () => {
     // a third of them at a point within the process, so that each of those is tried as often as what happens outside
     const kind = random() < 0.35 ? (random() < 0.6 ? "point" : "point_stop") : (kinds[upTo(kinds.length)] ?? "kill");
-    return { at: 300 + upTo(BUSY_MS - 600), kind, ms: FAULTS[kind].shortest + upTo(FAULTS[kind].longest - FAULTS[kind].shortest + 1), n: upTo(1_000_000) };
+    return particulars(kind);
   });
+  const resends = random() < 0.3;
+  const overDelivers = random() < 0.3;
+  const queueLimit = random() < 0.05 ? 40 : 100_000;
+  const receiveMaximum = [4, 20, 64, 1_024][upTo(4)] ?? 20;
+  // a signer reads and hashes all that is on record twice a second: every fourth seed has one
+  const signs = seed % 4 === 0;
+  if (signs) faults.push(...Array.from({ length: 1 + upTo(3) }, () => particulars("signer_killed")));
   return {
     seed,
     sends: bursts,
@@ -209,10 +226,12 @@ export function planOf(seed: number): Plan {
     orders: orders.sort((a, b) => a.at - b.at),
     faults: faults.sort((a, b) => a.at - b.at),
     mischief,
-    resends: random() < 0.3,
-    overDelivers: random() < 0.3,
-    queueLimit: random() < 0.05 ? 40 : 100_000,
-    receiveMaximum: [4, 20, 64, 1_024][upTo(4)] ?? 20,
+    resends,
+    overDelivers,
+    queueLimit,
+    receiveMaximum,
+    signs,
+    shows: signs && random() < 0.5 ? "checkpoint" : "commit",
   };
 }
 

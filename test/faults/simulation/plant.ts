@@ -10,6 +10,7 @@ import { BEGINNING, BUTTON, BUTTON_SOURCE, EQUIPMENT, type Plan, SITE, sourceOf 
 import { Failpoints } from "./points.ts";
 import { SimProcess } from "./process.ts";
 import { startReplica } from "./replica.ts";
+import { SimSigner } from "./signer.ts";
 import { VirtualTime } from "./virtual-time.ts";
 
 export interface Replica {
@@ -24,6 +25,8 @@ export class Plant {
   readonly time: VirtualTime;
   readonly broker: SimBroker;
   readonly database: SimDatabase;
+  /** null: nobody signs. */
+  readonly signer: SimSigner | null;
   readonly observer: Observer;
   readonly network = { slow: 0 };
   readonly replicas: Replica[] = [];
@@ -42,13 +45,15 @@ export class Plant {
     this.observer = new Observer(() => this.time.now(), model);
     this.database = new SimDatabase(this.time, model, {
       latency: () => 0.2 + this.#random() * 2 + this.#random() * this.database.troubles.slow,
+      shows: plan.shows,
       onPoint: (point) => this.hit(point),
     });
+    this.signer = plan.signs ? new SimSigner(this.time, this.database, () => this.hit("C19")) : null;
     this.broker = new SimBroker(this.time, {
       overDelivers: plan.overDelivers,
       queueLimit: plan.queueLimit,
       latency: () => 0.2 + this.#random() + this.#random() * this.network.slow,
-      onRouted: (publication) => this.observer.routed(publication),
+      onRouted: (publication) => this.observer.routed(publication, plan.shows === "checkpoint" ? this.database.signed : null),
       onDropped: (publication) => {
         if (this.observer.dropped(publication)) this.hit("dropped_by_broker");
       },
@@ -64,6 +69,7 @@ export class Plant {
   start(): void {
     this.#start(0);
     this.#start(1);
+    this.signer?.start();
     for (const device of this.devices.values()) device.connect();
   }
 
@@ -75,6 +81,7 @@ export class Plant {
     }
     if (!this.broker.up) this.broker.start();
     this.database.heal();
+    this.signer?.heal();
     this.network.slow = 0;
   }
 

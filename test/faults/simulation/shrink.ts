@@ -23,9 +23,9 @@ export async function shrink(plan: Plan, failing: (candidate: Plan) => Promise<b
 
 /** A plan in words: what goes wrong, what is ordered, what is sent. */
 export function inWords(plan: Plan): string {
-  const { resends, overDelivers, queueLimit, receiveMaximum } = plan;
+  const { resends, overDelivers, queueLimit, receiveMaximum, signs, shows } = plan;
   return [
-    `seed ${plan.seed}: devices ${resends ? "resend" : "send once"}, Receive Maximum ${receiveMaximum}${overDelivers ? " (not kept)" : ""}, queue ${queueLimit}`,
+    `seed ${plan.seed}: devices ${resends ? "resend" : "send once"}, Receive Maximum ${receiveMaximum}${overDelivers ? " (not kept)" : ""}, queue ${queueLimit}, ${shows === "checkpoint" ? "only what is signed is shown" : signs ? "signed" : "not signed"}`,
     ...plan.faults.map(({ at, kind, ms, n }) => `  ${at} ms: ${kind}${ms > 0 ? ` for ${ms} ms` : ""} (${n})`),
     ...plan.beats.map(({ at, source, epoch, sequence }) => `  ${at} ms: heartbeat of ${source} at ${epoch}.${sequence}`),
     ...plan.orders.map(({ at, command }) => `  ${at} ms: ${JSON.stringify(command)}`),

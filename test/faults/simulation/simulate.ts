@@ -49,8 +49,10 @@ export async function simulate(plan: Plan): Promise<Result> {
   if (plan.seed % 8 === 0) await time.run(GAP_MS);
   if (openGaps(plant) > 0) void people.tidyUp();
   await time.run(REST_MS, () => people.idle && atRest(plant));
-  const history = plant.observer.history(people.idle && atRest(plant));
-  return { plan, history, findings: [...check(history), ...fencing(plant)], faults, points: plant.points, virtualMs: time.now() - BEGINNING };
+  const settled = people.idle && atRest(plant);
+  const history = plant.observer.history(settled);
+  const signed = [...plant.observer.unsigned, ...((await plant.signer?.findings(settled)) ?? [])];
+  return { plan, history, findings: [...check(history), ...fencing(plant), ...signed], faults, points: plant.points, virtualMs: time.now() - BEGINNING };
 }
 
 /** Nothing is under way any more: all that devices had to say is settled, published, and nothing is open that time would end. */
@@ -65,6 +67,7 @@ function atRest(plant: Plant): boolean {
     [...devices.values()].every((device) => device.idle) &&
     broker.waitingFor("signalbox-sim-sub") === 0 &&
     !database.committing &&
+    (plant.signer === null || database.signed === database.model.position) &&
     database.relay.position === database.model.position &&
     database.model.deferrals.size === 0
   );

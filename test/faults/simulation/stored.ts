@@ -124,14 +124,17 @@ function mirror(model: Model, name: string): BatchMirror | null {
   };
 }
 
-/** The relay's reads, each as one moment of the database; `relay` holds the cursor. */
+/** The relay's reads, each as one moment of the database; `relay` holds the cursor, `log` says up to where may be shown and what was signed last. */
 export function storedForRelay(
   model: Model,
   relay: { position: number },
+  log: { shown(): number; checkpoint(): string | null },
 ): { readonly [K in keyof RelayStore]: (...asked: Parameters<RelayStore[K]>) => Awaited<ReturnType<RelayStore[K]>> } {
   return {
     readPublishable(after, limit): Publishable {
-      const through = Math.min(model.position, after + limit);
+      const shown = log.shown();
+      const through = Math.min(shown, after + limit);
+      if (through <= after) return { verdicts: [], outcomes: [], through: after, committed: model.position, shown };
       const within = ({ position }: { readonly position: number }): boolean => position > after && position <= through;
       return {
         verdicts: from(model.verdicts, after)
@@ -142,7 +145,7 @@ export function storedForRelay(
           .map((row) => storedOutcome(model, row)),
         through,
         committed: model.position,
-        shown: model.position,
+        shown,
       };
     },
     readCursor: () => relay.position,
@@ -153,7 +156,7 @@ export function storedForRelay(
       [...(sources ?? model.sources.keys())].filter((name) => model.sources.get(name)?.numbering === true).map((name) => cursorRow(model, name)),
     readBatchMirrors: (batches) => [...(batches ?? model.batches.keys())].flatMap((name) => mirror(model, name) ?? []),
     readExpiredMirrors: () => [],
-    readCheckpoint: () => null,
+    readCheckpoint: () => log.checkpoint(),
   };
 }
 

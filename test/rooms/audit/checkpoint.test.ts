@@ -3,7 +3,7 @@ import { type Checkpoint, openCheckpoint, signCheckpoint } from "../../../src/au
 import { EMPTY_ROOT, leafHash } from "../../../src/audit/hash.ts";
 import { acceptCheckpoint, currentKey, introductionOf, type KeyRing } from "../../../src/audit/key-ring.ts";
 import { signNote } from "../../../src/audit/note.ts";
-import { testKey } from "./keys.ts";
+import { testKey } from "../../support/keys.ts";
 
 // Promise: what a checkpoint says is what its log's key signed; a new key counts by the word of the old one and its own.
 

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { signCheckpoint } from "../../../src/audit/checkpoint.ts";
 import { sha256 } from "../../../src/audit/hash.ts";
 import { mirrored, readMirror } from "../../../src/audit/mirror.ts";
-import { testKey } from "./keys.ts";
+import { testKey } from "../../support/keys.ts";
 
 // Promise: whatever a crash leaves in a mirror, each note that is whole in it is read, what is torn is told, and what comes after it is read too.
 

@@ -2,7 +2,7 @@ import { createPublicKey, generateKeyPairSync } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { type OpenedNote, openNote, signNote } from "../../../src/audit/note.ts";
 import { parseVerifierKey, type VerifierKey, verifierKey } from "../../../src/audit/note-key.ts";
-import { keyOf, testKey } from "./keys.ts";
+import { keyOf, testKey } from "../../support/keys.ts";
 
 // Promise: a note is opened only if a known key signed exactly its text, and every known key that is named did.
 // Attack: the known answers of C2SP and of Go; every way to write a note that is not one; every bit of a note turned.

@@ -5,9 +5,10 @@ import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { openCheckpoint } from "../../../src/audit/checkpoint.ts";
 import { type Disk, disk } from "../../../src/audit/disk.file.ts";
-import { testKey } from "./keys.ts";
+import { testKey } from "../../support/keys.ts";
+import { type Left, memoryDisk, Power, PowerCut } from "../../support/power.ts";
 import { recursiveTree } from "./recursive-tree.ts";
-import { database, KEY, type Left, memoryDisk, mirrorOf, Power, PowerCut, run, SITE, signer, type World, world } from "./signer-world.ts";
+import { database, KEY, mirrorOf, run, SITE, signer, type World, world } from "./signer-world.ts";
 
 // Promise: wherever the power fails, the signer goes on afterwards, and no size is ever signed with two roots.
 // Attack: the power fails in each single write of a life with batches, a new key and a second log, with nothing, half, all or zeros of that write left; and once more while it goes on. Then the same

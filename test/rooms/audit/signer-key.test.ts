@@ -6,7 +6,7 @@ import { disk } from "../../../src/audit/disk.file.ts";
 import { openNote, signNote } from "../../../src/audit/note.ts";
 import { parseVerifierKey } from "../../../src/audit/note-key.ts";
 import { loadSigningKey, NoSigningKey, verifierKeyPath } from "../../../src/audit/signer-key.file.ts";
-import { memoryDisk, Power, PowerCut, powered } from "./signer-world.ts";
+import { memoryDisk, Power, PowerCut, powered } from "../../support/power.ts";
 
 const home = mkdtempSync(join(tmpdir(), "signalbox-key-"));
 afterAll(() => rmSync(home, { recursive: true, force: true }));

@@ -6,7 +6,7 @@ import { mirrored } from "../../../src/audit/mirror.ts";
 import { lookAgain, type Refused } from "../../../src/audit/signer.ts";
 import type { Step } from "../../../src/audit/signer-options.ts";
 import { rootInTile } from "../../../src/audit/tiles.ts";
-import { testKey } from "./keys.ts";
+import { testKey } from "../../support/keys.ts";
 import { recursiveTree } from "./recursive-tree.ts";
 import { KEY, mirrorOf, outcome, run, SITE, signer, type World, world } from "./signer-world.ts";
 

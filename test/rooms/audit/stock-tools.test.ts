@@ -7,9 +7,9 @@ import { signCheckpoint } from "../../../src/audit/checkpoint.ts";
 import { disk } from "../../../src/audit/disk.file.ts";
 import { leafHash, nodeHash } from "../../../src/audit/hash.ts";
 import { loadSigningKey } from "../../../src/audit/signer-key.file.ts";
+import { testKey } from "../../support/keys.ts";
 import { measured } from "../../support/measure.ts";
 import { describeWith, findCommand } from "../../support/needs.ts";
-import { testKey } from "./keys.ts";
 
 // Promise: nobody needs this programme to check what it says: `openssl` verifies a checkpoint, and `sha256sum` gives the same hashes.
 // Attack: the real commands.

@@ -1,5 +1,5 @@
 import { createPrivateKey } from "node:crypto";
-import { type SigningKey, signingKey } from "../../../src/audit/note-key.ts";
+import { type SigningKey, signingKey } from "../../src/audit/note-key.ts";
 
 /** The key whose 32 secret bytes are these (RFC 8410 section 7 puts the same 16 bytes before each of them). */
 export function keyOf(name: string, secret: Buffer): SigningKey {
