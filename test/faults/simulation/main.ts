@@ -15,7 +15,7 @@ const HELP = `npm run seeds -- [--count N] [--from SEED] [--workers N] [--stop-a
 Plays N seeds (100) beginning with SEED (1). Each seed is a plant of its own: five sources, two batches, two replicas of the service, about 200
 deliveries and 5 to 8 faults, under a virtual clock; what devices, MES and readers saw is then held against every invariant.
 
-  --from SEED     begin here; runs over adjoining ranges add up
+  --from SEED     begin here; runs over adjoining ranges add up. Interrupted, it ends with the seeds that have begun, and says where to go on
   --workers N     threads (as many as processors)
   --stop-at N     end once N seeds have failed (1)
   --json FILE     also write the figures there
@@ -81,14 +81,16 @@ async function main(): Promise<number> {
   const tally = emptyTally();
   const began = performance.now();
   let next = from;
+  let end = from + total;
   let told = began;
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => (end = next));
   const seconds = (): number => (performance.now() - began) / 1_000;
   await Promise.all(
     Array.from({ length: Math.max(1, workers) }, () => {
       const worker = new Worker(new URL(import.meta.url), { workerData: "plays", resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } });
       return new Promise<void>((resolve, reject) => {
         const give = (): void => {
-          if (next >= from + total || tally.failing.length >= stopAt) {
+          if (next >= end || tally.failing.length >= stopAt) {
             void worker.terminate().then(() => resolve());
             return;
           }
@@ -111,6 +113,7 @@ async function main(): Promise<number> {
   tally.failing.sort((a, b) => a.seed - b.seed);
   const report = {
     from,
+    next,
     ...figures(tally),
     seconds: Math.round(seconds() * 10) / 10,
     faults: sorted(tally.faults),
@@ -119,6 +122,7 @@ async function main(): Promise<number> {
   };
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`);
   print(tally, seconds());
+  if (next < from + total) console.log(`seeds ${from} to ${next - 1} were played; go on with --from ${next} --count ${from + total - next}`);
   measured("seeds", `${JSON.stringify(figures(tally))} in ${Math.round(seconds())} s`);
   measured("seeds.leastHits", String(Math.min(...rarest(tally).map(([, times]) => times))));
   return tally.failing.length > 0 ? 1 : 0;
