@@ -27,7 +27,7 @@ export const checks = [
   {
     required:
       "For every code that can occur, the record's sentence contains the guard's expected and actual value, the limit where there is one, and what to do next; checked against the stored explanation.",
-    command: "true",
+    command: tests("pure", "test/rooms/decide/sentences.test.ts"),
     figures: ["sentences"],
   },
 ];
