@@ -3,11 +3,13 @@ import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { parseEntry, trailItem } from "../audit/entry.ts";
 import { leafHash } from "../audit/hash.ts";
+import { type NotedTree, prover, readNoted, readSignedLog } from "../audit/proofs.store.ts";
 import { putAuditSettings, readAuditState, readCheckpoint } from "../audit/settings.store.ts";
 import { readEntry, searchTrail, TRAIL_ORDERS } from "../audit/trail.store.ts";
 import { attributionOf } from "./attribution.http.ts";
+import { REQUEST_CODES } from "./codes.ts";
 import type { ApiDeps } from "./deps.ts";
-import { notFound } from "./problem.ts";
+import { invalid, notFound, Problem } from "./problem.ts";
 import {
   BODY_PROBLEMS,
   cursorText,
@@ -15,6 +17,7 @@ import {
   instantText,
   json,
   listLimit,
+  PROOF_PROBLEMS,
   page,
   pageOf,
   plantId,
@@ -42,6 +45,35 @@ export const itemSchema = z.object({
 const entrySchema = itemSchema.extend({
   entry: z.string().describe("The entry's bytes, base64: what is hashed."),
   leafHash: z.string().describe("SHA-256 of a zero byte and the entry, base64 (RFC 6962 section 2.1)."),
+});
+
+const base64Hashes = z.array(z.string()).describe("SHA-256 each, base64, in the order of RFC 6962.");
+const logNumber = z.int().describe("The site's logs are numbered from 1; one ends where the next begins.");
+const checkpointSchema = z.object({
+  size: z.int().describe("Leaves in the tree."),
+  rootHash: z.string().describe("Base64."),
+  note: z.string().describe("What was signed: take size and root from here, after verifying the signature with the signer's public key."),
+});
+
+const proofSchema = z.object({
+  site: z.string(),
+  position: z.int(),
+  entry: z.string().describe("The entry's bytes, base64: what is hashed."),
+  leafHash: z.string().describe("SHA-256 of a zero byte and the entry, base64."),
+  log: logNumber,
+  origin: z.string().describe("The log's name, as the checkpoint's first line has it."),
+  index: z.int().describe("Which leaf of the log the entry is, from 0."),
+  proof: base64Hashes.describe("The inclusion proof (RFC 6962 section 2.1.1), SHA-256 each, base64."),
+  checkpoint: checkpointSchema.describe("The latest that covers the entry."),
+});
+
+const consistencySchema = z.object({
+  site: z.string(),
+  log: logNumber,
+  origin: z.string(),
+  from: z.object({ size: z.int(), checkpoint: checkpointSchema.nullable().describe("null: none is kept of this size.") }),
+  to: z.object({ size: z.int(), checkpoint: checkpointSchema.nullable().describe("null: none is kept of this size.") }),
+  proof: base64Hashes.describe("The consistency proof (RFC 6962 section 2.1.2), SHA-256 each, base64; empty when the sizes are equal."),
 });
 
 const settingsSchema = z.strictObject({
@@ -77,6 +109,14 @@ const search = z.strictObject({
   limit: listLimit,
 });
 const at = z.strictObject({ site: plantId, position: positionNumber });
+const treeSize = z.coerce.number().int().min(1);
+
+const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
+const checkpointView = ({ size, root, note }: NotedTree): z.infer<typeof checkpointSchema> => ({ size, rootHash: base64(root), note });
+
+/** The problem with its remedy; `detail` says what lacks. */
+const unproven = (code: "AUDIT_NOT_SIGNED" | "AUDIT_ALTERED", detail: string): Problem =>
+  new Problem(409, code, detail, { remedy: REQUEST_CODES[code].remedy });
 
 /** The audit trail: searched by who, what, when and why; each entry with the bytes that are proven. */
 export function auditRoutes(scope: FastifyInstance, deps: ApiDeps): void {
@@ -177,6 +217,92 @@ export function auditRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       const entry = await readEntry(db, site, position);
       if (entry === null) throw notFound(`audit entry ${position} of site ${site}`);
       return entrySchema.parse({ ...trailItem(parseEntry(entry)), entry: entry.toString("base64"), leafHash: leafHash(entry).toString("base64") });
+    },
+  );
+
+  const proofs = prover(db);
+  app.get(
+    "/v1/audit/sites/:site/entries/:position/proof",
+    {
+      schema: {
+        operationId: "proveAuditEntry",
+        summary: "That an entry is in the log as it was signed: its bytes, an inclusion proof, and the checkpoint",
+        description:
+          "Whoever has the signer's public key needs to trust nothing else here: verify the note's signature, make the leaf hash from the entry, and follow the proof to the root that the note says.",
+        tags: ["audit"],
+        params: at,
+        response: { 200: json(proofSchema, "The entry with its proof."), ...PROOF_PROBLEMS },
+      },
+    },
+    async (request) => {
+      const { site, position } = request.params;
+      const [entry, signed] = await Promise.all([readEntry(db, site, position), readSignedLog(db, site, { position })]);
+      if (entry === null || signed === null) throw notFound(`audit entry ${position} of site ${site}`);
+      const { log, ended, tree } = signed;
+      const index = position - log.first;
+      if (tree === null || index >= tree.size)
+        throw unproven(
+          "AUDIT_NOT_SIGNED",
+          `Log ${log.log} of site ${site} is signed up to position ${log.first - 1 + (tree?.size ?? 0)}, entry ${position} stands behind that${ended ? ", and the log has ended" : ""}.`,
+        );
+      const leaf = leafHash(entry);
+      const proof = await proofs.inclusion(site, log, leaf, index, tree);
+      if (proof === null)
+        throw unproven("AUDIT_ALTERED", `Entry ${position} of site ${site} does not lead to the root that was signed of log ${log.log} at size ${tree.size}.`);
+      const { log: number, origin } = log;
+      return {
+        site,
+        position,
+        entry: base64(entry),
+        leafHash: base64(leaf),
+        log: number,
+        origin,
+        index,
+        proof: proof.map(base64),
+        checkpoint: checkpointView(tree),
+      };
+    },
+  );
+
+  app.get(
+    "/v1/audit/sites/:site/consistency",
+    {
+      schema: {
+        operationId: "proveAuditConsistency",
+        summary: "That a log at one size is the beginning of the same log at another: nothing was changed or cut off in between",
+        description: "For whoever kept a checkpoint: `from` is its size. Any two sizes up to what is signed can be asked for.",
+        tags: ["audit"],
+        params: z.strictObject({ site: plantId }),
+        querystring: z.strictObject({
+          from: treeSize.describe("The size of the smaller tree."),
+          to: treeSize.optional().describe("The size of the larger one; without it, that of the latest checkpoint."),
+          log: z.coerce.number().int().min(1).optional().describe("Which log; without it, the last one."),
+        }),
+        response: { 200: json(consistencySchema, "The proof, with the checkpoints of both sizes as far as they are kept."), ...PROOF_PROBLEMS },
+      },
+    },
+    async (request) => {
+      const { site } = request.params;
+      const { from, log: asked } = request.query;
+      const signed = await readSignedLog(db, site, { log: asked });
+      if (signed === null) throw notFound(asked === undefined ? `site ${site}` : `log ${asked} of site ${site}`);
+      const { log, tree } = signed;
+      const to = request.query.to ?? tree?.size ?? from;
+      if (from > to) throw invalid("The tree at `from` is not larger than the one at `to`.", [{ pointer: "/from", detail: `is larger than ${to}` }]);
+      if (tree === null || to > tree.size)
+        throw unproven("AUDIT_NOT_SIGNED", `Log ${log.log} of site ${site} is signed up to size ${tree?.size ?? 0}, not ${to}.`);
+      const [first, second] = await Promise.all([readNoted(db, site, log.log, from), to === tree.size ? tree : readNoted(db, site, log.log, to)]);
+      const proof = await proofs.consistency(site, log, from, to, { first, second });
+      if (proof === null)
+        throw unproven("AUDIT_ALTERED", `Log ${log.log} of site ${site} at size ${to} does not begin with what was signed of it at size ${from}.`);
+      return {
+        site,
+        log: log.log,
+        origin: log.origin,
+        from: { size: from, checkpoint: first === null ? null : checkpointView(first) },
+        to: { size: to, checkpoint: second === null ? null : checkpointView(second) },
+        proof: proof.map(base64),
+      };
     },
   );
 }

@@ -12,6 +12,8 @@ export type RequestCode =
   | "REVIEW_STALE"
   | "REVIEW_CONCLUDED"
   | "REVIEW_OTHER"
+  | "AUDIT_NOT_SIGNED"
+  | "AUDIT_ALTERED"
   | "SYS_UNAVAILABLE"
   | "SYS_STANDING_BY"
   | "SYS_INTERNAL";
@@ -68,6 +70,18 @@ export const REQUEST_CODES: CodeTable<RequestCode> = {
     owner: "quality",
     next: "correct",
     remedy: "Read the review again, and name the digest of what you have seen.",
+  },
+  AUDIT_NOT_SIGNED: {
+    meaning: "What is to be proven is not signed yet.",
+    owner: "operations",
+    next: "resend",
+    remedy: "Ask again in a moment. When `signed` at GET /v1/audit/sites/{site} does not go on, see to the signer.",
+  },
+  AUDIT_ALTERED: {
+    meaning: "What the database has does not lead to what was signed.",
+    owner: "quality",
+    next: "ask",
+    remedy: "Run npx signalbox verify with the signer's public key and the anchors: it names what was changed.",
   },
   SYS_UNAVAILABLE: {
     meaning: "The service cannot decide this now.",

@@ -50,6 +50,9 @@ export const generationNumber = z.coerce
   .min(1)
   .describe("The generation of what was read last. Whoever names it is told when a restore has cut off what follows.");
 
+/** What proofs answer besides. */
+export const PROOF_PROBLEMS = { ...READ_PROBLEMS, 409: problem("It cannot be proven: it is not signed yet, or it was altered.") } as const;
+
 /** What routes that take a body answer besides. */
 export const BODY_PROBLEMS = {
   ...READ_PROBLEMS,

@@ -1,10 +1,112 @@
 import { sql } from "kysely";
 import type { Db } from "../db/database.ts";
+import { safePosition } from "../db/position.ts";
 import type { Subtree } from "./frontier.ts";
 import { type Hash, leafHash } from "./hash.ts";
 import type { Log } from "./signer.ts";
 import { type InTile, inTile, rootInTile, TILE_WIDTH } from "./tiles.ts";
 import { consistencyRanges, inclusionRanges, type Range, rootOf, subtreesOf } from "./tree.ts";
+import { refuseConsistency, refuseInclusion } from "./verify-proof.ts";
+
+/** What was signed of a log, as the note itself says it. */
+export interface NotedTree {
+  readonly size: number;
+  readonly root: Hash;
+  readonly note: string;
+}
+
+/** A log with the latest of its checkpoints whose leaves are all still in the log: a restore may have cut off what was signed last. */
+export interface SignedLog {
+  readonly log: Log;
+  /** The next log has begun: no more of this one is signed than `tree` says, except what is being signed now. */
+  readonly ended: boolean;
+  /** null: nothing of it is signed. */
+  readonly tree: NotedTree | null;
+}
+
+/** The log that has a position, or the log with a number, or a site's last one; null: there is none. */
+export async function readSignedLog(db: Db, site: string, which: { readonly position?: number; readonly log?: number | undefined }): Promise<SignedLog | null> {
+  const { position = null, log = null } = which;
+  const { rows } = await sql<{ log: number; origin: string; first: bigint; ended: boolean; note: string | null }>`
+    select l.log, l.origin, l.first_position as first, l.next is not null as ended, c.note
+    from (select log, origin, first_position, lead(first_position) over (order by log) as next from audit_logs where site = ${site}) as l
+    left join lateral (select c.note from audit_checkpoints c where c.site = ${site} and c.log = l.log and c.size <= coalesce(l.next - l.first_position, c.size)
+      order by c.size desc limit 1) c on true
+    where (${position}::bigint is null or l.first_position <= ${position}) and (${log}::integer is null or l.log = ${log}) order by l.log desc limit 1`.execute(
+    db,
+  );
+  const [row] = rows;
+  if (row === undefined) return null;
+  const { origin, first, ended, note } = row;
+  return { log: { log: row.log, origin, first: safePosition(first) }, ended, tree: note === null ? null : noted(note) };
+}
+
+/** The note over a log at a size; null: none is kept of that size. */
+export async function readNoted(db: Db, site: string, log: number, size: number): Promise<NotedTree | null> {
+  const { rows } = await sql<{ note: string }>`select note from audit_checkpoints where site = ${site} and log = ${log} and size = ${size}`.execute(db);
+  return rows[0] === undefined ? null : noted(rows[0].note);
+}
+
+/** Size and root as the note's text has them (C2SP tlog-checkpoint): what stands in columns beside it is not signed. */
+function noted(note: string): NotedTree {
+  const [, size = "", root = ""] = note.split("\n");
+  return { size: Number(size), root: Buffer.from(root, "base64"), note };
+}
+
+/** Proofs that were tried before they are given away. */
+export interface Prover {
+  /** That a leaf is in a tree; null: what the database has does not lead to the root that was signed. */
+  inclusion(site: string, log: Log, leaf: Hash, index: number, tree: NotedTree): Promise<readonly Hash[] | null>;
+  /** That a tree is the beginning of another. Of a size of which no note is kept the root is not known, and is left to whoever has it. */
+  consistency(
+    site: string,
+    log: Log,
+    first: number,
+    second: number,
+    noted: { readonly first: NotedTree | null; readonly second: NotedTree | null },
+  ): Promise<readonly Hash[] | null>;
+}
+
+/** Logs whose readers are kept: whoever proves, proves of few. */
+const KEPT_READERS = 64;
+
+export function prover(db: Db): Prover {
+  const readers = new Map<string, ProofReader>();
+
+  /** A proof out of what a log's reader keeps. One that fails may come of a tile that was wrong when it was read, so the reader goes too. */
+  async function proven(
+    site: string,
+    log: Log,
+    read: (reader: ProofReader) => Promise<readonly Hash[] | null>,
+    holds: (proof: readonly Hash[]) => boolean,
+  ): Promise<readonly Hash[] | null> {
+    const key = `${site} ${log.log} ${log.first}`;
+    const reader = readers.get(key) ?? proofReader(db, site, log);
+    if (readers.size >= KEPT_READERS && !readers.has(key)) readers.clear();
+    readers.set(key, reader);
+    const proof = await read(reader);
+    if (proof !== null && holds(proof)) return proof;
+    readers.delete(key);
+    return null;
+  }
+
+  return {
+    inclusion: (site, log, leaf, index, { size, root }) =>
+      proven(
+        site,
+        log,
+        (reader) => reader.inclusion(index, size),
+        (proof) => refuseInclusion({ index, size, leaf, proof, root }) === null,
+      ),
+    consistency: (site, log, first, second, { first: one, second: other }) =>
+      proven(
+        site,
+        log,
+        (reader) => reader.consistency(first, second),
+        (proof) => one === null || other === null || refuseConsistency({ first, second, firstRoot: one.root, secondRoot: other.root, proof }) === null,
+      ),
+  };
+}
 
 /** Proofs of one log out of its tiles and entries. Whoever gets one verifies it against a checkpoint: an altered tile makes a proof that does not hold, never a false one. */
 export interface ProofReader {
@@ -16,9 +118,12 @@ export interface ProofReader {
   roots(subtrees: readonly Subtree[]): Promise<readonly Hash[] | null>;
 }
 
+/** Roots of tiles that a reader keeps. Of the tiles above that are not full it needs at most 255 a level; what fills while the log grows goes first. */
+const KEPT_ROOTS = 1_024;
+
 /**
- * A reader keeps the roots of tiles that it has put together, 32 bytes for 256 entries, of the tiles above that are not full yet: at most 255 a level. So it is kept as long as its
- * log is asked for, and makes these roots once.
+ * A reader keeps the roots of tiles that it has put together, 32 bytes for 256 entries, of the tiles above that are not full yet. So it is kept as long as its log is asked for, and
+ * makes these roots once.
  */
 export function proofReader(db: Db, site: string, log: Log): ProofReader {
   const roots = new Map<string, Hash>();
@@ -68,7 +173,12 @@ export function proofReader(db: Db, site: string, log: Log): ProofReader {
     const wanted = Array.from({ length: end - begin }, (_, i) => ({ level, n: begin + i }));
     const tiles = await readTiles(wanted.filter(({ n }) => !roots.has(`${level}:${n}`)));
     for (const [place, hashes] of tiles) roots.set(place, rootInTile(hashes, 0, TILE_WIDTH));
-    return wanted.flatMap(({ n }) => roots.get(`${level}:${n}`) ?? []);
+    const found = wanted.flatMap(({ n }) => roots.get(`${level}:${n}`) ?? []);
+    for (const place of roots.keys()) {
+      if (roots.size <= KEPT_ROOTS) break;
+      roots.delete(place);
+    }
+    return found;
   }
 
   async function readTiles(places: readonly { readonly level: number; readonly n: number }[]): Promise<ReadonlyMap<string, Buffer>> {
