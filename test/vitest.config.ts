@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-// `pure` needs no service; `services` and `fuzz` (by `npm run fuzz` alone) start a real Postgres and a real broker of its own, two files at a time: each file owns its database and its broker.
+// `pure` needs no service; `services`, `fuzz` and `bench` (the last two by commands of their own alone) start a real Postgres and a real broker of its own, two files at a time: each file owns its database and its broker.
 // Loading the service costs more than most files do, so the files of one worker load it once.
 export default defineConfig({
   test: {
@@ -32,6 +32,13 @@ export default defineConfig({
           globalSetup: ["test/support/postgres-binaries.ts"],
           testTimeout: 300_000,
           hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: "bench",
+          include: ["test/bench/**/*.test.ts"],
+          globalSetup: ["test/support/postgres-binaries.ts"],
         },
       },
     ],
