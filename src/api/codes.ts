@@ -14,6 +14,7 @@ export type RequestCode =
   | "REVIEW_OTHER"
   | "AUDIT_NOT_SIGNED"
   | "AUDIT_ALTERED"
+  | "EXPORT_TOO_LARGE"
   | "SYS_UNAVAILABLE"
   | "SYS_STANDING_BY"
   | "SYS_INTERNAL";
@@ -82,6 +83,12 @@ export const REQUEST_CODES: CodeTable<RequestCode> = {
     owner: "quality",
     next: "ask",
     remedy: "Run npx signalbox verify with the signer's public key and the anchors: it names what was changed.",
+  },
+  EXPORT_TOO_LARGE: {
+    meaning: "More entries were chosen than are handed out at once over REST.",
+    owner: "quality",
+    next: "correct",
+    remedy: "Choose fewer, by positions or by time; or run npx signalbox export where the database is, which has no such bound.",
   },
   SYS_UNAVAILABLE: {
     meaning: "The service cannot decide this now.",

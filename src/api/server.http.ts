@@ -17,6 +17,7 @@ import { readBody } from "./body.ts";
 import type { ApiDeps } from "./deps.ts";
 import { documentRoutes } from "./documents.http.ts";
 import { eventRoutes } from "./events.http.ts";
+import { exportRoutes } from "./exports.http.ts";
 import { operationRoutes } from "./operations.http.ts";
 import { outcomeRoutes } from "./outcomes.http.ts";
 import { invalid, notFound, Problem, type ProblemDocument, standingBy, unavailable } from "./problem.ts";
@@ -87,6 +88,7 @@ export async function createApi(deps: ApiDeps, tls: { readonly cert: string; rea
     registryRoutes,
     auditRoutes,
     reviewRoutes,
+    exportRoutes,
     documentRoutes,
   ]) {
     await app.register((scope, _options, done) => {

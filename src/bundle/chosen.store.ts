@@ -1,54 +1,12 @@
 import { sql } from "kysely";
-import { type Attribution, recordAct } from "../audit/act.store.ts";
 import type { Hash } from "../audit/hash.ts";
 import { proofReader } from "../audit/proofs.store.ts";
 import type { Db } from "../db/database.ts";
 import { safePosition } from "../db/position.ts";
 import { canonicalJson } from "../registry/canonical.ts";
-import { type BundledLog, type Chosen, type Definition, EXPORTED, nameOf } from "./manifest.ts";
+import type { Exported } from "./export.store.ts";
+import type { BundledLog, Chosen, Definition } from "./manifest.ts";
 import { between } from "./tree-line.ts";
-
-/** There is no such site, batch or range. */
-export class NothingToExport extends Error {}
-
-export interface Exported {
-  readonly position: number;
-  /** How many entries there were: the numbers of the batch, or the positions of the range. */
-  readonly entries: number;
-}
-
-/**
- * Puts an export on record, before anything is read: an access, which changes no batch's record. Its entry says how much there was, so nothing can be left out of a bundle without
- * contradicting it. Locks the site's head, so that nothing comes in between.
- */
-export async function recordExport(db: Db, site: string, of: Chosen, form: string, by: Attribution): Promise<Exported> {
-  return db.transaction().execute(async (trx) => {
-    const heads = await sql<{ position: bigint; first: bigint }>`
-      select s.position, l.first_position as first from sites s join audit_logs l on l.site = s.site and l.log = 1 where s.site = ${site} for update of s`.execute(
-      trx,
-    );
-    const [head] = heads.rows;
-    if (head === undefined) throw new NothingToExport(`There is no site ${site}.`);
-    const entries = "batch" in of ? await lastNumber(trx, site, of.batch) : of.to - of.from + 1;
-    if ("batch" in of && entries === 0) throw new NothingToExport(`There is no entry of a batch ${of.batch} at site ${site}.`);
-    if ("from" in of && (of.from < head.first || of.to > head.position || of.to < of.from))
-      throw new NothingToExport(`Site ${site} has entries from position ${head.first} to ${head.position}.`);
-    const position = await recordAct(trx, site, { type: EXPORTED, object: nameOf(of), old: null, new: { form, entries } }, by);
-    return { position, entries };
-  });
-}
-
-async function lastNumber(db: Db, site: string, batch: string): Promise<number> {
-  const { rows } = await sql<{ last: bigint }>`select coalesce(max(number), 0) as last from audit_numbers where site = ${site} and batch = ${batch}`.execute(
-    db,
-  );
-  return safePosition(rows[0]?.last ?? 0n);
-}
-
-export async function signedUpTo(db: Db, site: string): Promise<number> {
-  const { rows } = await sql<{ signed: bigint }>`select signed_position(${site}) as signed`.execute(db);
-  return safePosition(rows[0]?.signed ?? 0n);
-}
 
 export interface ChosenEntry {
   readonly position: number;

@@ -1,6 +1,8 @@
 import { createReadStream, existsSync } from "node:fs";
-import { appendFile, mkdir, readdir, readFile } from "node:fs/promises";
+import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { TAR_END, tarHeader, tarPadding } from "./tar.ts";
 import type { Folder } from "./write-bundle.ts";
 
 /** A new folder for a bundle. Throws when there is something there already: what is in a bundle was exported at once. */
@@ -19,6 +21,24 @@ export async function newFolder(path: string): Promise<Folder> {
 }
 
 export class FolderTaken extends Error {}
+
+/** A folder for a bundle that goes on at once, and is thrown away then. */
+export async function passingFolder(): Promise<{ readonly path: string; readonly folder: Folder; discard(): Promise<void> }> {
+  const path = await mkdtemp(join(tmpdir(), "signalbox-export-"));
+  return { path, folder: await newFolder(path), discard: () => rm(path, { recursive: true, force: true }) };
+}
+
+/** A folder as one file, piece by piece: all that is in it, below a folder with the given name. */
+export async function* tarOf(path: string, name: string): AsyncGenerator<Buffer> {
+  const files = (await readdir(path, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+  for (const file of files.map((entry) => join(entry.parentPath, entry.name)).sort()) {
+    const { size } = await stat(file);
+    yield tarHeader(name, file.slice(path.length + 1).replaceAll("\\", "/"), size);
+    for await (const piece of createReadStream(file)) yield piece;
+    yield tarPadding(size);
+  }
+  yield TAR_END;
+}
 
 /** A bundle as it lies in a folder. */
 export interface BundleFolder {

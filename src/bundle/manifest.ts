@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { TrailSearch } from "../audit/trail.store.ts";
 
 // What a bundle holds, as its manifest.json tells. Nothing of it is signed: every word of it is held against entries that are.
 
@@ -7,6 +8,9 @@ export const FORMAT = "signalbox-bundle/1";
 /** What was exported: all of a batch, or all of a range of positions. */
 const chosen = z.union([z.strictObject({ batch: z.string() }), z.strictObject({ from: z.int().min(1), to: z.int().min(1) })]);
 export type Chosen = z.infer<typeof chosen>;
+
+/** What is exported to be read. What a search finds is proven to be all by nothing, so it makes no bundle. */
+export type Selection = Chosen | { readonly search: Omit<TrailSearch, "site"> };
 
 const definition = z.strictObject({
   kind: z.enum(["recipe", "state machine"]),
@@ -46,7 +50,12 @@ export function readManifest(text: string): Manifest | null {
 export const writeManifest = (content: Manifest): string => `${JSON.stringify(content, null, 2)}\n`;
 
 /** As the entry of an export names its object, and people read it. */
-export const nameOf = (of: Chosen): string => ("batch" in of ? `batch ${of.batch}` : `positions ${of.from} to ${of.to}`);
+export function nameOf(of: Selection): string {
+  if ("batch" in of) return `batch ${of.batch}`;
+  if ("from" in of) return `positions ${of.from} to ${of.to}`;
+  const asked = Object.entries(of.search).flatMap(([name, value]) => (value === undefined ? [] : [`${name} ${value}`]));
+  return asked.length === 0 ? "all entries" : `entries with ${asked.join(", ")}`;
+}
 
 /** The names of a bundle's files. Those named by a hash are the bytes that have it. */
 export const FILES = {

@@ -1,8 +1,10 @@
 import { createHash, type Hash as Hashing } from "node:crypto";
-import { parseEntry, trailItem } from "../audit/entry.ts";
+import { parseEntry } from "../audit/entry.ts";
 import { leafHash, sha256 } from "../audit/hash.ts";
-import type { ChosenRecord, Exported } from "./chosen.store.ts";
+import type { ChosenRecord } from "./chosen.store.ts";
+import type { Exported } from "./export.store.ts";
 import { type Chosen, FILES, FORMAT, type Manifest, writeManifest } from "./manifest.ts";
+import { itemAt, NotAnEntry } from "./reading-copy.ts";
 import { readmeOf } from "./readme.ts";
 import { CSV_HEAD, csvRow } from "./record-csv.ts";
 import { HTML_END, htmlHead, htmlRow } from "./record-html.ts";
@@ -14,9 +16,6 @@ export interface Folder {
   append(name: string, bytes: Uint8Array | string): Promise<void>;
 }
 
-/** An entry that is not made of two lines cannot be put into a bundle; verification says more about it. */
-export class NotAnEntry extends Error {}
-
 /** Writes everything that was chosen, entry by entry: of a long range little is held at a time. */
 export async function writeBundle(folder: Folder, site: string, of: Chosen, made: Exported, record: ChosenRecord): Promise<Manifest> {
   const files = new Summed(folder);
@@ -26,7 +25,7 @@ export async function writeBundle(folder: Folder, site: string, of: Chosen, made
     format: FORMAT,
     site,
     of,
-    export: made,
+    export: { position: made.position, entries: made.entries },
     logs: record.logs.map(({ log, origin, first, size }) => ({ log, origin, first, size })),
     definitions: definitions.map(({ kind, name, sha256: hash }) => ({ kind, name, sha256: hash })),
   };
@@ -46,7 +45,7 @@ export async function writeBundle(folder: Folder, site: string, of: Chosen, made
       covered = index + 1;
       if (bytes.filter((byte) => byte === 0x0a).length !== 1) throw new NotAnEntry(`The entry at position ${position} is none. Verify the record.`);
       await files.append(FILES.entries(log.log), Buffer.concat([bytes, Buffer.from("\n")]));
-      const item = trailItem(parseEntry(bytes));
+      const item = itemAt(position, bytes);
       await files.append(FILES.html, htmlRow(item, batch));
       await files.append(FILES.csv, csvRow(item, batch));
       const name = raw === null ? null : FILES.delivery(sha256(raw).toString("hex"));

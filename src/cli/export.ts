@@ -1,10 +1,10 @@
 import { userInfo } from "node:os";
-import { setTimeout as delay } from "node:timers/promises";
-import { type Exported, NothingToExport, readChosen, recordExport, signedUpTo } from "../bundle/chosen.store.ts";
+import { readChosen } from "../bundle/chosen.store.ts";
+import { NothingToExport, recordExport, untilSigned } from "../bundle/export.store.ts";
 import { FolderTaken, newFolder } from "../bundle/folder.file.ts";
 import { type Chosen, nameOf } from "../bundle/manifest.ts";
-import { NotAnEntry, writeBundle } from "../bundle/write-bundle.ts";
-import type { Db } from "../db/database.ts";
+import { NotAnEntry } from "../bundle/reading-copy.ts";
+import { writeBundle } from "../bundle/write-bundle.ts";
 import { loadConfig } from "../ops/config.file.ts";
 import type { Call, Command } from "./command.ts";
 import { Said } from "./failure.ts";
@@ -39,8 +39,11 @@ export const exportBundle: Command = {
     try {
       const folder = await newFolder(out);
       const manifest = await withDatabase(config, async (db) => {
-        const made = await recordExport(db, site, of, "bundle", by);
-        await untilSigned(db, site, made, waitMs);
+        const made = await recordExport(db, site, of, { form: "bundle" }, by);
+        if (!(await untilSigned(db, site, made.position, waitMs)))
+          throw new Said(
+            `The entry of this export, at position ${made.position}, was not signed within ${waitMs / 1000} s, so nothing was written. Does a service with AUDIT_DIR run?`,
+          );
         return readChosen(db, site, of, made, (record) => writeBundle(folder, site, of, made, record));
       });
       if (call.flag("json")) terminal.out(JSON.stringify({ out, ...manifest }));
@@ -66,12 +69,4 @@ function askedIn(call: Call): { readonly site: string; readonly of: Chosen; read
   if (batch !== undefined) return { site, of: { batch }, out, waitMs: wait * 1000 };
   if (from === undefined || to === undefined) throw new Said("--positions is two positions with a hyphen between: 1-5000.", 2);
   return { site, of: { from: Number(from), to: Number(to) }, out, waitMs: wait * 1000 };
-}
-
-async function untilSigned(db: Db, site: string, { position }: Exported, waitMs: number): Promise<void> {
-  for (const deadline = Date.now() + waitMs; (await signedUpTo(db, site)) < position; await delay(100))
-    if (Date.now() > deadline)
-      throw new Said(
-        `The entry of this export, at position ${position}, was not signed within ${waitMs / 1000} s, so nothing was written. Does a service with AUDIT_DIR run?`,
-      );
 }

@@ -8,10 +8,30 @@ import { leafHash } from "../../src/audit/hash.ts";
 import { rootOf } from "../../src/audit/tree.ts";
 import { cell } from "../../src/bundle/record-csv.ts";
 import { escaped } from "../../src/bundle/record-html.ts";
+import { shown } from "../../src/bundle/shown.ts";
+import { TAR_END, tarHeader, tarPadding } from "../../src/bundle/tar.ts";
 import { between, readTreeLine, writeTreeLine } from "../../src/bundle/tree-line.ts";
 
 describe("a cell of the table", () => {
-  test.each(["=1+1", "+cmd", "-cmd", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "＋1a", "－1a", "＠a", "-1+1", "=-12.5"])("is no formula: %j", (text) => {
+  test.each([
+    "=1+1",
+    "+cmd",
+    "-cmd",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    "＝1",
+    "＋1a",
+    "－1a",
+    "＠a",
+    "-1+1",
+    "=-12.5",
+    " =1+1",
+    "\u00a0=1",
+    "\u200d=1",
+    "\u00ad@a",
+  ])("is no formula: %j", (text) => {
     expect(cell(text).replace(/^"/, "")).toMatch(/^'/);
   });
   test.each(["-12.5", "12.500", "+3", "1e-7", "-.5", "0", "007"])("leaves a number as it is: %s", (text) => {
@@ -22,10 +42,42 @@ describe("a cell of the table", () => {
       fc.property(fc.string({ unit: "binary" }), (text) => {
         const written = cell(text);
         const read = written.startsWith('"') ? written.slice(1, -1).replaceAll('""', '"') : written;
-        expect([text, `'${text}`]).toContain(read);
+        expect([shown(text), `'${shown(text)}`]).toContain(read);
         expect(/[",\r\n]/.test(written.startsWith('"') ? "" : written)).toBe(false);
       }),
     );
+  });
+});
+
+describe("text that is not what it seems", () => {
+  test.each([
+    ["released \u202edetcejer", "released [U+202E]detcejer"],
+    ["\u2066a\u2069\u200f", "[U+2066]a[U+2069][U+200F]"],
+    ["a\u0000b\u001b[31m\u0085", "a[U+0000]b[U+001B][31m[U+0085]"],
+    ["\ufeff\u200bhidden\u{e0041}", "[U+FEFF][U+200B]hidden[U+E0041]"],
+  ])("shows what nobody sees: %j", (text, seen) => {
+    expect(shown(text)).toBe(seen);
+    expect(escaped(text)).toBe(seen);
+    expect(cell(text)).toBe(seen);
+  });
+  test.each(["עברית", "العربية", "فارسی\u200cها", "👩\u200d🔬", "tab\tand\nline"])("leaves what is written in any language: %j", (text) => {
+    expect(shown(text)).toBe(text);
+  });
+});
+
+describe("a folder as one file", () => {
+  test("has headers as tar reads them, filled up to whole blocks", () => {
+    const header = tarHeader("signalbox-rtm1", "log-1/entries.txt", 1_025);
+    expect(header.length).toBe(512);
+    expect(header.subarray(257, 263).toString()).toBe("ustar\0");
+    expect(Number.parseInt(header.subarray(124, 135).toString(), 8)).toBe(1_025);
+    const sum = Number.parseInt(header.subarray(148, 154).toString(), 8);
+    expect(header.fill(" ", 148, 156).reduce((total, byte) => total + byte, 0)).toBe(sum);
+    expect([tarPadding(1_025).length, tarPadding(1_024).length, TAR_END.length]).toEqual([511, 0, 1_024]);
+  });
+  test("takes no name that would be cut off", () => {
+    expect(() => tarHeader("a", "n".repeat(101), 1)).toThrow(RangeError);
+    expect(() => tarHeader("a".repeat(156), "n", 1)).toThrow(RangeError);
   });
 });
 

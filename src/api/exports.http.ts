@@ -1,0 +1,158 @@
+import { Readable } from "node:stream";
+import type { FastifyInstance } from "fastify";
+import type { ZodTypeProvider } from "fastify-type-provider-zod";
+import { z } from "zod";
+import type { Attribution } from "../audit/act.store.ts";
+import { readSignedLog } from "../audit/proofs.store.ts";
+import { readChosen } from "../bundle/chosen.store.ts";
+import { type Exported, handOut, NothingToExport, recordExport, TooMuchToExport, untilSigned } from "../bundle/export.store.ts";
+import { passingFolder, tarOf } from "../bundle/folder.file.ts";
+import type { Chosen, Selection } from "../bundle/manifest.ts";
+import { csvCopy, htmlCopy, NotAnEntry } from "../bundle/reading-copy.ts";
+import { writeBundle } from "../bundle/write-bundle.ts";
+import { databaseNow } from "../commit/shard.store.ts";
+import type { Db } from "../db/database.ts";
+import { attributionOf } from "./attribution.http.ts";
+import { REQUEST_CODES, type RequestCode } from "./codes.ts";
+import type { ApiDeps } from "./deps.ts";
+import { invalid, Problem } from "./problem.ts";
+import { instantText, plantId, REGISTRY_PROBLEMS, reason } from "./schemas.ts";
+
+/** Entries that are handed out at once. */
+const MOST = 100_000;
+/** How long a bundle waits until the entry by which it is on record is signed; a signer that is there takes a second. */
+const SIGNED_WITHIN_MS = 10_000;
+
+const part = z.string().min(1).max(256).optional();
+const exportSchema = z.strictObject({
+  site: plantId,
+  batch: plantId.optional().describe("Everything that changed the record of this batch."),
+  positions: z
+    .strictObject({ from: z.int().min(1), to: z.int().min(1) })
+    .optional()
+    .describe("Or all entries from one position to another."),
+  search: z
+    .strictObject({ batch: plantId.optional(), who: part, what: part, why: part, from: instantText.optional(), to: instantText.optional() })
+    .optional()
+    .describe("Or what a search finds, as at GET /v1/audit/entries; nothing proves that it is all, so it makes no bundle."),
+  format: z
+    .enum(["html", "csv", "bundle"])
+    .describe("html and csv are to be read; a bundle is a tar of what proves it too, for npx signalbox verify --bundle."),
+  reason,
+});
+
+const file = z.custom<Readable>((value) => value instanceof Readable).meta({ type: "string" });
+
+/** Copies of the audit trail to be taken away. Each is on record before its first byte goes out. */
+export function exportRoutes(scope: FastifyInstance, { db }: ApiDeps): void {
+  const app = scope.withTypeProvider<ZodTypeProvider>();
+  app.post(
+    "/v1/audit/exports",
+    {
+      schema: {
+        operationId: "exportAudit",
+        summary: "Hands out a batch's entries, a range of them, or what a search finds: as a page, as a table, or with what proves them",
+        description:
+          "The export is an entry of the log itself, at `location`: who, why, what was chosen, how many entries there were, the digest over them, and of html and csv the SHA-256 of the file (`repr-digest`).",
+        tags: ["audit"],
+        body: exportSchema,
+        response: {
+          201: {
+            description: "The file.",
+            content: { "text/html": { schema: file }, "text/csv": { schema: file }, "application/x-tar": { schema: file } },
+          },
+          ...REGISTRY_PROBLEMS,
+        },
+      },
+    },
+    async (request, reply) => {
+      const { site, format, reason: why } = request.body;
+      const of = selectionIn(request.body);
+      const by = { ...attributionOf(request), reason: why };
+      const { made, type, stream } = await (format === "bundle" ? bundle(db, site, of, by) : copy(db, site, of, format, by)).catch(refusal);
+      const name = `signalbox-${site}-${"batch" in of ? of.batch : made.position}`.replaceAll(":", "_");
+      void reply
+        .code(201)
+        .type(type)
+        .header("location", `/v1/audit/sites/${site}/entries/${made.position}`)
+        .header("content-disposition", `attachment; filename="${name}.${format === "bundle" ? "tar" : format}"`)
+        .header("x-content-type-options", "nosniff")
+        .header("cache-control", "no-store");
+      if (made.sha256 !== null) void reply.header("repr-digest", `sha-256=:${Buffer.from(made.sha256, "hex").toString("base64")}:`);
+      if (format === "html") void reply.header("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox");
+      return reply.send(stream);
+    },
+  );
+}
+
+interface Going {
+  readonly made: Exported;
+  readonly type: string;
+  readonly stream: Readable;
+}
+
+async function copy(db: Db, site: string, of: Selection, format: "html" | "csv", by: Attribution): Promise<Going> {
+  const signed = await readSignedLog(db, site, {});
+  const about = {
+    site,
+    of,
+    at: await databaseNow(db),
+    by: by.actor,
+    reason: by.reason ?? "",
+    signed: signed?.tree == null ? null : { origin: signed.log.origin, size: signed.tree.size, root: signed.tree.root.toString("base64") },
+  };
+  const written = format === "html" ? htmlCopy(about) : csvCopy(of);
+  const made = await recordExport(db, site, of, { form: format, copy: written, most: MOST }, by);
+  const type = format === "html" ? "text/html; charset=utf-8" : "text/csv; charset=utf-8; header=present";
+  return { made, type, stream: Readable.from(handOut(db, site, of, written, made), { objectMode: false }) };
+}
+
+/** A bundle's files are written side by side, and a tar says the size of each before it: so it is written to a folder first, and goes out from there. Little is held in memory. */
+async function bundle(db: Db, site: string, of: Selection, by: Attribution): Promise<Going> {
+  if (!isChosen(of))
+    throw invalid("A bundle is of a batch or of a range of positions: nothing proves that what a search finds is all.", [
+      { pointer: "/search", detail: "makes no bundle" },
+    ]);
+  const signed = await readSignedLog(db, site, {});
+  if (signed?.tree === null) throw refused("AUDIT_NOT_SIGNED", `Nothing of log ${signed.log.log} of site ${site} is signed, so nothing of it can be proven.`);
+  const made = await recordExport(db, site, of, { form: "bundle", most: MOST }, by);
+  if (!(await untilSigned(db, site, made.position, SIGNED_WITHIN_MS)))
+    throw refused(
+      "AUDIT_NOT_SIGNED",
+      `The export is on record at position ${made.position}, and that was not signed within ${SIGNED_WITHIN_MS / 1000} s; nothing was handed out.`,
+    );
+  const { path, folder, discard } = await passingFolder();
+  try {
+    await readChosen(db, site, of, made, (record) => writeBundle(folder, site, of, made, record));
+  } catch (error) {
+    await discard();
+    throw error;
+  }
+  const stream = Readable.from(tarOf(path, `signalbox-${site}-${made.position}`), { objectMode: false });
+  // also when whoever asked is gone before the first byte
+  stream.once("close", () => void discard().catch(() => {}));
+  return { made, type: "application/x-tar", stream };
+}
+
+const isChosen = (of: Selection): of is Chosen => !("search" in of);
+
+function selectionIn({ batch, positions, search }: z.infer<typeof exportSchema>): Selection {
+  const given: readonly Selection[] = [
+    ...(batch === undefined ? [] : [{ batch }]),
+    ...(positions === undefined ? [] : [positions]),
+    ...(search === undefined ? [] : [{ search }]),
+  ];
+  const [of, more] = given;
+  if (of === undefined || more !== undefined)
+    throw invalid("Say what to export: batch, positions, or search.", [{ pointer: "", detail: "has none or several of batch, positions and search" }]);
+  return of;
+}
+
+const refused = (code: RequestCode, detail: string): Problem => new Problem(409, code, detail, { remedy: REQUEST_CODES[code].remedy });
+
+function refusal(error: unknown): never {
+  if (error instanceof NothingToExport) throw new Problem(404, "NOT_FOUND", error.message);
+  if (error instanceof TooMuchToExport) throw refused("EXPORT_TOO_LARGE", error.message);
+  if (error instanceof NotAnEntry) throw refused("AUDIT_ALTERED", error.message);
+  throw error;
+}

@@ -1,0 +1,9 @@
+// Characters that nobody sees, and that change what is read: they turn the direction of what follows (Unicode's bidirectional controls), hide, or steer a terminal. A copy to be read shows
+// them by their numbers, so that no text of a device or a person reads as another one. The entries' own bytes, in a bundle, are as they came.
+
+// joiners and soft hyphens belong to how languages are written, and stay
+const UNSEEN = /[\p{Cc}\u061C\u200B\u200E\u200F\u2028-\u202E\u2060-\u2064\u2066-\u206F\uFEFF\u{E0000}-\u{E007F}]/gu;
+const KEPT = new Set(["\t", "\n", "\r"]);
+
+export const shown = (text: string): string =>
+  text.replace(UNSEEN, (character) => (KEPT.has(character) ? character : `[U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}]`));
