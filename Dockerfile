@@ -17,6 +17,8 @@ COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 COPY migrations ./migrations
 COPY state-machines ./state-machines
+# Where the audit log's signer keeps what it signed; a new volume takes its owner from here.
+RUN install -d -o node -g node /var/lib/signalbox/audit /var/lib/signalbox/audit-mirror
 USER node
 EXPOSE 8080
 # Live, not ready: a database that is away is no reason to start the service anew.

@@ -2,11 +2,12 @@ import { join } from "node:path";
 import { readBreaks } from "./audit/breaks.file.ts";
 import { disk } from "./audit/disk.file.ts";
 import { handCheckpoint, lookAtLog } from "./audit/log.store.ts";
+import { signerName } from "./audit/note-key.ts";
 import { rotateLog } from "./audit/rotation.store.ts";
 import { readCheckpoint } from "./audit/settings.store.ts";
 import { type Signing, type SigningLoop, signOn } from "./audit/sign-on.ts";
 import type { SignerRefusal } from "./audit/signer.ts";
-import { loadSigningKey } from "./audit/signer-key.file.ts";
+import { loadSigningKeys } from "./audit/signer-key.file.ts";
 import { signerFiles } from "./audit/signer-state.file.ts";
 import { createSigner } from "./audit/signing.ts";
 import type { Db } from "./db/database.ts";
@@ -27,7 +28,7 @@ export interface SignersOptions {
   onSigned(site: string): void;
 }
 
-/** The signers of the sites that this process serves. Each has its own key, `signer.pem`, made at its first start; `signer.vkey` beside it is for whoever verifies. */
+/** The signers of the sites that this process serves. Each has its own key, `signer.pem`, made at its first start; `signer.vkey` beside it is for whoever verifies. Keys that follow it: `signalbox rotate-key`. */
 export interface Signers {
   /** Resolves when its signer has looked at the record once. */
   open(site: string): Promise<void>;
@@ -46,10 +47,9 @@ export function createSigners({ db, time, log, directory, mirror, adopt, onSigne
     async open(site) {
       if (loops.has(site)) return;
       const state = join(directory, site);
-      const key = await loadSigningKey(disk, join(state, "signer.pem"), `signalbox/${site}`, true);
       const signer = createSigner({
         files: signerFiles({ disk, state, mirror: join(mirror, site) }),
-        keys: [key],
+        ...(await loadSigningKeys(disk, state, signerName(site))),
         breaks: await readBreaks(disk, state),
         // a site's first entries are there before its signer; what was signed once is never adopted by itself
         adopt: adopt || (await readCheckpoint(db, site)) === null,

@@ -33,6 +33,9 @@ const NOT_IN_A_NAME = /[\p{White_Space}\p{Cc}+]/u;
 
 export const isKeyName = (name: string): boolean => name !== "" && name.isWellFormed() && !NOT_IN_A_NAME.test(name);
 
+/** The name under which the signer of a site signs. */
+export const signerName = (site: string): string => `signalbox/${site}`;
+
 /** The verifier key of a public key under a name. Throws a RangeError when the name may not be one, or the key is not Ed25519. */
 export function verifierKey(name: string, publicKey: KeyObject): VerifierKey {
   if (!isKeyName(name)) throw new RangeError(`"${name}" may not name a key`);

@@ -1,6 +1,8 @@
 import { createPrivateKey, generateKeyPairSync } from "node:crypto";
+import { join } from "node:path";
 import type { Disk } from "./disk.file.ts";
-import { type SigningKey, signingKey } from "./note-key.ts";
+import type { KeyRing } from "./key-ring.ts";
+import { parseVerifierKey, type SigningKey, signingKey } from "./note-key.ts";
 
 /** There is no private key at a path, and none was to be made. */
 export class NoSigningKey extends Error {}
@@ -20,6 +22,50 @@ export async function loadSigningKey(disk: Disk, path: string, name: string, mak
   // a key that is put where another was gets a public half of its own
   if (!(await disk.read(verifierKeyPath(path), 0, line.length + 1)).equals(line)) await disk.replace(verifierKeyPath(path), line);
   return key;
+}
+
+/** Which of a signer's keys a file holds: `signer.pem` the first, `signer-2.pem` the second, …; null: none. */
+function numberOf(file: string): number | null {
+  if (file === FIRST) return 1;
+  const [, number] = /^signer-([1-9][0-9]{0,5})\.pem$/.exec(file) ?? [];
+  return number === undefined || number === "1" ? null : Number(number);
+}
+
+const FIRST = "signer.pem";
+const keyFile = (number: number): string => (number === 1 ? FIRST : `signer-${number}.pem`);
+
+async function numbersIn(disk: Disk, folder: string): Promise<readonly number[]> {
+  return (await disk.names(folder)).flatMap((name) => numberOf(name) ?? []).sort((one, other) => one - other);
+}
+
+export interface SignerKeys {
+  /** In the order in which they sign. */
+  readonly keys: readonly [SigningKey, ...SigningKey[]];
+  /** The first key that the signer ever had, whether or not its private half is still there. */
+  readonly trust: KeyRing;
+}
+
+/**
+ * A signer's keys, out of its folder. The first is made where there is none at all. The private half of one that signs no more may be taken away; its public half stays, since the
+ * first notes are by it.
+ */
+export async function loadSigningKeys(disk: Disk, folder: string, name: string): Promise<SignerKeys> {
+  const [first = 1, ...more] = await numbersIn(disk, folder);
+  const load = (number: number): Promise<SigningKey> => loadSigningKey(disk, join(folder, keyFile(number)), name, number === 1);
+  const keys: [SigningKey, ...SigningKey[]] = [await load(first)];
+  for (const number of more) keys.push(await load(number));
+  const kept = parseVerifierKey((await disk.read(join(folder, verifierKeyPath(FIRST)), 0, MOST_OF_A_KEY)).toString().trimEnd());
+  return { keys, trust: [typeof kept === "string" ? keys[0].verifier : kept] };
+}
+
+const MOST_OF_A_KEY = 1_024;
+
+/** Makes the key that is to sign next, behind all that there are; null: the signer has none yet. */
+export async function makeNextKey(disk: Disk, folder: string, name: string): Promise<{ readonly path: string; readonly key: SigningKey } | null> {
+  const last = (await numbersIn(disk, folder)).at(-1);
+  if (last === undefined) return null;
+  const path = join(folder, keyFile(last + 1));
+  return { path, key: await loadSigningKey(disk, path, name, true) };
 }
 
 async function makeKey(disk: Disk, path: string, name: string): Promise<SigningKey> {

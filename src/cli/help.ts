@@ -10,7 +10,7 @@ export function helpOfAll(commands: readonly Command[], version: string): string
     "",
     ...commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`),
     "",
-    "Every command has --help and --json. Exit codes: 0 done, 1 found something, 2 wrong usage.",
+    "Every command has --help and --json. Exit codes: 0 done, 1 found something, 2 wrong usage; of a record also 3 incomplete, 4 cannot tell.",
     "Settings come from the environment, each secret also as NAME_FILE.",
   ].join("\n");
 }

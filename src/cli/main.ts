@@ -12,6 +12,7 @@ import { parse } from "./parse.ts";
 import { registryApply } from "./registry-apply.ts";
 import { replay } from "./replay.ts";
 import { restored } from "./restored.ts";
+import { rotateKey } from "./rotate-key.ts";
 import { serve } from "./serve.ts";
 import { stateMachineCheck } from "./state-machine-check.ts";
 import { tail } from "./tail.ts";
@@ -23,6 +24,7 @@ const COMMANDS: readonly Command[] = [
   serve,
   migrate,
   restored,
+  rotateKey,
   registryApply,
   stateMachineCheck,
   device,
