@@ -1,28 +1,22 @@
 import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
+import type { Db } from "../db/database.ts";
 import { batchView } from "../decide/commands.ts";
+import { listReviews } from "../review/review.store.ts";
+import { accepted } from "./accept.ts";
 import { readBatch } from "./batch.store.ts";
+import { readAsOf, readAttempts, readCauses, readCommandEntries, readEvidenceOfBatch, readLastRounds, readResolutions } from "./batch-record.store.ts";
+import { commandOf, movesOf, recordedException, refusedCommand, refusedEvent, stepsOf } from "./batch-record.ts";
+import { batchRecordPage } from "./batch-record-page.ts";
+import { type BatchRecord, recordSchema } from "./batch-record-schema.ts";
 import { batchSchema } from "./batch-schema.ts";
 import type { ApiDeps } from "./deps.ts";
-import { factSchema } from "./events.http.ts";
-import { excepted, exceptionSchema, lockSchema, quarantined, quarantineSchema } from "./operations.http.ts";
-import { countVerdictsOfBatch, listExceptions, listQuarantine, readFactsOfBatch, readLocksOfBatch } from "./reads.store.ts";
-import { json, plantId, READ_PROBLEMS } from "./schemas.ts";
+import { quarantined } from "./operations.http.ts";
+import { countVerdictsOfBatch, listExceptions, listQuarantine, listVerdicts, readFactsOfBatch, readLocksOfBatch } from "./reads.store.ts";
+import { plantId, READ_PROBLEMS } from "./schemas.ts";
 
-const pinned = z.object({ name: z.string().describe("With its revision."), sha256: z.string() });
-
-const recordSchema = z.object({
-  batch: batchSchema,
-  pinned: z.object({ recipe: pinned, batch: pinned, step: pinned }).describe("What the batch was bound to at its creation, by hash."),
-  facts: z.array(factSchema).describe("Every fact of the batch, in order, numbered without holes."),
-  locks: z.array(lockSchema).describe("Which equipment it held, and when."),
-  exceptions: z.array(exceptionSchema).describe("Open and resolved."),
-  quarantine: z.array(quarantineSchema).describe("Events about which a person has yet to decide."),
-  verdicts: z.record(z.string(), z.int()).describe("How many rounds ended how; the timeline has them."),
-});
-
-/** The batch record (ISA-88: production information of one batch): everything held about it, as of one moment. */
+/** The batch record (ISA-88: production information of one batch): everything held about it, as of one moment, step by step; as JSON, and as a page to be printed. */
 export function batchRecordRoutes(scope: FastifyInstance, deps: ApiDeps): void {
   const app = scope.withTypeProvider<ZodTypeProvider>();
   app.get(
@@ -30,35 +24,92 @@ export function batchRecordRoutes(scope: FastifyInstance, deps: ApiDeps): void {
     {
       schema: {
         operationId: "recordOfBatch",
-        summary: "Everything held about a batch, as of one moment",
+        summary: "Everything held about a batch, as of one moment, step by step",
+        description:
+          "With Accept: text/html a page to be read and printed, that needs nothing but itself. What is refused says what was expected and found, and what to do.",
         tags: ["batches"],
         params: z.strictObject({ site: plantId, batch: plantId }),
-        response: { 200: json(recordSchema, "The batch record."), ...READ_PROBLEMS },
+        response: {
+          200: { description: "The batch record.", content: { "application/json": { schema: recordSchema }, "text/html": { schema: z.string() } } },
+          ...READ_PROBLEMS,
+        },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const { site, batch } = request.params;
-      const all = Number.MAX_SAFE_INTEGER;
-      return deps.db
+      const record = await deps.db
         .transaction()
         .setIsolationLevel("repeatable read")
         .setAccessMode("read only")
-        .execute(async (db) => {
-          const { state } = await readBatch(db, deps, site, batch);
-          return {
-            batch: batchSchema.parse(batchView(state, state.version)),
-            pinned: {
-              recipe: { name: `${state.recipe.recipe}@${state.recipe.revision}`, sha256: state.recipeHash },
-              batch: { name: state.batchMachine, sha256: state.batchMachineHash },
-              step: { name: state.stepMachine, sha256: state.stepMachineHash },
-            },
-            facts: [...(await readFactsOfBatch(db, site, batch))],
-            locks: [...(await readLocksOfBatch(db, site, batch))],
-            exceptions: (await listExceptions(db, { site, batch }, null, all)).map(excepted),
-            quarantine: (await listQuarantine(db, { site, batch }, null, all)).map(quarantined),
-            verdicts: await countVerdictsOfBatch(db, site, batch),
-          };
-        });
+        .execute((db) => readRecord(db, deps, site, batch));
+      void reply.header("vary", "accept");
+      if (accepted(request.headers.accept, ["application/json", "text/html"]) === "application/json") return record;
+      return reply
+        .type("text/html; charset=utf-8")
+        .header("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox")
+        .header("x-content-type-options", "nosniff")
+        .header("cache-control", "no-store")
+        .send(batchRecordPage(record));
     },
   );
+}
+
+const ALL = Number.MAX_SAFE_INTEGER;
+
+async function readRecord(db: Db, deps: ApiDeps, site: string, batch: string): Promise<BatchRecord> {
+  const { state } = await readBatch(db, deps, site, batch);
+  const asOf = await readAsOf(db, site, batch);
+  const facts = await readFactsOfBatch(db, site, batch);
+  const locks = await readLocksOfBatch(db, site, batch);
+  const attempts = await readAttempts(db, site, batch);
+  const evidence = await readEvidenceOfBatch(db, site, batch);
+  const events = [
+    ...(await listVerdicts(db, { site, batch, status: "rejected" }, null, ALL)),
+    ...(await listVerdicts(db, { site, batch, status: "quarantined" }, null, ALL)),
+  ];
+  const last = await readLastRounds(
+    db,
+    site,
+    events.map(({ eventPosition }) => eventPosition),
+  );
+  const causes = await readCauses(
+    db,
+    site,
+    [...facts, ...evidence, ...events].map(({ position }) => position),
+    false,
+  );
+  const resolutions = await readResolutions(db, site, batch);
+  const decided = await readCauses(db, site, [...resolutions.values()], true);
+  const exceptions = (await listExceptions(db, { site, batch }, null, ALL)).map((row) => recordedException(row, resolutions.get(row.id), decided));
+  const commands = (await readCommandEntries(db, site, batch)).map(commandOf);
+  const refusals = [
+    ...events.map((row) => refusedEvent(row, causes, last.get(row.eventPosition))),
+    ...commands.filter(({ result }) => result === "refused").map(refusedCommand),
+  ].sort((one, other) => one.position - other.position);
+  return {
+    site,
+    asOf,
+    batch: batchSchema.parse(batchView(state, state.version)),
+    pinned: {
+      recipe: { name: `${state.recipe.recipe}@${state.recipe.revision}`, sha256: state.recipeHash },
+      batch: { name: state.batchMachine, sha256: state.batchMachineHash },
+      step: { name: state.stepMachine, sha256: state.stepMachineHash },
+    },
+    moves: [...movesOf(facts, causes, null, null)],
+    steps: stepsOf({ state, attempts, evidence, facts, locks, causes, exceptions, refusals, commands }),
+    commands,
+    refusals,
+    facts: [...facts],
+    locks: [...locks],
+    exceptions,
+    quarantine: (await listQuarantine(db, { site, batch }, null, ALL)).map(quarantined),
+    verdicts: await countVerdictsOfBatch(db, site, batch),
+    reviews: (await listReviews(db, { site, batch }, null, ALL)).map(({ review, state: stands, openedBy, openedAt, conclusion }) => ({
+      review,
+      state: stands,
+      openedBy,
+      openedAt,
+      conclusion,
+    })),
+  };
 }
