@@ -384,10 +384,11 @@ export class Drive {
     const { stages } = this.#options;
     if (!stages.receiving() || this.#outage !== null || this.#halted || this.#stopping) return;
     try {
-      const silent = await stages.silentFor();
-      if (silent !== null && silent > INTERRUPTION_MS) {
+      // what was counted is silence no more; what the database was away for until it was counted is the next
+      for (let silent = await stages.silentFor(); silent !== null && silent > INTERRUPTION_MS; silent = await stages.silentFor()) {
         this.#enqueueFirst({ tick: "interruption", ms: Math.round(silent) });
         await this.#settled("interruption");
+        if (this.#halted || this.#stopping) return;
       }
       await stages.beat();
       for (const tick of await stages.due(DUE_LIMIT)) this.#enqueueFirst(tick);

@@ -98,6 +98,7 @@ export class SimDatabase {
   readonly #onPoint: (point: DatabasePoint) => void;
   readonly #queries = new Set<Query>();
   readonly #groups = new Map<string, Committed>();
+  #step = 0;
   #term = 0;
   #lease: { owner: string; until: number } | null = null;
   #crash: Crash | null = null;
@@ -118,9 +119,18 @@ export class SimDatabase {
     this.#onPoint = options.onPoint;
   }
 
+  /** Its own clock, which may step: time is what it says. */
+  #now(): number {
+    return this.#time.now() + this.#step;
+  }
+
+  stepClock(ms: number): void {
+    this.#step += ms;
+  }
+
   /** RFC 3339, as a process knows it that has carried the last answer on. */
   get clock(): string {
-    this.model.now = this.#time.now();
+    this.model.now = this.#now();
     return this.model.clock;
   }
 
@@ -171,7 +181,7 @@ export class SimDatabase {
   }
 
   #make<T>(query: Query, make: () => T, writes: Writes, resolve: (answer: T) => void, crash: Crash | null): void {
-    this.model.now = this.#time.now();
+    this.model.now = this.#now();
     let answer: T;
     try {
       answer = make();
@@ -239,7 +249,7 @@ export class SimDatabase {
         this.#query(
           process,
           (): Taken => {
-            const now = this.#time.now();
+            const now = this.#now();
             if (this.#lease !== null && this.#lease.until > now) {
               return { kind: "held", by: { owner: this.#lease.owner, term: this.#term }, leftMs: this.#lease.until - now };
             }
@@ -257,7 +267,7 @@ export class SimDatabase {
           process,
           () => {
             if (this.#lease === null || term !== this.#term || this.#lease.owner !== process.name) return false;
-            this.#lease = { ...this.#lease, until: this.#time.now() + LEASE_MS };
+            this.#lease = { ...this.#lease, until: this.#now() + LEASE_MS };
             return true;
           },
           "something",
@@ -288,6 +298,8 @@ export class SimDatabase {
         const base = this.model.apply(document);
         for (const [n, said] of document.entries.entries())
           this.entries.push(Buffer.from(`{"position":${base + n + 1},"term":${term},"base":${base}}\n${said}`));
+        const { interruption_ms: counted = 0 } = Object(document.document.includes('"interruption_ms"') ? JSON.parse(document.document) : {});
+        if (this.#receivedUntil !== null) this.#receivedUntil += counted;
         const committed = { base, generation: GENERATION, recordedAt: this.model.clock };
         this.#groups.set(group, committed);
         this.commits.push({ at: this.#time.now(), owner: process.name, term, first: base + 1, last: base + document.positions });
@@ -340,14 +352,14 @@ export class SimDatabase {
   }
 
   silentFor(process: SimProcess): Promise<number | null> {
-    return this.#query(process, () => (this.#receivedUntil === null ? null : this.#time.now() - this.#receivedUntil));
+    return this.#query(process, () => (this.#receivedUntil === null ? null : this.#now() - this.#receivedUntil));
   }
 
   beat(process: SimProcess): Promise<void> {
     return this.#query(
       process,
       () => {
-        this.#receivedUntil = this.#time.now();
+        this.#receivedUntil = this.#now();
       },
       "something",
     );

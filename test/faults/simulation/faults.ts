@@ -168,6 +168,8 @@ export const FAULTS = {
   device_cut_off: once((plant, n) => plant.cutDevice(n)),
   /** C19 */
   signer_killed: once((plant, n) => plant.signer?.dieWriting(n)),
+  /** Forward or back by half a minute: as when a machine's clock is set. */
+  database_clock_step: once((plant, n) => plant.database.stepClock(n % 2 === 0 ? 30_000 : -30_000)),
   clock_step: {
     shortest: 0,
     longest: 0,
