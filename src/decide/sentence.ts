@@ -15,12 +15,11 @@ export interface Told {
  */
 export function sentenceOf({ code, reason, remedy, explanation }: Told): string {
   const failed = explanation !== null && "guards" in explanation ? explanation.guards.find(({ ok }) => !ok) : undefined;
-  const said = failed === undefined || names(reason, failed) ? [] : [`Expected ${failed.expected ?? "otherwise"}; found ${failed.actual ?? "nothing"}.`];
   const next = remedy ?? CODES[code]?.remedy;
-  return [reason, ...said, ...(next === undefined ? [] : [next])].join(" ");
+  return [reason, ...(failed === undefined ? [] : unsaid(reason, failed)), ...(next === undefined ? [] : [next])].join(" ");
 }
 
-type Check = Explanation["guards"][number];
-
-/** Whether a reason names what was expected and what was found, as they are stored. */
-const names = (reason: string, { expected, actual }: Check): boolean => [expected, actual].every((part) => part !== undefined && reason.includes(part));
+/** What was expected and what was found, where a reason does not name both as they are stored. */
+function unsaid(reason: string, { expected = "otherwise", actual = "nothing" }: Explanation["guards"][number]): readonly string[] {
+  return reason.includes(expected) && reason.includes(actual) ? [] : [`Expected ${expected}; found ${actual}.`];
+}

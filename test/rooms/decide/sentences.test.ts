@@ -270,13 +270,13 @@ describe("the record's sentence", () => {
     expect(sentenceOf({ ...told, reason: "Bound to blend@3, made for blend@4." })).toBe("Bound to blend@3, made for blend@4. Load it.");
     expect(sentenceOf({ ...told, reason: "Not this one." })).toBe("Not this one. Expected blend@3; found blend@4. Load it.");
     expect(sentenceOf({ ...told, reason: "So.", explanation: { today: { status: "deferred", code: null } } })).toBe("So. Load it.");
+    expect(sentenceOf({ ...told, code: "XYZ_NEW", reason: "So.", remedy: null, explanation: null })).toBe("So.");
+    const silent = { ...explanation, guards: [{ guard: "g@1", ok: false }] };
+    expect(sentenceOf({ ...told, reason: "So.", explanation: silent })).toBe("So. Expected otherwise; found nothing. Load it.");
     expect(sentenceOf({ ...told, reason: "So.", remedy: null, explanation: null })).toBe(`So. ${CODES["REV_MISMATCH"]?.remedy}`);
   });
   test("was read of every code", () => {
     expect(sentences).toBeGreaterThan(Object.keys(CODES).length);
-    measured(
-      "sentences",
-      `${sentences} sentences of ${Object.keys(CODES).length - Object.keys(NEVER).length} codes; ${Object.keys(NEVER).length} have none`,
-    );
+    measured("sentences", `${sentences} sentences of ${Object.keys(CODES).length - Object.keys(NEVER).length} codes; ${Object.keys(NEVER).length} have none`);
   });
 });
