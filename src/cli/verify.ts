@@ -1,8 +1,13 @@
 import { bundleIn } from "../bundle/folder.file.ts";
+import type { Db } from "../db/database.ts";
 import { loadConfig } from "../ops/config.file.ts";
 import { MAX_EVENT_BYTES } from "../receive/delivery.ts";
+import { shippedStateMachines } from "../registry/state-machines.file.ts";
 import { recordedSite, sitesIn } from "../replay/recorded.store.ts";
 import { replaySite } from "../replay/run.ts";
+import type { Reading } from "../replay/site-record.ts";
+import { untoldOf } from "../replay/standing.ts";
+import { hashesOf } from "../verify/definitions.ts";
 import { anchorsFrom, keysFrom } from "../verify/handed-over.file.ts";
 import { readRecord } from "../verify/record.store.ts";
 import type { AnchorNote } from "../verify/signed-roots.ts";
@@ -28,10 +33,10 @@ export const verify: Command = {
       help: "The signer's public key, signer.vkey or what stands in it; of several keys one a line, in the order in which they signed.",
     },
     anchors: { type: "string", value: "PATH", help: "Checkpoints that were kept elsewhere: the mirror's folder, or a file of notes." },
-    "no-replay": { type: "boolean", help: "Leave out deciding everything again, which takes most of the time." },
+    "no-replay": { type: "boolean", help: "Leave out deciding everything again, and with it the present rows; it takes most of the time." },
   },
   notes: [
-    "Reads all entries of the audit log as of one moment, makes its tree anew, and holds checkpoints, anchors, numbers, deliveries and every column of the record against them; then decides every signal again.",
+    "Reads all entries of the audit log as of one moment, makes its tree anew, and holds checkpoints, anchors, numbers, deliveries and every column of the record against them; then decides every signal again, and holds the present rows against what comes of it.",
     "The key must come from whoever runs the signer, and never from the database. Without --anchors, who has stolen the signer's key can alter everything unnoticed.",
     "Connects with DATABASE_URL; without it, to the embedded database in DATA_DIR. Locks nothing; a service may run on it.",
   ],
@@ -41,7 +46,7 @@ export const verify: Command = {
   ],
   exits: {
     done: "Sound, as far as it is covered; what is not covered is said.",
-    found: "Altered: something is not what was signed, or not what its entry says.",
+    found: "Altered: something is not what was signed, not what its entry says, or not what comes of the entries.",
     incomplete: "Incomplete: something that was there is gone.",
     unclear: "Cannot tell: no key, or the database is away or cannot be read.",
   },
@@ -62,15 +67,22 @@ async function online(call: Call, terminal: Terminal): Promise<Verified> {
   const keys = keysOf(call);
   const config = loadConfig(call.environment);
   const reading = { prefix: config.topicPrefix, maxBytes: MAX_EVENT_BYTES };
+  const shipped = hashesOf(await shippedStateMachines());
   return withDatabase(config, async (db) => {
     const site = call.text("site") ?? only(await sitesIn(db));
     const anchors = anchorsOf(call);
     const verified = await readRecord(db, site, (record, trx) => {
-      const replay = async (): Promise<DecidedAgain> => (await replaySite(await recordedSite(trx, site), reading)).replayed;
-      return verifySite(record, { keys, anchors, replay: call.flag("no-replay") ? null : replay, progress: progressOn(terminal) });
+      const again = (): Promise<DecidedAgain> => decideAgain(trx, site, reading);
+      return verifySite(record, { keys, anchors, shipped, replay: call.flag("no-replay") ? null : again, progress: progressOn(terminal) });
     });
     return verified ?? noSite(site);
   });
+}
+
+async function decideAgain(trx: Db, site: string, reading: Reading): Promise<DecidedAgain> {
+  const recorded = await recordedSite(trx, site);
+  const { replayed, replay } = await replaySite(recorded, reading);
+  return { ...replayed, standing: replay.standing(), untold: untoldOf(recorded) };
 }
 
 async function offline(call: Call, terminal: Terminal): Promise<Verified> {

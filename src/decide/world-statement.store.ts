@@ -33,17 +33,17 @@ export const worldStatement = (site: string, shard: string, asked: string) => sq
         'numbering', s.numbering, 'revoked', s.revoked, 'version', s.version, 'incarnation', s.incarnation, 'epoch', s.epoch::text, 'through', s.through::text, 'highest', s.highest::text,
         'gap_position', s.gap_position, 'gap_due_at', s.gap_due_at, 'parked', s.parked, 'parked_position', s.parked_position, 'reused', s.reused, 'waiting_count', s.waiting_count,
         'waiting_bytes', s.waiting_bytes, 'connection', s.connection, 'monotonic', s.monotonic,
-        'skipped', (select coalesce(jsonb_agg(jsonb_build_object('first', k.first::text, 'last', k.last::text)), '[]') from skipped_ranges k
+        'skipped', (select coalesce(jsonb_agg(jsonb_build_object('first', k.first::text, 'last', k.last::text) order by k.first), '[]') from skipped_ranges k
           where k.source_key = s.source_key and k.incarnation = s.incarnation and k.epoch = s.epoch and k.last > s.through),
         'deferred', (select jsonb_build_object('count', count(*), 'bytes', coalesce(sum(d.bytes), 0)) from deferrals d where d.source_key = s.source_key)
-      )), '[]') from wanted_sources s),
+      ) order by s.source_key), '[]') from wanted_sources s),
     'ids', (select coalesce(jsonb_agg(jsonb_build_object('source', a.source, 'hash', a.hash, 'position', i.position, 'digest', encode(i.digest, 'hex'), 'version', i.digest_version,
         'latest', jsonb_build_object('position', l.position, 'round', l.round, 'status', l.status, 'code', l.code),
         'elsewhere', case when l.status = 'duplicate' and l.round > 1 then (select jsonb_build_object('event', w.event_position, 'position', w.position, 'round', w.round, 'status', w.status,
           'code', w.code) from verdicts w where w.site = ${site} and w.event_position = l.first_position order by w.round desc limit 1) end,
         'waits', (select jsonb_build_object('epoch', w.epoch::text, 'sequence', w.sequence::text) from waiting w
           where w.source_key = i.source_key and w.id_hash = i.id_hash and w.position = i.position and not w.ahead and w.incarnation = s.incarnation limit 1),
-        'conflicts', (select coalesce(jsonb_agg(jsonb_build_object('digest', encode(c.digest, 'hex'), 'position', c.position)), '[]') from event_conflicts c
+        'conflicts', (select coalesce(jsonb_agg(jsonb_build_object('digest', encode(c.digest, 'hex'), 'position', c.position) order by c.position, c.digest), '[]') from event_conflicts c
           where c.source_key = i.source_key and c.id_hash = i.id_hash)
       )), '[]') from asked, jsonb_to_recordset(q -> 'ids') as a (source text, hash text) join sources s on s.source = a.source
         join event_ids i on i.source_key = s.source_key and i.id_hash = decode(a.hash, 'hex')
@@ -62,7 +62,7 @@ export const worldStatement = (site: string, shard: string, asked: string) => sq
           join signals g on g.site = w.site and g.position = w.position))), '[]')
       from asked, jsonb_to_recordset(q -> 'windows') as a (source text, incarnation integer, epoch text, after text) join sources s on s.source = a.source),
     'all_waiting', (select coalesce(jsonb_agg(jsonb_build_object('source', s.source, 'key', w.source_key::text, 'incarnation', w.incarnation, 'epoch', w.epoch::text,
-        'sequence', w.sequence::text, 'position', w.position, 'id_hash', encode(w.id_hash, 'hex'), 'digest', encode(w.digest, 'hex'), 'bytes', w.bytes, 'ahead', w.ahead)), '[]')
+        'sequence', w.sequence::text, 'position', w.position, 'id_hash', encode(w.id_hash, 'hex'), 'digest', encode(w.digest, 'hex'), 'bytes', w.bytes, 'ahead', w.ahead) order by w.source_key, w.epoch, w.sequence), '[]')
       from asked, sources s join waiting w on w.source_key = s.source_key and w.incarnation = s.incarnation and w.expires_at is null
       where s.source in (select jsonb_array_elements_text(q -> 'all_waiting'))),
     'batches', (select coalesce(jsonb_agg(to_jsonb(b) || jsonb_build_object('recipe_hash', encode(b.recipe_hash, 'hex'), 'batch_machine_hash', encode(b.batch_machine_hash, 'hex'),
@@ -88,7 +88,7 @@ export const worldStatement = (site: string, shard: string, asked: string) => sq
         select jsonb_array_elements_text(q -> 'streams') union select 'batch/' || batch from wanted_batches union select 'equipment/' || equipment from wanted_equipment)),
     'deferrals', (select coalesce(jsonb_agg(jsonb_build_object('position', d.position, 'version', d.version, 'round', d.round, 'source_key', d.source_key::text, 'code', d.code, 'batch', d.batch,
         'step', d.step, 'moves', d.moves, 'behind', d.behind, 'signal', ${signalJson(sql`g`)},
-        'waits', (select coalesce(jsonb_agg(x.waits_for), '[]') from deferral_waits x where x.site = d.site and x.position = d.position))), '[]')
+        'waits', (select coalesce(jsonb_agg(x.waits_for order by x.waits_for), '[]') from deferral_waits x where x.site = d.site and x.position = d.position))), '[]')
       from deferrals d join wanted_deferrals w on d.site = ${site} and d.position = w.position join signals g on g.site = d.site and g.position = d.position),
     'quarantine', (select coalesce(jsonb_agg(jsonb_build_object('position', z.position, 'version', z.version, 'round', z.round, 'code', z.code, 'batch', z.batch,
         'judged_in', jsonb_build_object('batch', v.batch, 'step', v.step, 'attempt', v.attempt), 'signal', ${signalJson(sql`g`)})), '[]')

@@ -41,34 +41,30 @@ const body = z.object({ object: z.string(), new: z.unknown() });
 
 /** Registers what was there at the start. What became known later is made known by `appear`. */
 export function registerAtStart(record: SiteRecord, { registered, sourceKeys }: RecordedSite): void {
-  const own = new Set(registered.sources.filter(({ device }) => device === null).map(({ equipment: name }) => name));
-  for (const one of registered.equipment) {
-    registerEquipment(record, one);
-    if (!own.has(one.equipment)) throw new Error(`equipment ${one.equipment} of site ${record.site} has no source of its own`);
-  }
+  // equipment comes with the source of its own
+  for (const one of registered.equipment) registerEquipment(record, one);
   for (const one of registered.sources) if (one.device !== null) registerSource(record, one);
   for (const { source: name, numbering, revoked } of registered.sources) Object.assign(record.sources.get(name) ?? {}, { numbering, revoked });
-  nameSources(record, sourceKeys);
+  for (const row of record.sources.values()) nameSource(record, row, sourceKeys.get(row.source));
 }
 
-/** Gives sources the keys under which the record names them. */
-function nameSources(record: SiteRecord, keys: ReadonlyMap<string, string>): void {
-  for (const row of record.sources.values()) {
-    const key = keys.get(row.source);
-    if (key === undefined || key === row.key) continue;
-    if (record.sourcesByKey.get(row.key) === row) record.sourcesByKey.delete(row.key);
-    row.key = key;
-    record.sourcesByKey.set(key, row);
-  }
+/** Gives a source the key under which the record names it. */
+export function nameSource(record: SiteRecord, row: SourceRow, key: string | undefined): void {
+  if (key === undefined || key === row.key) return;
+  if (record.sourcesByKey.get(row.key) === row) record.sourcesByKey.delete(row.key);
+  row.key = key;
+  record.sourcesByKey.set(key, row);
 }
 
 /** What an act changes of the registry; in words, what in it cannot be. */
 export function applyAct(record: SiteRecord, site: Pick<RecordedSite, "sourceKeys" | "definitions">, type: string | null, said: unknown): string | null {
+  const named = (row: SourceRow): null => {
+    nameSource(record, row, site.sourceKeys.get(row.source));
+    return null;
+  };
   switch (type) {
     case "equipment.registered":
-      registerEquipment(record, equipment.parse(body.parse(said).new));
-      nameSources(record, site.sourceKeys);
-      return null;
+      return named(registerEquipment(record, equipment.parse(body.parse(said).new)));
     case "equipment.changed": {
       const { equipment: name, class: className, title } = equipment.parse(body.parse(said).new);
       const row = record.equipment.get(name);
@@ -77,9 +73,7 @@ export function applyAct(record: SiteRecord, site: Pick<RecordedSite, "sourceKey
       return null;
     }
     case "source.registered":
-      registerSource(record, source.parse(body.parse(said).new));
-      nameSources(record, site.sourceKeys);
-      return null;
+      return named(registerSource(record, source.parse(body.parse(said).new)));
     case "source.changed":
       return changeSource(record, source.parse(body.parse(said).new));
     case "recipe.registered":

@@ -9,4 +9,4 @@ export const instant = (ms: number): string => {
 export const msOf = (text: string): number => Date.parse(`${text.slice(0, 23)}Z`) + Number(text.slice(23, 26)) / 1000;
 
 /** To the microsecond, which is what the database keeps. */
-export const later = (ms: number, by: number): number => Math.round((ms + by) * 1000) / 1000;
+export const later = (ms: number, by: number): number => (Math.round(ms * 1000) + Math.round(by * 1000)) / 1000;

@@ -52,7 +52,7 @@ export function lookInto(record: SiteRecord, request: WorldRequest): WorldData {
     batches: new Looked((name) => batchIn(record, name)),
     jobOrders: new Looked((order) => record.batchesByOrder.get(order) ?? null),
     equipment: new Looked((name) => equipmentIn(record, name)),
-    sourcesOfEquipment: new Looked((name) => (record.sourcesOfEquipment.get(name) ?? []).map(({ source }) => source)),
+    sourcesOfEquipment: new Looked((name) => [...(record.sourcesOfEquipment.get(name) ?? [])].sort(byKey).map(({ source }) => source)),
     awaited: new Looked((key) => record.awaited.get(key) ?? 0),
     streams: new Looked((stream) => some(record.streams.get(stream), (head) => ({ stream, ...head }))),
     deferrals: new Looked((position) => deferralIn(record, position)),
@@ -63,6 +63,8 @@ export function lookInto(record: SiteRecord, request: WorldRequest): WorldData {
     keys: new Looked((key) => record.answers.get(key) ?? null),
   };
 }
+
+const byKey = (a: SourceRow, b: SourceRow): number => Number(a.key) - Number(b.key);
 
 const some = <T, U>(found: T | undefined, as: (found: T) => U): U | null => (found === undefined ? null : as(found));
 

@@ -20,7 +20,13 @@ export function sourceIn(record: SiteRecord, row: SourceRow): SourceState {
     site: record.site,
     gap: gapPosition === null ? null : { position: gapPosition, timer: gapDueAt === null ? "halted" : "kept" },
     gapDueAt: gapDueAt === null ? null : instant(gapDueAt),
-    skippedAhead: skipped === undefined ? NONE : skipped.filter((s) => isAhead(row, s)).map(({ first, last }) => ({ first, last })),
+    skippedAhead:
+      skipped === undefined
+        ? NONE
+        : skipped
+            .filter((s) => isAhead(row, s))
+            .sort(byFirst)
+            .map(({ first, last }) => ({ first, last })),
     parked: parked === null ? null : { why: parked, position: parkedPosition ?? 0 },
     deferredCount: deferred?.count ?? 0,
     deferredBytes: deferred?.bytes ?? 0,
@@ -28,6 +34,7 @@ export function sourceIn(record: SiteRecord, row: SourceRow): SourceState {
 }
 
 const NONE: readonly never[] = [];
+const byFirst = (a: SkippedRow, b: SkippedRow): number => (a.first < b.first ? -1 : 1);
 const isAhead = (row: SourceRow, s: SkippedRow): boolean => s.incarnation === row.incarnation && s.epoch === row.epoch && s.last > row.through;
 
 /** What is known of an id, as the row of what came first tells it, or of what was judged in its stead. */

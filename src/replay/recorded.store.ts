@@ -8,6 +8,9 @@ import type { CommitBeforeLog, LoggedPosition, PublishedDefinition, RecordedSite
 const ENTRIES = 2_000;
 const COMMITS = 200;
 
+/** The migration that began the audit logs. */
+const AUDIT_LOG = 10;
+
 /** Runs `use` on one snapshot of the database, however long that takes and whatever is written meanwhile. */
 export function inSnapshot<T>(db: Db, use: (trx: Db) => Promise<T>): Promise<T> {
   return db.transaction().setIsolationLevel("repeatable read").setAccessMode("read only").execute(use);
@@ -20,8 +23,10 @@ export async function sitesIn(trx: Db): Promise<readonly string[]> {
 }
 
 export async function recordedSite(trx: Db, site: string): Promise<RecordedSite> {
-  const { rows } = await sql<{ position: bigint; begins: bigint | null }>`
-    select s.position, (select min(l.first_position) from audit_logs l where l.site = s.site) as begins from sites s where s.site = ${site}`.execute(trx);
+  const { rows } = await sql<{ position: bigint; begins: bigint | null; older: boolean }>`
+    select s.position, (select min(l.first_position) from audit_logs l where l.site = s.site) as begins,
+      s.created_at < coalesce((select m.applied_at from migrations m where m.number = ${AUDIT_LOG}), 'infinity') as older
+    from sites s where s.site = ${site}`.execute(trx);
   const [head] = rows;
   if (head === undefined) throw new Error(`there is no site ${site}`);
   const position = safePosition(head.position);
@@ -32,7 +37,8 @@ export async function recordedSite(trx: Db, site: string): Promise<RecordedSite>
     site,
     position,
     logBegins,
-    registered: await registeredAtStart(trx, site, logBegins, acts),
+    // in a log that is as old as its site every registration is an act
+    registered: logBegins > 1 || head.older ? await registeredAtStart(trx, site, logBegins, acts) : { equipment: [], sources: [] },
     definitions: await readDefinitions(trx, site, acts),
     sourceKeys: new Map(keys.rows.map(({ source, key }) => [source, key])),
     async *read() {

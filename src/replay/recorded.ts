@@ -6,6 +6,9 @@ import type { Delivery } from "../receive/delivery.ts";
 export interface SignalFields {
   readonly kind: "event" | "command" | "tick" | "diag" | "act";
   readonly type: string | null;
+  /** Under which key the record names the source; only entries are asked for it. */
+  readonly source_key?: string | null;
+  readonly source?: string | null;
   readonly digest: string | null;
   readonly topic: string | null;
   readonly qos: Delivery["qos"] | null;
@@ -50,6 +53,7 @@ export interface SignalBeforeLog {
   readonly source: string | null;
 }
 
+/** What was registered when the log began; in a log that is as old as its site, nothing. */
 export interface RegisteredAtStart {
   readonly equipment: readonly { readonly equipment: string; readonly line: string; readonly class: string; readonly title: string | null }[];
   readonly sources: readonly {

@@ -17,13 +17,13 @@ export interface RegisteredSource {
 }
 
 /** Registers equipment, and the numbering source of its own. */
-export function registerEquipment(record: SiteRecord, { equipment, line, class: className, title }: RegisteredEquipment): void {
+export function registerEquipment(record: SiteRecord, { equipment, line, class: className, title }: RegisteredEquipment): SourceRow {
   const nothingSaid = { version: 1, token: 0, state: null, stateEpoch: null, stateSequence: null };
   record.equipment.set(equipment, { equipment, line, class: className, title: title ?? null, ...nothingSaid });
-  registerSource(record, { equipment, device: null, numbering: true, revoked: false });
+  return registerSource(record, { equipment, device: null, numbering: true, revoked: false });
 }
 
-export function registerSource(record: SiteRecord, { equipment, device, numbering, revoked }: RegisteredSource): void {
+export function registerSource(record: SiteRecord, { equipment, device, numbering, revoked }: RegisteredSource): SourceRow {
   const line = record.equipment.get(equipment)?.line;
   if (line === undefined) throw new Error(`no equipment ${equipment} is registered at site ${record.site}`);
   const row: SourceRow = {
@@ -54,4 +54,5 @@ export function registerSource(record: SiteRecord, { equipment, device, numberin
   record.sources.set(row.source, row);
   record.sourcesByKey.set(row.key, row);
   listAt(record.sourcesOfEquipment, equipment).push(row);
+  return row;
 }

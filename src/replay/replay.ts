@@ -5,7 +5,8 @@ import type { Settlement } from "../decide/settle.ts";
 import type { Signal } from "../decide/signal.ts";
 import type { WorldData } from "../decide/world-data.ts";
 import type { WorldRequest } from "../decide/world-request.ts";
-import { applyAct, DefinitionsByPosition, registerAtStart } from "./acts.ts";
+import type { Standing } from "../verify/standing.ts";
+import { applyAct, DefinitionsByPosition, nameSource, registerAtStart } from "./acts.ts";
 import { Beside, type Candidates, type Changed } from "./candidate.ts";
 import { Differences, differencesInText } from "./difference.ts";
 import { type Entry, type GroupSignal, Groups, type RecordedGroup, Unreadable } from "./groups.ts";
@@ -16,6 +17,7 @@ import type { CommitBeforeLog, LoggedPosition, RecordedSite } from "./recorded.t
 import type { SourceRow } from "./rows.ts";
 import { sha256, signalOf } from "./signals.ts";
 import { type Commit, type Reading, SiteRecord } from "./site-record.ts";
+import { standingOf } from "./standing.ts";
 import { write } from "./write.ts";
 import type { Written } from "./written.ts";
 
@@ -54,6 +56,8 @@ export class Replay {
   readonly #groups: Groups;
   /** By batch: the number of its last entry. */
   readonly #numbers = new Map<string, number>();
+  /** Sources whose keys an entry names. */
+  readonly #named = new Set<string>();
   /** Sources that were not known from the beginning. */
   readonly #later: { readonly since: number; readonly row: SourceRow; readonly appear: () => void }[] = [];
 
@@ -84,6 +88,7 @@ export class Replay {
   /** Decides what is left. */
   *end(): Generator<Decided> {
     if (this.stopped === null) yield* this.#group(() => this.#groups.end());
+    if (!this.#logged) this.#beginLog();
     const { position } = this.record;
     if (this.stopped === null && position !== this.#site.position)
       this.differences.add({ position: null, what: "the site's head", stored: this.#site.position, again: position });
@@ -152,7 +157,21 @@ export class Replay {
     if (fields.raw_sha256 != null && (raw === null || sha256(raw) !== fields.raw_sha256))
       throw new Unreadable(position, "the delivery's bytes are not those whose hash is in the entry");
     if (known !== null) this.#asKnown(position, known);
+    this.#asNamed(fields);
     return signalOf(recorded, this.record.reading);
+  }
+
+  /** How the rows stand that all this has brought about. */
+  standing(): Iterable<Standing> {
+    return standingOf(this.record, this.#site, this.#named);
+  }
+
+  /** An entry names its source by the key that the source has for good, whatever stands beside it now. */
+  #asNamed({ source, source_key: key }: GroupSignal["fields"]): void {
+    const row = source == null || key == null ? undefined : this.record.sources.get(source);
+    if (row === undefined || key == null || this.#named.has(row.source)) return;
+    nameSource(this.record, row, key);
+    this.#named.add(row.source);
   }
 
   #act(group: RecordedGroup, { position, fields }: GroupSignal): null {

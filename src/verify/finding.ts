@@ -26,15 +26,22 @@ const NAMED = 50;
 export class Findings {
   private readonly named = new Map<Severity, Finding[]>();
   private readonly counts = new Map<Severity, number>();
+  private readonly tables = new Set<string>();
 
   add(finding: Finding): void {
-    const { severity } = finding;
+    const { severity, table } = finding;
+    this.tables.add(table);
     this.counts.set(severity, this.count(severity) + 1);
     const named = this.named.get(severity) ?? [];
     this.named.set(severity, named);
     named.push(finding);
     // the order of positions is nearly the order in which they come
     if (named.length > 2 * NAMED) named.sort(byPosition).splice(NAMED);
+  }
+
+  /** Whether anything was found in a table. */
+  names(table: string): boolean {
+    return this.tables.has(table);
   }
 
   count(severity: Severity): number {

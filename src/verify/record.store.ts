@@ -1,11 +1,14 @@
 import { type RawBuilder, sql } from "kysely";
 import type { Db } from "../db/database.ts";
 import { safePosition } from "../db/position.ts";
-import type { CheckpointRow, EntryRow, LogRow, Restore, RowAt, SiteRecord, TileRow } from "./record.ts";
+import { COMMIT_COLUMNS } from "./commit-rows.ts";
+import type { CheckpointRow, DefinitionRow, EntryRow, LogRow, Restore, RowAt, SiteRecord, TileRow } from "./record.ts";
 import type { Columns, Told } from "./told-rows.ts";
 
 /** Rows that a cursor brings at once; a signal's may weigh 256 KiB each. */
 const FETCH = 256;
+/** And of rows that are small. */
+const FETCH_SMALL = 2_048;
 
 /**
  * Gives the record of a site as of one moment to whoever looks at it, through cursors: however long the record, little of it is held at a time. Reads only, locks nothing; null: there
@@ -36,17 +39,20 @@ async function openRecord(trx: Db, site: string): Promise<SiteRecord | null> {
   const first = logs.rows[0]?.first ?? 1n;
   let cursors = 0;
 
-  async function* cursor<T extends object>(statement: RawBuilder<T>): AsyncGenerator<T> {
+  async function* cursor<T extends object>(statement: RawBuilder<T>, fetch = FETCH): AsyncGenerator<T> {
     cursors += 1;
     const name = sql.ref(`verify_${cursors}`);
     await sql`declare ${name} no scroll cursor for ${statement}`.execute(trx);
     for (;;) {
-      const { rows } = await sql<T>`fetch ${sql.lit(FETCH)} from ${name}`.execute(trx);
+      const { rows } = await sql<T>`fetch ${sql.lit(fetch)} from ${name}`.execute(trx);
       yield* rows;
-      if (rows.length < FETCH) break;
+      if (rows.length < fetch) break;
     }
     await sql`close ${name}`.execute(trx);
   }
+
+  // what belongs to no source of a site that there is belongs to nobody: every site says so
+  const ofOurSources = sql`source_key not in (select source_key from sources where site in (select site from sites where site <> ${site}))`;
 
   return {
     site,
@@ -61,12 +67,30 @@ async function openRecord(trx: Db, site: string): Promise<SiteRecord | null> {
         yield { position: safePosition(position), bytes: entry } satisfies EntryRow;
     },
     async *rows({ table, columns, bySite }: Told) {
-      const ofSite = bySite ? sql`site = ${site}` : sql`source_key in (select source_key from sources where site = ${site})`;
+      const ofSite = bySite ? sql`site = ${site}` : ofOurSources;
       for await (const row of cursor(
         sql<Columns & { readonly position: bigint }>`
           select ${sql.join(["position", ...columns].map((name) => sql.ref(name)))} from ${sql.table(table)} where ${ofSite} and position >= ${first} order by position`,
       ))
         yield { position: safePosition(row.position), row } satisfies RowAt;
+    },
+    commits: () =>
+      cursor(
+        sql<Columns>`select ${sql.join(COMMIT_COLUMNS.map((name) => sql.ref(name)))} from commits
+          where site = ${site} and first_position >= ${first} order by first_position, last_position`,
+        FETCH_SMALL,
+      ),
+    standing: ({ table, key, columns, of }) =>
+      cursor(
+        sql<Columns>`select ${sql.join(columns.map((name) => sql.ref(name)))} from ${sql.table(table)}
+          where ${of === "site" ? sql`site = ${site}` : ofOurSources} order by ${sql.join(key.map((name) => sql.ref(name)))}`,
+        FETCH_SMALL,
+      ),
+    async definitions() {
+      const { rows } = await sql<DefinitionRow>`
+        select 'recipes' as table, recipe as name, revision, encode(hash, 'hex') as hash, content, registered_at as registered from recipes
+        union all select 'state_machines', name, revision, encode(hash, 'hex'), content, registered_at from state_machines order by 1, 2, 3`.execute(trx);
+      return rows;
     },
     async *checkpoints(log) {
       for await (const { size, root, note } of cursor(

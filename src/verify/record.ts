@@ -1,4 +1,5 @@
 import type { Log } from "../audit/signer.ts";
+import type { Table } from "./standing.ts";
 import type { Columns, Told } from "./told-rows.ts";
 
 // What verification asks of a record, wherever it lies; all of it of one moment.
@@ -36,6 +37,18 @@ export interface Restore {
   readonly position: number;
 }
 
+/** A published revision as the database holds it. */
+export interface DefinitionRow {
+  readonly table: "recipes" | "state_machines";
+  readonly name: string;
+  readonly revision: number;
+  /** In hexadecimal. */
+  readonly hash: string;
+  readonly content: unknown;
+  /** By the database's clock. */
+  readonly registered: string;
+}
+
 export interface SiteRecord {
   readonly site: string;
   /** The site's head: its last position, and the generation. */
@@ -49,6 +62,12 @@ export interface SiteRecord {
   entries(): AsyncIterable<EntryRow>;
   /** In order of positions, from the first log's first one on. */
   rows(told: Told): AsyncIterable<RowAt>;
+  /** In order of positions, from the first log's first one on. */
+  commits(): AsyncIterable<Columns>;
+  /** As they stand, in order of their keys. */
+  standing(table: Table): AsyncIterable<Columns>;
+  /** Of every site. */
+  definitions(): Promise<readonly DefinitionRow[]>;
   /** In order of sizes. */
   checkpoints(log: number): AsyncIterable<CheckpointRow>;
   /** In the order in which they are filled. */

@@ -36,13 +36,11 @@ export function refuseLogs({ site, logs }: Pick<SiteRecord, "site" | "logs">): r
   });
 }
 
-/** An entry stands where it says that it stands. */
-export function refusePlace(
-  { site, restores, head }: Pick<SiteRecord, "site" | "restores" | "head">,
-  position: number,
-  { head: said }: Entry,
-): readonly Finding[] {
-  const generation = restores.filter((restore) => restore.position < position).at(-1)?.generation ?? restores[0]?.previous ?? head.generation;
+/** An entry stands where it says that it stands, and of the generation that a restore has begun; `before`: that of the entry before it, null where there is none. */
+export function refusePlace(site: string, position: number, before: number | null, entry: Entry): readonly Finding[] {
+  const { head: said } = entry;
+  const restored = restoreIn(entry);
+  const generation = restored.type === RESTORED ? restored.generation : (before ?? said.generation);
   const wrong = (what: string, is: unknown, expected: unknown): Finding => ({
     severity: "altered",
     position,
@@ -73,11 +71,13 @@ const RESTORED = "record.restored";
 export function restoreIn({ body }: Entry): {
   readonly type: unknown;
   readonly log: unknown;
+  readonly generation: unknown;
   readonly signed: { readonly log: unknown; readonly size: unknown };
 } {
   const signal = body["signals"]?.[0];
   const asked = Object(signal?.["body"]);
-  return { type: signal?.["type"], log: Object(asked.new).log, signed: { log: undefined, size: undefined, ...Object(Object(asked.old).signed) } };
+  const { log, generation } = Object(asked.new);
+  return { type: signal?.["type"], log, generation, signed: { log: undefined, size: undefined, ...Object(Object(asked.old).signed) } };
 }
 
 export const unreadable = (site: string, position: number): Finding => ({
@@ -112,13 +112,13 @@ export function refuseHead({ site, head }: Pick<SiteRecord, "site" | "head">, la
 }
 
 /** Entries from before the site's first log. */
-export const stray = (site: string, position: number): Finding => ({
+export const stray = (site: string, log: LogRow, first: number, entries: number): Finding => ({
   severity: "altered",
-  position,
-  table: "audit_entries",
-  key: { site, position },
-  column: null,
-  stored: "an entry",
-  expected: null,
-  detail: "There is an entry from before the log began.",
+  position: first,
+  table: "audit_logs",
+  key: { site, log: log.log },
+  column: "first_position",
+  stored: String(log.first),
+  expected: String(first),
+  detail: entries === 1 ? "There is an entry from before the log began." : `There are ${entries} entries from before the log began.`,
 });

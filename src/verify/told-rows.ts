@@ -15,6 +15,8 @@ export interface Told {
   readonly columns: readonly string[];
   /** Whether the table has a column `site`: those of a source belong to the site by their position alone. */
   readonly bySite: boolean;
+  /** Whether a row may be missing: the entry tells what would stand in it, and not whether there is one. */
+  readonly mayLack?: boolean;
   /** The rows that an entry tells of. */
   rows(entry: Entry): readonly Columns[];
 }
@@ -156,6 +158,15 @@ export const TOLD: readonly Told[] = [
     bySite: true,
     columns: ["batch", "number"],
     rows: ({ head }) => Object.entries(head.batches).map(([batch, number]) => ({ batch, number })),
+  },
+  {
+    table: "idempotency_keys",
+    key: [],
+    bySite: true,
+    // under which key something was asked is the caller's own matter, and in no entry; what was answered is
+    mayLack: true,
+    columns: ["answer", "recorded_at"],
+    rows: (entry) => list(entry, "answers").map((row) => ({ answer: row["answer"], recorded_at: entry.head.time })),
   },
 ];
 

@@ -1,13 +1,17 @@
 import { type Entry, parseEntry } from "../audit/entry.ts";
 import { Ahead } from "./ahead.ts";
 import { BatchNumbers } from "./batch-numbers.ts";
+import { ByActs } from "./by-acts.ts";
+import { CommitRows } from "./commit-rows.ts";
 import { compareRows } from "./compare-rows.ts";
+import { compareDefinitions } from "./definitions.ts";
 import { Findings } from "./finding.ts";
 import { KeptTiles } from "./kept-tiles.ts";
 import { LogCheck } from "./log-check.ts";
 import type { EntryRow, LogRow, RowAt, SiteRecord } from "./record.ts";
 import { missingEntries, refuseHead, refuseLogs, refusePlace, refuseRestore, stray, unreadable } from "./refusals.ts";
 import { type AnchorNote, SignedRoots } from "./signed-roots.ts";
+import { compareStanding, type Standing, tableOf } from "./standing.ts";
 import { shown, TOLD, type Told } from "./told-rows.ts";
 import type { Given } from "./trust.ts";
 
@@ -22,6 +26,10 @@ export interface DecidedAgain {
   }[];
   /** Why it ended before the record did; null: it did not. */
   readonly stopped: string | null;
+  /** How the rows must stand that what was decided brings about. */
+  readonly standing: Iterable<Standing>;
+  /** What of them cannot be told, in words. */
+  readonly untold: readonly string[];
 }
 
 export interface VerifyOptions {
@@ -29,6 +37,8 @@ export interface VerifyOptions {
   readonly keys: Given | null;
   /** Notes that were kept where the database's administrator cannot write; null: none were handed over. */
   readonly anchors: readonly AnchorNote[] | null;
+  /** The state machines that are shipped: by name and revision, the hash under which they are published. */
+  readonly shipped: ReadonlyMap<string, string>;
   /** Decides everything again; null: nobody does. */
   readonly replay: (() => Promise<DecidedAgain>) | null;
   progress(position: number, of: number): void;
@@ -78,8 +88,11 @@ class Verification {
   private readonly roots: SignedRoots;
   private readonly entries: Ahead<EntryRow>;
   private readonly lists: readonly { readonly told: Told; readonly rows: Ahead<RowAt> }[];
+  private readonly acts: ByActs;
+  private readonly commits: CommitRows;
   private count = 0;
-  private replayed = false;
+  /** Not looked at, or not to be told, beside what the roots say. */
+  private readonly untold: string[] = [];
   /** The last position that was looked at, whether or not there was an entry. */
   private last: number;
   private unsigned: Tail | null = null;
@@ -91,6 +104,8 @@ class Verification {
     this.numbers = new BatchNumbers(record.site);
     this.roots = new SignedRoots(record, options.keys, options.anchors, this.findings);
     this.entries = new Ahead(record.entries());
+    this.acts = new ByActs(record.site, record.logs[0] ?? null);
+    this.commits = new CommitRows(record, this.findings);
     this.lists = TOLD.map((told) => ({ told, rows: new Ahead(record.rows(told)) }));
     this.last = (record.logs[0]?.first ?? 1) - 1;
   }
@@ -100,21 +115,58 @@ class Verification {
     const { site, logs } = record;
     if (options.keys === null) findings.add(withoutKey(site));
     for (const finding of refuseLogs(record)) findings.add(finding);
-    const before = this.last;
-    for await (const { position } of this.entries.while((next) => next.position <= before)) findings.add(stray(site, position));
+    await this.strays(logs[0] ?? null);
     for (const [i, log] of logs.entries()) await this.follow(log, logs[i + 1] ?? null);
     for (const { told, rows } of this.lists)
       for await (const { position, row } of rows.while(() => true)) for (const finding of compareRows(site, position, told, [row], null)) findings.add(finding);
+    await this.commits.end();
     for (const finding of refuseHead(record, this.last)) findings.add(finding);
     this.roots.end();
+    const { findings: wrong, untold } = compareDefinitions(site, await record.definitions(), this.acts, options.shipped);
+    for (const finding of wrong) findings.add(finding);
+    for (const object of untold) this.untold.push(`${object}: it was registered before the log began, and is taken as it stands`);
+    // what the entries bring about is known only where all of them are there, and are what was signed
+    const whole = !findings.names("audit_entries");
+    await this.decideAgain();
+    if (whole) for (const must of this.acts.standing()) await this.compare(must);
+  }
+
+  private async strays(first: LogRow | null): Promise<void> {
+    const before = this.last;
+    const found: number[] = [];
+    for await (const { position } of this.entries.while((next) => next.position <= before)) found.push(position);
+    if (first !== null && found[0] !== undefined) this.findings.add(stray(this.record.site, first, found[0], found.length));
+  }
+
+  private async decideAgain(): Promise<void> {
+    const { findings, options, untold } = this;
     // on what is not as it was signed nothing can be decided again
-    if (options.replay !== null && findings.count("altered") + findings.count("incomplete") === 0) {
-      this.replayed = true;
-      this.decidedAgain(await options.replay());
+    const sound = findings.count("altered") + findings.count("incomplete") === 0;
+    if (options.replay === null || !sound) {
+      untold.push(`the decisions: they were not replayed${options.replay === null ? "" : NOT_AS_SIGNED}`, WITHOUT_DECISIONS);
+      return;
+    }
+    const again = await options.replay();
+    this.differs(again);
+    // and where something is decided otherwise, what rests on it stands otherwise too
+    if (again.stopped !== null || again.differences.length > 0) untold.push(WITHOUT_DECISIONS);
+    else {
+      for (const must of again.standing) await this.compare(must);
+      untold.push(...again.untold);
     }
   }
 
-  private decidedAgain({ differences, stopped }: DecidedAgain): void {
+  private compare(must: Standing): Promise<void> {
+    const { record, findings } = this;
+    return compareStanding(
+      record.site,
+      must,
+      () => record.standing(tableOf(must.table)),
+      (finding) => findings.add(finding),
+    );
+  }
+
+  private differs({ differences, stopped }: DecidedAgain): void {
     const { site } = this.record;
     for (const { position, what, path, stored, again } of differences) {
       const key = position === null ? { site } : { site, position };
@@ -145,9 +197,7 @@ class Verification {
         ...(before > 0 ? [`positions 1 to ${before}, from before the log began`] : []),
         ...roots.lost,
         ...(options.anchors === null ? [WITHOUT_ANCHORS] : []),
-        ...(this.replayed
-          ? []
-          : [`the decisions: they were not replayed${options.replay === null ? "" : ", since what they rest on is not as it was signed"}`]),
+        ...this.untold,
       ],
       at: record.now,
       findings,
@@ -172,7 +222,7 @@ class Verification {
     }
     if (next !== null && this.last < end) await this.hole(check, end);
     await roots.close(log, next, check);
-    tiles.end(roots.checkpointed, findings);
+    await tiles.end(roots.checkpointed, check, findings);
     check.end(findings);
   }
 
@@ -182,10 +232,16 @@ class Verification {
     this.measure(check, position, entry);
     if (entry === null) check.disagrees(unreadable(record.site, position));
     else {
-      const refused = [...refusePlace(record, position, entry), ...refuseRestore(record.site, log, entry), ...this.numbers.next(entry)];
+      const refused = [
+        ...refusePlace(record.site, position, this.acts.generation, entry),
+        ...refuseRestore(record.site, log, entry),
+        ...this.numbers.next(entry),
+      ];
       for (const finding of refused) check.disagrees(finding);
       if (position === log.first) this.roots.restored(position, entry);
+      this.acts.next(entry);
     }
+    await this.commits.next(position, entry);
     for (const { told, rows } of this.lists) {
       const stored = [];
       for await (const { row } of rows.while((one) => one.position <= position)) stored.push(row);
@@ -221,6 +277,10 @@ function readEntry(bytes: Buffer): Entry | null {
 }
 
 const WITHOUT_ANCHORS = "anchors: none were given, so whoever can write to the database can cut off its end, and with the signer's key alter everything";
+
+const NOT_AS_SIGNED = ", since what they rest on is not as it was signed";
+const WITHOUT_DECISIONS =
+  "the present rows of what was decided (batches, steps, sources, locks …): they are compared when all comes out again as it is recorded";
 
 export const withoutKey = (site: string) =>
   ({

@@ -11,9 +11,9 @@ import { createLog } from "../../src/ops/log.ts";
 import { ownTime } from "../../src/ops/time.ts";
 import { createSigners } from "../../src/signers.ts";
 import { BLEND } from "./blend.ts";
-import { envelope, eventTopic, join, sourceOf } from "./mqtt.ts";
-import { startPlant } from "./plant.ts";
-import { freshDatabase } from "./postgres.ts";
+import { envelope, eventTopic, join, type Party, sourceOf } from "./mqtt.ts";
+import { type Plant, startPlant } from "./plant.ts";
+import { freshDatabase, type TestDatabase } from "./postgres.ts";
 
 // A site's record as a plant leaves it behind: a batch, refusals, a flood of calls that fills a tile, everything signed; and the keys, mirrors and copies of its database that attacks need.
 
@@ -44,6 +44,8 @@ export interface SignedRecord {
 export interface Copy {
   readonly runtimeUrl: string;
   readonly ownerUrl: string;
+  /** Brings back the backup of the middle of the day: every table as it was. */
+  restoreBackup(): Promise<void>;
   /** As the database's administrator, past all triggers. */
   query(text: string, values?: readonly unknown[]): Promise<readonly Record<string, unknown>[]>;
 }
@@ -69,6 +71,21 @@ export async function runVerify(args: readonly string[], environment: Readonly<R
   return { exit, report: JSON.parse(out.join("\n") || "null"), err: err.join("\n") };
 }
 
+const TABLES = `select relname::text as "table" from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition`;
+
+/** Copies every table of one moment into a schema of its own; gives the site's position of that moment. */
+async function backUp(database: TestDatabase): Promise<number> {
+  const tables = (await database.query(TABLES)).map(({ table }) => String(table));
+  await database.query(`
+    begin isolation level repeatable read;
+    drop schema if exists backup cascade;
+    create schema backup;
+    ${tables.map((table) => `create table backup.${table} as table public.${table};`).join("\n")}
+    commit;`);
+  const [head] = await database.query(`select position::int as position from backup.sites where site = '${SITE}'`);
+  return Number(head?.["position"]);
+}
+
 export async function runExport(
   args: readonly string[],
   environment: Readonly<Record<string, string>>,
@@ -80,7 +97,17 @@ export async function runExport(
   return { exit, err: err.join("\n") };
 }
 
-export async function signedRecord(): Promise<SignedRecord> {
+/** What a day goes on with, while the service runs. */
+export interface Day {
+  readonly plant: Plant;
+  readonly party: Party;
+  /** The next number of a source; gives the event's id. */
+  say(source: string, type: string, data: Record<string, unknown>, more?: Record<string, unknown>): Promise<string>;
+  decided(id: string): Promise<unknown>;
+}
+
+/** `more`: what happens besides, at the end of the day. */
+export async function signedRecord(more: (day: Day) => Promise<void> = async () => {}): Promise<SignedRecord> {
   const home = mkdtempSync(path(tmpdir(), "signalbox-record-"));
   const [state, mirror, early] = [path(home, "state"), path(home, "mirror"), path(home, "early")];
   const database = await freshDatabase();
@@ -114,23 +141,26 @@ export async function signedRecord(): Promise<SignedRecord> {
   await signed();
   const claim = { batchid: BATCH, stepid: "weigh" };
   const sequences = new Map<string, number>();
-  const say = async (source: string, type: string, data: Record<string, unknown>, more: Record<string, unknown> = {}): Promise<string> => {
+  const say: Day["say"] = async (source, type, data, more = {}) => {
     const sequence = (sequences.get(source) ?? 0) + 1;
     sequences.set(source, sequence);
     const event = { ...envelope(source, 1, sequence, type, data), ...more };
     await party.publish(eventTopic(source), event);
     return String(event["id"]);
   };
-  const decided = (id: string): Promise<unknown> =>
-    party.until(`the verdict on ${id}`, ({ topic, body }) => topic.endsWith("/verdict") && body.causationid === id);
+  const decided: Day["decided"] = (id) => party.until(`the verdict on ${id}`, ({ topic, body }) => topic.endsWith("/verdict") && body.causationid === id);
   await say(SCALE, "step.start", {}, claim);
   await say(SCALE, "step.evidence", { evidence: "net-weight", value: "99", unit: "kg" }, claim);
   await decided(await say(SCALE, "step.evidence", { evidence: "net-weight", value: "12.503", unit: "kg" }, claim));
   await signed();
   for (let n = 0; n < CALLS / 2; n += 1) await say(BUTTON, "call.raised", { call: `c-${n}` });
   await decided(await say(SCALE, "step.complete", {}, claim));
-  await signed();
-  cpSync(mirror, early, { recursive: true });
+  // what a backup of this moment holds, and the anchors of the same moment
+  for (let backedUp = -1; backedUp !== (await signed()); ) {
+    rmSync(early, { recursive: true, force: true });
+    backedUp = await backUp(database);
+    cpSync(mirror, early, { recursive: true });
+  }
   // decided ten at a time, so that on a busy machine too there are commits of nothing else
   for (let n = CALLS / 2; n < CALLS; n += 10) {
     const ids: string[] = [];
@@ -140,6 +170,7 @@ export async function signedRecord(): Promise<SignedRecord> {
   await party.publish(eventTopic(SCALE), "not an event");
   await party.until("what cannot be read", ({ body }) => body.data?.code?.startsWith("ENV_") === true);
   await decided(await say(SCALE, "alarm.raised", { alarm: "a-1" }));
+  await more({ plant, party, say, decided });
   await party.end();
   const last = await signed();
   await plant.stop();
@@ -167,7 +198,12 @@ export async function signedRecord(): Promise<SignedRecord> {
       copies += 1;
       const name = `copy_${copies}`;
       await ask("postgres", `create database ${name} template signalbox`);
-      return { runtimeUrl: named(database.runtimeUrl, name), ownerUrl: named(database.ownerUrl, name), query: (text, values) => ask(name, text, values) };
+      const query: Copy["query"] = (text, values) => ask(name, text, values);
+      const restoreBackup = async (): Promise<void> => {
+        for (const { table } of await query(TABLES))
+          await query(`delete from public.${table}`).then(() => query(`insert into public.${table} overriding system value select * from backup.${table}`));
+      };
+      return { runtimeUrl: named(database.runtimeUrl, name), ownerUrl: named(database.ownerUrl, name), query, restoreBackup };
     },
     async signing(copy, meanwhile) {
       const { db, close } = openDatabase(copy.runtimeUrl, { max: 2, applicationName: "signer" });

@@ -13,6 +13,7 @@ import { type LongRecord, RECIPE, TIGHTENED, writeLongRecord } from "../../suppo
 import { measured, SEED, seeded } from "../../support/measure.ts";
 import { MAX_BYTES } from "../../support/model.ts";
 import { freshDatabase, type TestDatabase } from "../../support/postgres.ts";
+import { runVerify } from "../../support/signed-record.ts";
 import { writeRecord } from "../../support/written-record.ts";
 
 async function replayed(database: TestDatabase, site: string, candidates: Candidates | null = null): Promise<Replayed> {
@@ -47,6 +48,13 @@ describe.each(DAYS.filter(({ plant }) => plant.machines === undefined))("the day
     expect(differences).toEqual([]);
     expect(told).toMatchObject({ position: writer.model.position, entries: writer.model.position, beforeLog: 0, stopped: null, different: 0 });
     expect(told.verdicts).toBe(writer.model.verdicts.length);
+  });
+
+  test("stands in the database as it comes out again", async () => {
+    const { report } = await runVerify(["--site", plant.site], { DATABASE_URL: database.runtimeUrl });
+    // nobody has signed it
+    expect(report.findings.filter(({ severity }) => severity !== "unclear")).toEqual([]);
+    expect(report.notCovered.join()).not.toContain("present rows");
   });
 });
 

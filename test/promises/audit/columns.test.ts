@@ -1,0 +1,261 @@
+// Promise: an edit of any stored column that a verdict, fact, state or outcome rests on is found, and the finding names the table, the row and the column; what is not compared is named with
+// its reason (src/verify/columns.ts).
+// Attack: a rich record of a running service, signed; then, in a list that the database's own catalogue gives, each column of each table is changed in one row by a superuser past triggers
+// and constraints; a row of each table is taken away, and one is added. And no alarm without a reason: while the service commits, after a restore, and where the log began later than the record.
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
+import pg from "pg";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { recordRestore } from "../../../src/cli/restored.store.ts";
+import { migrate } from "../../../src/db/migrate.store.ts";
+import { shippedMigrations } from "../../../src/db/migrations.file.ts";
+import { comparedOf, EXEMPT, keyOf, MAY_LACK_ROWS } from "../../../src/verify/columns.ts";
+import { measured } from "../../support/measure.ts";
+import { envelope, eventTopic, join as joinBroker, sourceOf } from "../../support/mqtt.ts";
+import { startPlant } from "../../support/plant.ts";
+import { freshDatabase, type TestDatabase } from "../../support/postgres.ts";
+import { everythingElse } from "../../support/rich-record.ts";
+import { type Copy, runVerify, SITE, type SignedRecord, signedRecord, type Verification } from "../../support/signed-record.ts";
+
+interface Column {
+  readonly table: string;
+  readonly column: string;
+  readonly type: string;
+  readonly isKey: boolean;
+}
+
+/** Not any row: a source that was never heard has nothing under its key. */
+const ROWS: Readonly<Record<string, string>> = { "sources.source_key": "epoch is not null" };
+/** Which of the two is wrong, the site's head or the entries behind the last, nobody can tell: what is told is that they are not there. */
+const TOLD_AS: Readonly<Record<string, string>> = { "sites.position": "audit_entries" };
+
+let record: SignedRecord;
+let copy: Copy;
+let columns: readonly Column[];
+
+const named = ({ table, column }: Pick<Column, "table" | "column">): string => `${table}.${column}`;
+const verify = (...args: string[]): Promise<Verification> =>
+  runVerify(["--site", SITE, "--key", record.vkey, "--anchors", record.mirror, ...args], { DATABASE_URL: copy.runtimeUrl });
+
+beforeAll(async () => {
+  record = await signedRecord(everythingElse);
+  copy = await record.copy();
+  columns = (
+    await copy.query(`
+      select c.relname::text as table, a.attname::text as column, format_type(coalesce(nullif(t.typbasetype, 0), a.atttypid), null) as type,
+        exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary and a.attnum = any (i.indkey)) as "isKey"
+      from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped join pg_type t on t.oid = a.atttypid
+      where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition order by 1, a.attnum`)
+  ).map((row) => ({ table: String(row["table"]), column: String(row["column"]), type: String(row["type"]), isKey: row["isKey"] === true }));
+});
+afterAll(async () => {
+  await record?.drop();
+});
+
+test("every column that the database has is compared, or exempt for a reason that is given", () => {
+  const neither = columns.filter(({ table, column }) => !comparedOf(table).has(column) && EXEMPT[table]?.[column] === undefined);
+  expect(neither.map(named), "say of each new column in src/verify/columns.ts whether it is compared").toEqual([]);
+  const both = columns.filter(({ table, column }) => comparedOf(table).has(column) && EXEMPT[table]?.[column] !== undefined);
+  expect(both.map(named)).toEqual([]);
+  const known = new Set(columns.map(named));
+  const gone = Object.entries(EXEMPT).flatMap(([table, reasons]) => Object.keys(reasons).map((column) => named({ table, column })));
+  expect(gone.filter((one) => !known.has(one))).toEqual([]);
+});
+
+describe("a record after a restore", () => {
+  beforeAll(async () => {
+    await recordRestore(
+      copy.ownerUrl,
+      { site: SITE, reason: "a drill", by: "it", generation: null },
+      { headOf: async () => ({ log: 1, size: record.last, root: "" }), tell: async () => {} },
+    );
+  });
+
+  test("is sound", async () => {
+    const { exit, report } = await verify();
+    expect(report.findings).toEqual([]);
+    expect(exit).toBe(0);
+    expect(report.notCovered).toEqual([]);
+  });
+
+  test("has rows in every table", async () => {
+    for (const table of new Set(columns.map((one) => one.table)))
+      expect(Number((await copy.query(`select count(*) as n from ${table}`))[0]?.["n"]), table).toBeGreaterThan(0);
+  });
+
+  describe("changed by its administrator", () => {
+    let client: pg.Client;
+    beforeAll(async () => {
+      // whoever may change a row may take away what refuses the change
+      await copy.query(`do $$ declare c record; begin
+        for c in select conrelid::regclass as of, conname from pg_constraint
+          where connamespace = 'public'::regnamespace and contype in ('c', 'x', 'f', 'u') and coninhcount = 0 and conrelid <> 0
+        loop execute format('alter table %s drop constraint %I cascade', c.of, c.conname); end loop;
+        for c in select indexrelid::regclass as index from pg_index join pg_class on pg_class.oid = indexrelid
+          where relnamespace = 'public'::regnamespace and indisunique and not indisprimary and not relispartition
+        loop execute format('drop index %s', c.index); end loop;
+        for c in select attrelid::regclass as of, attname from pg_attribute where attidentity <> '' and attrelid in (select oid from pg_class where relnamespace = 'public'::regnamespace)
+        loop execute format('alter table %s alter column %I drop identity', c.of, c.attname); end loop;
+        end $$; create schema kept`);
+      for (const table of new Set(columns.map((one) => one.table))) await copy.query(`create table kept.${table} as table public.${table}`);
+      client = new pg.Client({ connectionString: copy.ownerUrl.replace("signalbox_owner", "postgres") });
+      await client.connect();
+      await client.query("set session_replication_role = replica");
+    });
+    afterAll(async () => {
+      await client?.end();
+    });
+    const restore = (table: string): Promise<unknown> => client.query(`begin; delete from ${table}; insert into ${table} select * from kept.${table}; commit`);
+
+    test("in any one column, is altered, and the column is named", async () => {
+      const only = process.env["COLUMNS"]?.split(",");
+      const compared = columns.filter(
+        ({ table, column }) =>
+          comparedOf(table).has(column) && named({ table, column }) !== "sites.site" && (only === undefined || only.includes(named({ table, column }))),
+      );
+      const unfound: string[] = [];
+      for (const one of compared) {
+        const { table, column, type } = one;
+        // a row that says something there, if there is one
+        const changed = await client.query(
+          `update ${table} set ${column} = ${otherThan(column, type)} where (tableoid, ctid) = (select tableoid, ctid from ${table} where ${ROWS[named(one)] ?? true} order by ${column} is null, md5(ctid::text) limit 1)`,
+        );
+        expect(changed.rowCount, named(one)).toBe(1);
+        const { exit, report } = await verify();
+        const first = report?.first ?? null;
+        // whoever gives a row another key has taken one away, and added one
+        const byKey = one.isKey || keyOf(table).has(column) || TOLD_AS[named(one)] !== undefined;
+        const tells = first?.table === (TOLD_AS[named(one)] ?? table) && (first.column === column || byKey);
+        if (!(exit === 1 || (exit === 3 && byKey)) || !tells) unfound.push(`${named(one)}: ${exit} ${JSON.stringify(first)}`);
+        await restore(table);
+      }
+      expect(unfound).toEqual([]);
+      expect((await verify()).report.findings).toEqual([]);
+      measured("columns", `${compared.length} columns of ${new Set(compared.map((one) => one.table)).size} tables, each found`);
+    }, 600_000);
+
+    test("by a row that is taken away, and by one that is added, is altered or incomplete, and the table is named", async () => {
+      const tables = [...new Set(columns.map((one) => one.table))].filter((table) => comparedOf(table).size > 0);
+      const unfound: string[] = [];
+      for (const table of tables.filter((name) => name !== "sites")) {
+        const own = columns.filter((one) => one.table === table);
+        const check = async (what: string, statement: string): Promise<void> => {
+          expect((await client.query(statement)).rowCount, `${table}: ${what}`).toBe(1);
+          const { exit, report } = await verify();
+          if ((exit !== 1 && exit !== 3) || !report.findings.some((finding) => finding.table === table))
+            unfound.push(`${table}, ${what}: ${exit} ${JSON.stringify(report?.first)}`);
+          await restore(table);
+        };
+        const one = `(tableoid, ctid) = (select tableoid, ctid from ${table} order by md5(ctid::text) limit 1)`;
+        if (MAY_LACK_ROWS[table] === undefined) await check("a row taken away", `delete from ${table} where ${one}`);
+        // the same row once more, under another key: of the last column of the key that is not the site
+        const key = own.filter(({ isKey, column }) => isKey && column !== "site").at(-1);
+        const values = own.map(({ column, type }) => (column === key?.column ? otherThan(column, type) : column));
+        await check("a row added", `insert into ${table} select ${values.join(", ")} from ${table} where ${one}`);
+      }
+      expect(unfound).toEqual([]);
+    }, 600_000);
+  });
+});
+
+describe("no alarm without a reason", () => {
+  /** Without a key nobody vouches for the checkpoints, and that alone is said. */
+  const unsound = ({ report }: Verification) => report.findings.filter(({ severity }) => severity !== "unclear");
+
+  test("while the service goes on committing: entries and rows are those of one moment", async () => {
+    const plant = await startPlant({ broker: "embedded" });
+    const party = await joinBroker(plant.mqttUrl, { protocol: 4 });
+    const [scale, gate] = ["scale-1", "gate-1"].map((name) => sourceOf(SITE, "4", name));
+    for (const name of ["scale-1", "gate-1"]) await plant.equipment(SITE, name, "4", name);
+    await party.subscribe(`${String(scale).slice(1)}/verdict`);
+    let over = false;
+    const talking = (async () => {
+      for (let n = 1; !over; n += 1) {
+        const event = envelope(String(scale), 1, n, "call.raised", { call: `c-${n}` });
+        await party.publish(eventTopic(String(scale)), event);
+        // a gap that opens and closes again, over and over
+        const swapped = n % 2 === 0 ? n - 1 : n + 1;
+        await party.publish(eventTopic(String(gate)), envelope(String(gate), 1, swapped, "call.raised", { call: `c-${n}` }));
+        await party.until("its verdict", ({ topic, body }) => topic.endsWith("/verdict") && body.causationid === event["id"]);
+      }
+    })();
+    const reached: number[] = [];
+    try {
+      for (let times = 0; times < 4; times += 1) {
+        const verification = await runVerify(["--site", SITE], { DATABASE_URL: plant.database.runtimeUrl });
+        expect(verification.err).toBe("");
+        expect(unsound(verification)).toEqual([]);
+        expect(verification.report.notCovered.join()).not.toContain("replay");
+        reached.push(verification.report.positions.to);
+      }
+    } finally {
+      over = true;
+      await talking;
+      await party.end();
+      await plant.stop();
+    }
+    expect(new Set(reached).size).toBeGreaterThan(2);
+  });
+
+  describe("where the log began later than the record", () => {
+    let database: TestDatabase;
+    const earlier = mkdtempSync(join(tmpdir(), "signalbox-migrations-"));
+    beforeAll(async () => {
+      database = await freshDatabase({ migrated: false });
+      for (const file of readdirSync(shippedMigrations).filter((name) => name.endsWith(".sql") && Number(name.slice(0, 4)) <= 7))
+        copyFileSync(join(shippedMigrations, file), join(earlier, file));
+      await migrate(database.ownerUrl, { directory: earlier });
+      await database.query(gunzipSync(readFileSync(new URL("../../data/upgrade/issue-1.sql.gz", import.meta.url))).toString("utf8"));
+      await migrate(database.ownerUrl);
+    });
+    afterAll(async () => {
+      await database?.drop();
+      rmSync(earlier, { recursive: true, force: true });
+    });
+    const verifyIt = (): Promise<Verification> => runVerify([], { DATABASE_URL: database.runtimeUrl });
+
+    test("what is decided again stands as it is stored, and what cannot be told is said", async () => {
+      const verification = await verifyIt();
+      expect(unsound(verification)).toEqual([]);
+      expect(verification.report.entries).toBe(0);
+      const said = verification.report.notCovered.join("\n");
+      for (const what of ["from before the log began", "registered before the log began", "under which keys"]) expect(said).toContain(what);
+    });
+
+    test("and a row that is changed is named all the same", async () => {
+      await database.query("set session_replication_role = replica; update batches set line = 'other' where batch = 'B-7'");
+      expect((await verifyIt()).report.first).toMatchObject({ severity: "altered", table: "batches", column: "line", key: { batch: "B-7" } });
+    });
+  });
+});
+
+/** Another value of a type. */
+function otherThan(column: string, type: string): string {
+  switch (type) {
+    case "text":
+      return `coalesce(${column}, '') || 'x'`;
+    case "smallint":
+    case "integer":
+    case "bigint":
+      // far enough that nobody has it
+      return `coalesce(${column}, 0) + 1000`;
+    case "boolean":
+      return `not coalesce(${column}, false)`;
+    case "date":
+      return `case when ${column} = date '2000-01-01' then current_date else ${column} + 1 end`;
+    case "timestamp with time zone":
+      return `coalesce(${column}, now()) + interval '1 microsecond'`;
+    case "bytea":
+      return `case when length(${column}) > 0 then set_byte(${column}, 0, get_byte(${column}, 0) # 1) else '\\x01' end`;
+    case "jsonb":
+      return `case jsonb_typeof(${column}) when 'object' then ${column} || '{"other":1}' when 'array' then ${column} || '[1]' else '{}' end`;
+    case "text[]":
+      return `array_append(${column}, 'x')`;
+    case "uuid":
+      return "gen_random_uuid()";
+    default:
+      throw new Error(`${column} is of type ${type}: say here what another value of it is`);
+  }
+}
