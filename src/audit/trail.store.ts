@@ -15,6 +15,8 @@ export interface TrailSearch {
   /** Recorded at or after, and before; UTC. */
   readonly from?: string | undefined;
   readonly to?: string | undefined;
+  /** At positions from the one to the other. */
+  readonly positions?: { readonly from: number; readonly to: number } | undefined;
 }
 
 export const TRAIL_ORDERS = ["when", "who", "what", "why"] as const;
@@ -39,9 +41,12 @@ export async function searchTrail(
   after: { readonly key: string; readonly position: number } | null,
   limit: number,
 ): Promise<readonly Found[]> {
-  const { site, batch = null, from = null, to = null } = search;
+  const { site, batch = null, from = null, to = null, positions } = search;
   const key = { when: sql`''::text`, who: sql`t.who`, what: sql`t.what`, why: sql`coalesce(t.why, '')` }[order];
   const way = sql.raw(direction);
+  // positions alone are in order already: nothing need be sorted that is not on the page
+  const place = order === "when" ? sql`t.position` : sql`(${key}, t.position)`;
+  const last = order === "when" ? sql`${after?.position ?? 0}::bigint` : sql`(${after?.key ?? ""}, ${after?.position ?? 0}::bigint)`;
   const beyond = sql.raw(direction === "asc" ? ">" : "<");
   const { rows } = await sql<{ position: string; key: string; entry: Buffer }>`
     select t.position::text as position, ${key} as key, e.entry
@@ -53,8 +58,9 @@ export async function searchTrail(
         and t.position < coalesce((select min(g.position) from signals g where g.site = ${site} and g.position > position_at(${site}, ${to}::timestamptz)), 9223372036854775807)))
       and ${holds(sql`t.who`, search.who)} and ${holds(sql`t.what`, search.what)}
       and (${search.why ?? null}::text is null or ${holds(sql`t.why`, search.why)} or t.code = ${search.why ?? null})
-      and (${after === null} or (${key}, t.position) ${beyond} (${after?.key ?? ""}, ${after?.position ?? 0}::bigint))
-    order by ${key} ${way}, t.position ${way} limit ${limit}`.execute(db);
+      and ${positions === undefined ? sql`true` : sql`t.position between ${positions.from} and ${positions.to}`}
+      and ${after === null ? sql`true` : sql`${place} ${beyond} ${last}`}
+    order by ${order === "when" ? sql`` : sql`${key} ${way},`} t.position ${way} limit ${limit}`.execute(db);
   return rows.map((row) => ({ ...row, position: safePosition(row.position) }));
 }
 

@@ -6,7 +6,7 @@ import { leafHash } from "../audit/hash.ts";
 import { searchTrail } from "../audit/trail.store.ts";
 import type { Db } from "../db/database.ts";
 import { safePosition } from "../db/position.ts";
-import { EXPORTED, nameOf, type Selection } from "./manifest.ts";
+import { type Chosen, EXPORTED, nameOf, type Selection } from "./manifest.ts";
 import { itemAt, type ReadingCopy } from "./reading-copy.ts";
 
 /** There is no such site, batch or range. */
@@ -148,9 +148,15 @@ interface SelectedEntry {
 
 /** Entries that are read at once. */
 const AT_ONCE = 200;
+/** Positions that are searched at once: however little a search finds, no statement goes through the whole record. */
+const SEARCHED_AT_ONCE = 2_000;
 
 /** The entries of a selection up to a position, in order, a page at a time. */
 async function* selected(db: Db, site: string, of: Selection, through: number, after = 0): AsyncGenerator<SelectedEntry> {
+  if ("search" in of) {
+    yield* searched(db, site, of, through);
+    return;
+  }
   for (let behind = after; ; ) {
     const page = await pageOf(db, site, of, through, behind);
     yield* page;
@@ -159,11 +165,26 @@ async function* selected(db: Db, site: string, of: Selection, through: number, a
   }
 }
 
-async function pageOf(db: Db, site: string, of: Selection, through: number, after: number): Promise<readonly SelectedEntry[]> {
-  if ("search" in of) {
-    const found = await searchTrail(db, { ...of.search, site }, "when", "asc", after === 0 ? null : { key: "", position: after }, AT_ONCE);
-    return found.filter(({ position }) => position <= through).map(({ position, entry }) => ({ position, bytes: entry, at: position }));
+async function* searched(db: Db, site: string, { search }: Extract<Selection, { search: unknown }>, through: number): AsyncGenerator<SelectedEntry> {
+  const { from, to } = await spanOf(db, site, search.from ?? null, search.to ?? null);
+  for (let first = from; first <= Math.min(to, through); first += SEARCHED_AT_ONCE) {
+    const positions = { from: first, to: Math.min(first + SEARCHED_AT_ONCE - 1, through) };
+    for (const { position, entry } of await searchTrail(db, { ...search, site, positions }, "when", "asc", null, SEARCHED_AT_ONCE))
+      yield { position, bytes: entry, at: position };
   }
+}
+
+/** Between which positions something recorded in a span of time stands. */
+async function spanOf(db: Db, site: string, from: string | null, to: string | null): Promise<{ readonly from: number; readonly to: number }> {
+  const { rows } = await sql<{ first: bigint; last: bigint | null }>`
+    select case when ${from}::timestamptz is null then 1 else position_at(${site}, ${from}::timestamptz) + 1 end as first,
+      case when ${to}::timestamptz is null then null
+        else (select min(g.position) from signals g where g.site = ${site} and g.position > position_at(${site}, ${to}::timestamptz)) end as last`.execute(db);
+  const [row] = rows;
+  return { from: safePosition(row?.first ?? 1n), to: row?.last == null ? Number.MAX_SAFE_INTEGER : safePosition(row.last) };
+}
+
+async function pageOf(db: Db, site: string, of: Chosen, through: number, after: number): Promise<readonly SelectedEntry[]> {
   const { rows } =
     "batch" in of
       ? await sql<{ position: bigint; entry: Buffer; at: bigint }>`

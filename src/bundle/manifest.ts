@@ -10,7 +10,7 @@ const chosen = z.union([z.strictObject({ batch: z.string() }), z.strictObject({ 
 export type Chosen = z.infer<typeof chosen>;
 
 /** What is exported to be read. What a search finds is proven to be all by nothing, so it makes no bundle. */
-export type Selection = Chosen | { readonly search: Omit<TrailSearch, "site"> };
+export type Selection = Chosen | { readonly search: Omit<TrailSearch, "site" | "positions"> };
 
 const definition = z.strictObject({
   kind: z.enum(["recipe", "state machine"]),

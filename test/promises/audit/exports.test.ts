@@ -1,7 +1,7 @@
 // Promise: what is exported over REST is what the entries say, all that was chosen and nothing else; it is on record before its first byte, with who, why, what was chosen and a digest of what
 // went out. No text in it is a formula, markup, or reads as another text. A bundle is verified without database and service.
 // Attack: reasons that are formulas, markup and turned round; selections of every kind, none, several, too much; no signer; an entry that an administrator changed, also between record and
-// handing out; whoever asked hangs up.
+// handing out; whoever asked hangs up. SIGNALBOX_EXPORT_ENTRIES=100000 makes a long export that long.
 
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -13,6 +13,7 @@ import { handOut, recordExport } from "../../../src/bundle/export.store.ts";
 import { csvCopy } from "../../../src/bundle/reading-copy.ts";
 import { openDatabase } from "../../../src/db/database.ts";
 import { BLEND } from "../../support/blend.ts";
+import { measured } from "../../support/measure.ts";
 import { envelope, eventTopic, join, type Party, sourceOf } from "../../support/mqtt.ts";
 import { describeWith, findCommand } from "../../support/needs.ts";
 import { type Plant, startPlant } from "../../support/plant.ts";
@@ -237,6 +238,64 @@ async function nothingPasses(): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
+
+describe("what is longer than is read at once", () => {
+  const LONG = "long";
+  const ENTRIES = Number(process.env["SIGNALBOX_EXPORT_ENTRIES"] ?? 1_001);
+
+  beforeAll(async () => {
+    await plant.database.query(`set session_replication_role = replica; select ensure_partitions(${ENTRIES});
+      insert into sites (site, position) values ('${LONG}', ${ENTRIES}); insert into shards (shard, site) values ('${LONG}', '${LONG}');
+      insert into audit_logs (site, log, generation, first_position, origin, why) values ('${LONG}', 1, 1, 1, 'signalbox/${LONG}/1', 'begin');
+      insert into signals (site, position, generation, shard, kind, type, actor, body, received_at, recorded_at)
+        select '${LONG}', n, 1, '${LONG}', 'act', 'call.made', 'somebody', '{}', at, at
+          from generate_series(1, ${ENTRIES}) n, lateral (select timestamptz '2026-11-25T08:00:00Z' + n * interval '1 millisecond' as at) as moment;
+      insert into audit_numbers (site, batch, number, position) select '${LONG}', 'L-1', n, n from generate_series(1, ${ENTRIES}) n;
+      insert into audit_entries (site, position, entry) select '${LONG}', n, convert_to(
+        '{"site":"${LONG}","position":' || n || ',"generation":1,"time":"2026-11-25T08:00:09.104211Z","shard":"${LONG}","term":1,"base":' || n - 1 || ',"batches":{"L-1":' || n || '}}'
+        || E'\\n' || '{"signals":[{"ref":-1,"kind":"act","type":"call.made","actor":"somebody","body":{"object":"call ' || n || '","reason":"' || repeat('because ', 50) || '"}}]}', 'UTF8')
+        from generate_series(1, ${ENTRIES}) n`);
+  });
+
+  test("is all there, once and in order, however it was chosen", async () => {
+    const all = Array.from({ length: ENTRIES }, (_, i) => String(i + 1));
+    const began = performance.now();
+    for (const chosen of [{ batch: "L-1" }, { positions: { from: 1, to: ENTRIES } }, { search: { what: "call.made" } }]) {
+      const file = await exported({ site: LONG, format: "csv", ...chosen });
+      expect([file.status, JSON.stringify(chosen)]).toEqual([201, JSON.stringify(chosen)]);
+      const positions = file.text
+        .split("\r\n")
+        .slice(1, -1)
+        .map((line) => line.slice(0, line.indexOf(",")));
+      expect(positions).toEqual(all);
+    }
+    measured("export", `${ENTRIES} entries three times in ${((performance.now() - began) / 1000).toFixed(1)} s`);
+  });
+
+  test("and a search in a span of time has what was recorded in it", async () => {
+    const [, at] = await plant.database.query(
+      `select to_char(recorded_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at, position::int from signals where site = '${LONG}' and position in (500, 700) order by position`,
+    );
+    const count = async (search: object): Promise<number> => cells((await exported({ site: LONG, format: "csv", search })).text).length - 1;
+    const [before, since] = [await count({ what: "call.made", to: at?.["at"] }), await count({ what: "call.made", from: at?.["at"] })];
+    expect([before, since]).toEqual([699, ENTRIES - 699]);
+  });
+
+  test("is read as it is taken: whoever reads slowly makes nothing pile up, and whoever hangs up ends it", async () => {
+    const gone = new AbortController();
+    const response = await fetch(`${plant.url}/v1/audit/exports`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ site: LONG, batch: "L-1", format: "html", reason: "an inspector asks" }),
+      signal: gone.signal,
+    });
+    const reader = response.body?.getReader();
+    expect((await reader?.read())?.value?.length).toBeGreaterThan(0);
+    gone.abort();
+    // the service goes on, and nothing of it holds a connection to the database
+    expect((await exported({ site: LONG, positions: { from: 1, to: 3 }, format: "csv" })).status).toBe(201);
+  });
+});
 
 describe("an export", () => {
   test("of nothing, of several things at once, of what there is not, and of too much, is refused with what to do, and is not on record", async () => {
