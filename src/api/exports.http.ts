@@ -4,7 +4,7 @@ import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import type { Attribution } from "../audit/act.store.ts";
 import { readSignedLog } from "../audit/proofs.store.ts";
-import { readChosen } from "../bundle/chosen.store.ts";
+import { readChosen, TreeTorn } from "../bundle/chosen.store.ts";
 import { type Exported, handOut, NothingToExport, recordExport, TooMuchToExport, untilSigned } from "../bundle/export.store.ts";
 import { passingFolder, tarOf } from "../bundle/folder.file.ts";
 import type { Chosen, Selection } from "../bundle/manifest.ts";
@@ -153,6 +153,6 @@ const refused = (code: RequestCode, detail: string): Problem => new Problem(409,
 function refusal(error: unknown): never {
   if (error instanceof NothingToExport) throw new Problem(404, "NOT_FOUND", error.message);
   if (error instanceof TooMuchToExport) throw refused("EXPORT_TOO_LARGE", error.message);
-  if (error instanceof NotAnEntry) throw refused("AUDIT_ALTERED", error.message);
+  if (error instanceof NotAnEntry || error instanceof TreeTorn) throw refused("AUDIT_ALTERED", error.message);
   throw error;
 }

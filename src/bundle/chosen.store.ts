@@ -4,6 +4,7 @@ import { proofReader } from "../audit/proofs.store.ts";
 import type { Db } from "../db/database.ts";
 import { safePosition } from "../db/position.ts";
 import { canonicalJson } from "../registry/canonical.ts";
+import { type Beside, readBeside } from "./beside.store.ts";
 import type { Exported } from "./export.store.ts";
 import type { BundledLog, Chosen, Definition } from "./manifest.ts";
 import { between } from "./tree-line.ts";
@@ -24,7 +25,12 @@ export interface ChosenRecord {
   roots(log: BundledLog, gap: { readonly begin: number; readonly end: number }): Promise<readonly Hash[]>;
   /** What the batches named were bound to, with its content as it is hashed. */
   definitions(batches: readonly string[]): Promise<readonly (Definition & { readonly content: string })[]>;
+  /** What deciding it again needs besides; null: it is not a record from its beginning. */
+  readonly beside: Beside | null;
 }
+
+/** Nothing of a log can be proven whose entries or tiles are not all there. */
+export class TreeTorn extends Error {}
 
 /** Entries that are read at once; a delivery may weigh 256 KiB. */
 const AT_ONCE = 128;
@@ -36,7 +42,8 @@ export async function readChosen<T>(db: Db, site: string, of: Chosen, made: Expo
     .setAccessMode("read only")
     .execute(async (trx) => {
       await sql`select set_config('idle_in_transaction_session_timeout', '0', true)`.execute(trx);
-      return use(await chosenRecord(trx, site, await positionsOf(trx, site, of, made)));
+      const beside = "from" in of && of.from === 1 ? await readBeside(trx, site) : null;
+      return use(await chosenRecord(trx, site, await positionsOf(trx, site, of, made), beside));
     });
 }
 
@@ -50,7 +57,7 @@ async function positionsOf(db: Db, site: string, of: Chosen, made: Exported): Pr
   return [...rows.map(({ position }) => safePosition(position)), made.position];
 }
 
-async function chosenRecord(trx: Db, site: string, positions: readonly number[]): Promise<ChosenRecord> {
+async function chosenRecord(trx: Db, site: string, positions: readonly number[], beside: Beside | null): Promise<ChosenRecord> {
   const { rows } = await sql<{ log: number; origin: string; first: bigint; size: bigint; note: string; keys: string[] | null }>`
     select l.log, l.origin, l.first_position as first, c.size, c.note,
       (select array_agg(k.note order by k.log, k.size) from audit_checkpoints k where k.site = l.site and k.log <= l.log and strpos(k.note, E'\nkey ') > 0) as keys
@@ -63,6 +70,7 @@ async function chosenRecord(trx: Db, site: string, positions: readonly number[])
   });
   const readers = new Map(logs.map((log) => [log.log, proofReader(trx, site, log)]));
   return {
+    beside,
     logs: logs.filter((log) => log.positions.length > 0),
     async *entries(wanted) {
       for (let i = 0; i < wanted.length; i += AT_ONCE) {
@@ -75,7 +83,7 @@ async function chosenRecord(trx: Db, site: string, positions: readonly number[])
     async roots({ log }, { begin, end }) {
       const subtrees = between(begin, end);
       const roots = subtrees.length === 0 ? [] : await readers.get(log)?.roots(subtrees);
-      if (roots == null) throw new Error(`the tiles of log ${log} of site ${site} are not all there`);
+      if (roots == null) throw new TreeTorn(`What log ${log} of site ${site} was signed over is not all there any more. Verify the record.`);
       return roots;
     },
     async definitions(batches) {

@@ -16,6 +16,7 @@ const definition = z.strictObject({
   kind: z.enum(["recipe", "state machine"]),
   name: z.string().describe("With its revision."),
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  since: z.int().min(0).optional().describe("Of a record from its beginning: the position behind which it was there."),
 });
 export type Definition = z.infer<typeof definition>;
 
@@ -35,6 +36,8 @@ const manifest = z.strictObject({
   export: z.strictObject({ position: z.int().min(1), entries: z.int().min(0) }),
   logs: z.array(log).min(1),
   definitions: z.array(definition),
+  /** Of a record from its beginning: under which key the record names each source. With it, and with all definitions, it can be decided again. */
+  sources: z.record(z.string(), z.string()).optional(),
 });
 export type Manifest = z.infer<typeof manifest>;
 

@@ -20,14 +20,16 @@ export interface Folder {
 export async function writeBundle(folder: Folder, site: string, of: Chosen, made: Exported, record: ChosenRecord): Promise<Manifest> {
   const files = new Summed(folder);
   const batch = "batch" in of ? of.batch : null;
-  const definitions = await record.definitions(batch === null ? await batchesIn(record, made) : [batch]);
+  const { beside } = record;
+  const definitions = beside?.definitions ?? (await record.definitions(batch === null ? await batchesIn(record, made) : [batch]));
   const manifest: Manifest = {
     format: FORMAT,
     site,
     of,
     export: { position: made.position, entries: made.entries },
     logs: record.logs.map(({ log, origin, first, size }) => ({ log, origin, first, size })),
-    definitions: definitions.map(({ kind, name, sha256: hash }) => ({ kind, name, sha256: hash })),
+    definitions: definitions.map(({ content: _, ...definition }) => definition),
+    ...(beside === null ? {} : { sources: beside.sources }),
   };
   await files.append(FILES.readme, readmeOf(manifest));
   await files.append(FILES.manifest, writeManifest(manifest));

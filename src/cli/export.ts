@@ -1,5 +1,5 @@
 import { userInfo } from "node:os";
-import { readChosen } from "../bundle/chosen.store.ts";
+import { readChosen, TreeTorn } from "../bundle/chosen.store.ts";
 import { NothingToExport, recordExport, untilSigned } from "../bundle/export.store.ts";
 import { FolderTaken, newFolder } from "../bundle/folder.file.ts";
 import { type Chosen, nameOf } from "../bundle/manifest.ts";
@@ -53,7 +53,8 @@ export const exportBundle: Command = {
         );
       return 0;
     } catch (error) {
-      if (error instanceof NothingToExport || error instanceof FolderTaken || error instanceof NotAnEntry) throw new Said(error.message);
+      if (error instanceof NothingToExport || error instanceof FolderTaken || error instanceof NotAnEntry || error instanceof TreeTorn)
+        throw new Said(error.message);
       throw error;
     }
   },

@@ -9,8 +9,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join as path } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { handOut, recordExport } from "../../../src/bundle/export.store.ts";
+import { readChosen, TreeTorn } from "../../../src/bundle/chosen.store.ts";
+import { handOut, recordExport, untilSigned } from "../../../src/bundle/export.store.ts";
 import { csvCopy } from "../../../src/bundle/reading-copy.ts";
+import { writeBundle } from "../../../src/bundle/write-bundle.ts";
 import { openDatabase } from "../../../src/db/database.ts";
 import { BLEND } from "../../support/blend.ts";
 import { measured } from "../../support/measure.ts";
@@ -349,5 +351,15 @@ describe("an export", () => {
       `set session_replication_role = replica; update audit_entries set entry = decode('${kept?.["entry"]}', 'base64') where site = '${SITE}' and position = 5`,
     );
     expect((await exported({ positions: of, format: "csv" })).status).toBe(201);
+  });
+
+  test("of a log that is not whole any more makes no bundle", async () => {
+    const of = { batch: "B-1" };
+    const made = await recordExport(opened.db, SITE, of, { form: "bundle" }, { actor: "a test", from: null, reason: null });
+    expect(await untilSigned(opened.db, SITE, made.position, 60_000)).toBe(true);
+    const bundle = (): Promise<unknown> => readChosen(opened.db, SITE, of, made, (record) => writeBundle({ append: async () => {} }, SITE, of, made, record));
+    await bundle();
+    await plant.database.query(`set session_replication_role = replica; delete from audit_entries where site = '${SITE}' and position = 1`);
+    await expect(bundle()).rejects.toThrow(TreeTorn);
   });
 });
