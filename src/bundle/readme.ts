@@ -19,7 +19,7 @@ WHAT IS HERE
   log-N/checkpoint.txt        what the signer signed: the log's name, its size, the root of its tree (base64)
   log-N/keys.notes            checkpoints by which one key of the signer introduced the next, if any did
   deliveries/                 each message as it came, named by the SHA-256 of its bytes, which its entry holds
-  definitions/                recipes and state machines that the batches were bound to, named by the SHA-256 of the file
+  definitions/                recipes and state machines that decisions rest on, named by the SHA-256 of the file
   ${FILES.manifest}, ${FILES.sums}   what was exported; the SHA-256 of every file, against damage on the way
 
 WHAT YOU NEED BESIDE IT

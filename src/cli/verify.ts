@@ -1,10 +1,12 @@
-import { bundleIn } from "../bundle/folder.file.ts";
+import { type BundleFolder, bundleIn } from "../bundle/folder.file.ts";
+import type { Manifest } from "../bundle/manifest.ts";
 import type { Db } from "../db/database.ts";
 import { loadConfig } from "../ops/config.file.ts";
 import { MAX_EVENT_BYTES } from "../receive/delivery.ts";
 import { shippedStateMachines } from "../registry/state-machines.file.ts";
 import { recordedSite, sitesIn } from "../replay/recorded.store.ts";
-import { replaySite } from "../replay/run.ts";
+import { recordedBundle } from "../replay/recorded-bundle.ts";
+import { type Replayed, replaySite } from "../replay/run.ts";
 import type { Reading } from "../replay/site-record.ts";
 import { untoldOf } from "../replay/standing.ts";
 import { hashesOf } from "../verify/definitions.ts";
@@ -38,6 +40,7 @@ export const verify: Command = {
   notes: [
     "Reads all entries of the audit log as of one moment, makes its tree anew, and holds checkpoints, anchors, numbers, deliveries and every column of the record against them; then decides every signal again, and holds the present rows against what comes of it.",
     "The key must come from whoever runs the signer, and never from the database. Without --anchors, who has stolen the signer's key can alter everything unnoticed.",
+    "Of a bundle everything is decided again where it holds the record from position 1 on.",
     "Connects with DATABASE_URL; without it, to the embedded database in DATA_DIR. Locks nothing; a service may run on it.",
   ],
   examples: [
@@ -87,7 +90,12 @@ async function decideAgain(trx: Db, site: string, reading: Reading): Promise<Dec
 
 async function offline(call: Call, terminal: Terminal): Promise<Verified> {
   const folder = bundleIn(call.text("bundle") ?? "");
-  return verifyBundle(folder, { keys: keysOf(call), anchors: anchorsOf(call), progress: progressOn(terminal) });
+  const reading = { prefix: loadConfig(call.environment).topicPrefix, maxBytes: MAX_EVENT_BYTES };
+  const again = async (of: BundleFolder, manifest: Manifest): Promise<Replayed | null> => {
+    const recorded = await recordedBundle(of, manifest);
+    return recorded === null ? null : (await replaySite(recorded, reading)).replayed;
+  };
+  return verifyBundle(folder, { keys: keysOf(call), anchors: anchorsOf(call), replay: call.flag("no-replay") ? null : again, progress: progressOn(terminal) });
 }
 
 const progressOn =

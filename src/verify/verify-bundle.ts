@@ -9,6 +9,7 @@ import { CSV_HEAD, csvRow } from "../bundle/record-csv.ts";
 import { HTML_END, htmlHead, htmlRow } from "../bundle/record-html.ts";
 import { readTreeLine } from "../bundle/tree-line.ts";
 import { BatchNumbers } from "./batch-numbers.ts";
+import { type Decisions, decidedOtherwise } from "./decided-again.ts";
 import { type Finding, Findings, type Severity } from "./finding.ts";
 import { type AnchorNote, anchorMarks } from "./signed-roots.ts";
 import { claimOf, type Given, Trust } from "./trust.ts";
@@ -17,6 +18,8 @@ import { type Verified, withoutKey } from "./verify-site.ts";
 export interface BundleOptions {
   readonly keys: Given | null;
   readonly anchors: readonly AnchorNote[] | null;
+  /** Decides again what the bundle holds, as far as its commits are whole; what it gives null for holds too little for that. null: nobody decides anything. */
+  readonly replay: ((folder: BundleFolder, manifest: Manifest) => Promise<(Decisions & { readonly position: number }) | null>) | null;
   progress(position: number, of: number): void;
 }
 
@@ -53,6 +56,8 @@ class BundleVerification {
   private exportEntry: Entry | null = null;
   private readonly compared = { checkpoint: 0, anchor: 0 };
   private made = "";
+  /** Of which decisions nothing is said, and why; null: of none. */
+  private undecided: string | null = null;
   /** The deliveries of the entry that was looked at last. */
   private delivered: readonly string[] = [];
   /** Files of which something was said. */
@@ -83,6 +88,22 @@ class BundleVerification {
     for (const { name, sha256 } of manifest.definitions) await this.sameBytes(FILES.definition(sha256), sha256, `It is not ${name} as it was registered.`);
     this.complete();
     await this.sums();
+    await this.decideAgain();
+  }
+
+  private async decideAgain(): Promise<void> {
+    const { findings, options, manifest, folder } = this;
+    const sound = findings.count("altered") + findings.count("incomplete") === 0;
+    const again = options.replay === null || !sound ? null : await options.replay(folder, manifest);
+    if (again === null) {
+      const why =
+        options.replay === null ? "" : sound ? ": that takes the whole record, from position 1 on" : ", since what they rest on is not as it was signed";
+      this.undecided = `the decisions: they were not replayed${why}`;
+      return;
+    }
+    for (const finding of decidedOtherwise(manifest.site, again)) findings.add(finding);
+    this.undecided =
+      "to" in manifest.of && again.position < manifest.of.to ? `the decisions behind position ${again.position}: the range may end within their commit` : null;
   }
 
   result(): Verified {
@@ -102,7 +123,7 @@ class BundleVerification {
         `what was recorded behind position ${manifest.export.position}, where the export is on record`,
         ...(options.anchors === null ? ["anchors: none were given, so who has the signer's key could have made all of it"] : []),
         ...(options.anchors !== null && compared.anchor === 0 ? ["anchors: none that were given is of a size that this bundle can be compared at"] : []),
-        "the decisions: they were not replayed",
+        ...(this.undecided === null ? [] : [this.undecided]),
       ],
       findings,
     };

@@ -4,6 +4,7 @@ import { BatchNumbers } from "./batch-numbers.ts";
 import { ByActs } from "./by-acts.ts";
 import { CommitRows } from "./commit-rows.ts";
 import { compareRows } from "./compare-rows.ts";
+import { type Decisions, decidedOtherwise } from "./decided-again.ts";
 import { compareDefinitions } from "./definitions.ts";
 import { Findings } from "./finding.ts";
 import { KeptTiles } from "./kept-tiles.ts";
@@ -12,20 +13,11 @@ import type { EntryRow, LogRow, RowAt, SiteRecord } from "./record.ts";
 import { missingEntries, refuseHead, refuseLogs, refusePlace, refuseRestore, stray, unreadable } from "./refusals.ts";
 import { type AnchorNote, SignedRoots } from "./signed-roots.ts";
 import { compareStanding, type Standing, tableOf } from "./standing.ts";
-import { shown, TOLD, type Told } from "./told-rows.ts";
+import { TOLD, type Told } from "./told-rows.ts";
 import type { Given } from "./trust.ts";
 
-/** What deciding a record again came to; whoever verifies does not know how that is done. */
-export interface DecidedAgain {
-  readonly differences: readonly {
-    readonly position: number | null;
-    readonly what: string;
-    readonly path?: string;
-    readonly stored: unknown;
-    readonly again: unknown;
-  }[];
-  /** Why it ended before the record did; null: it did not. */
-  readonly stopped: string | null;
+/** What deciding a record again came to, and where it has led. */
+export interface DecidedAgain extends Decisions {
   /** How the rows must stand that what was decided brings about. */
   readonly standing: Iterable<Standing>;
   /** What of them cannot be told, in words. */
@@ -147,7 +139,7 @@ class Verification {
       return;
     }
     const again = await options.replay();
-    this.differs(again);
+    for (const finding of decidedOtherwise(this.record.site, again)) findings.add(finding);
     // and where something is decided otherwise, what rests on it stands otherwise too
     if (again.stopped !== null || again.differences.length > 0) untold.push(WITHOUT_DECISIONS);
     else {
@@ -164,19 +156,6 @@ class Verification {
       () => record.standing(tableOf(must.table)),
       (finding) => findings.add(finding),
     );
-  }
-
-  private differs({ differences, stopped }: DecidedAgain): void {
-    const { site } = this.record;
-    for (const { position, what, path, stored, again } of differences) {
-      const key = position === null ? { site } : { site, position };
-      const [was, comes] = [stored, again].map((value) => shown("", value));
-      const detail = `Decided again, it comes out otherwise: ${what}.`;
-      this.findings.add({ severity: "altered", position, table: "decisions", key, column: path ?? null, stored: was ?? null, expected: comes ?? null, detail });
-    }
-    if (stopped === null) return;
-    const detail = `It could not be decided again to its end: ${stopped}`;
-    this.findings.add({ severity: "unclear", position: null, table: "decisions", key: { site }, column: null, stored: null, expected: null, detail });
   }
 
   result(): Verified {

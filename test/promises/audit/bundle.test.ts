@@ -5,7 +5,12 @@ import { spawnSync } from "node:child_process";
 import { appendFileSync, cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { signCheckpoint } from "../../../src/audit/checkpoint.ts";
+import { Cover } from "../../../src/audit/cover.ts";
+import { disk } from "../../../src/audit/disk.file.ts";
 import { leafHash } from "../../../src/audit/hash.ts";
+import { loadSigningKey } from "../../../src/audit/signer-key.file.ts";
+import { readTreeLine, writeTreeLine } from "../../../src/bundle/tree-line.ts";
 import { describeWith, findCommand } from "../../support/needs.ts";
 import { BATCH, type Copy, runExport, runVerify, SITE, type SignedRecord, signedRecord, type Verification } from "../../support/signed-record.ts";
 
@@ -13,16 +18,22 @@ let record: SignedRecord;
 let copy: Copy;
 let batch: string;
 let range: string;
+let whole: string;
+/** Within commits, and at their ends. */
+const ENDS = [7, 19, 40, 137];
 
 beforeAll(async () => {
   record = await signedRecord();
   copy = await record.copy();
   batch = join(record.home, "batch");
   range = join(record.home, "range");
+  whole = join(record.home, "whole");
   await record.signing(copy, async () => {
     for (const args of [
       ["--batch", BATCH, "--out", batch, "--reason", "release"],
       ["--positions", "5-280", "--out", range],
+      ["--positions", `1-${record.last}`, "--out", whole],
+      ...ENDS.map((to) => ["--positions", `1-${to}`, "--out", `${whole}-${to}`]),
     ])
       expect(await runExport(["--site", SITE, ...args], { DATABASE_URL: copy.runtimeUrl })).toMatchObject({ exit: 0, err: "" });
   });
@@ -59,6 +70,21 @@ describe("a bundle", () => {
     expect(report.findings).toEqual([]);
     expect([exit, report.positions.from, report.anchors > 0]).toEqual([0, 5, true]);
   });
+  test("of the record from its beginning is decided again", async () => {
+    const { exit, report } = await verify(whole);
+    expect(report.findings).toEqual([]);
+    expect(exit).toBe(0);
+    expect(report.notCovered.join()).not.toContain("decisions: they were not replayed");
+    expect((await verify(range)).report.notCovered.join()).toContain("the decisions: they were not replayed: that takes the whole record");
+    expect((await verify(whole, "--no-replay")).report.notCovered.join()).toContain("the decisions: they were not replayed");
+  });
+  test("of its first positions is decided again as far as its commits are whole", async () => {
+    for (const to of ENDS) {
+      const { exit, report } = await verify(`${whole}-${to}`);
+      expect([to, exit, report.findings]).toEqual([to, 0, []]);
+      expect(report.notCovered.join()).toMatch(/the decisions behind position \d+: the range may end within their commit/);
+    }
+  });
   test("holds what the batch was bound to, and every delivery", () => {
     expect(readdirSync(join(batch, "definitions"))).toHaveLength(3);
     expect(readdirSync(join(batch, "deliveries")).length).toBeGreaterThan(3);
@@ -75,6 +101,49 @@ describe("a bundle", () => {
   test("cannot be told without a key, nor when there is none", async () => {
     expect((await runVerify(["--bundle", batch], {})).exit).toBe(4);
     expect((await verify(join(record.home, "nowhere"))).exit).toBe(4);
+  });
+});
+
+describe("in a bundle of the record from its beginning, made to fit by who has stolen the signer's key,", () => {
+  test("a decision that was changed is found by deciding it again, and by nothing else", async () => {
+    const key = await loadSigningKey(disk, join(record.state, SITE, "signer.pem"), `signalbox/${SITE}`, false);
+    let position = 0;
+    const forged = changed(whole, (path) => {
+      const entries = readFileSync(join(path, "log-1/entries.txt"), "utf8").split("\n");
+      // what a guard had expected of the weight that was refused; it stands in no table for people
+      const at = entries.findIndex((line) => line.includes('"code":"EVD_ALREADY_SATISFIED"'));
+      const before = entries[at] ?? "";
+      entries[at] = before.replace('"expected":"net-weight: 1"', '"expected":"net-weight: 2"');
+      expect(entries[at]).not.toBe(before);
+      position = Object(JSON.parse(entries[at - 1] ?? "{}")).position;
+      writeFileSync(join(path, "log-1/entries.txt"), entries.join("\n"));
+      const cover = new Cover();
+      const lines = readFileSync(join(path, "log-1/tree.txt"), "utf8").trimEnd().split("\n");
+      const tree = lines.map((text) => {
+        const line = readTreeLine(text);
+        if (line === null) throw new Error(`no line of a tree: ${text}`);
+        const hash = line.position === position ? leafHash(Buffer.from(`${entries[at - 1]}\n${entries[at]}`)) : line.hash;
+        cover.put(line.subtree, hash);
+        return writeTreeLine({ ...line, hash });
+      });
+      writeFileSync(join(path, "log-1/tree.txt"), tree.join(""));
+      const checkpoint = { origin: `signalbox/${SITE}/1`, size: cover.size, root: cover.root(), extensions: [] };
+      writeFileSync(join(path, "log-1/checkpoint.txt"), signCheckpoint(checkpoint, [key]));
+      writeFileSync(join(path, "SHA256SUMS"), "");
+    });
+    const { exit, report } = await verify(forged);
+    expect(report.findings).toMatchObject([
+      {
+        severity: "altered",
+        position,
+        table: "decisions",
+        column: expect.stringContaining("/verdicts/0/explanation/guards"),
+        stored: "net-weight: 2",
+        expected: "net-weight: 1",
+      },
+    ]);
+    expect(exit).toBe(1);
+    expect((await verify(forged, "--no-replay")).exit).toBe(0);
   });
 });
 

@@ -1,0 +1,78 @@
+// A site's record as a bundle holds it, from its first position on.
+import type { BundleFolder } from "../bundle/folder.file.ts";
+import { FILES, type Manifest } from "../bundle/manifest.ts";
+import { asJsonb } from "./jsonb.ts";
+import type { LoggedPosition, RecordedSite } from "./recorded.ts";
+
+interface Stands {
+  readonly position: number;
+  readonly base: number;
+}
+
+/** Null: the bundle does not hold a record from its beginning, or says too little to decide it again. */
+export async function recordedBundle(folder: BundleFolder, manifest: Manifest): Promise<RecordedSite | null> {
+  const { of, sources, site } = manifest;
+  if (!("from" in of) || of.from !== 1 || sources === undefined) return null;
+  const through = await lastWhole(folder, manifest, of.to);
+  const definitions = await Promise.all(
+    manifest.definitions.map(async ({ kind, name, sha256, since = 0 }) => ({
+      kind,
+      name,
+      hash: sha256,
+      // what is permitted is told in the order in which the database keeps a definition
+      content: asJsonb(JSON.parse(await folder.text(FILES.definition(sha256)))),
+      since,
+    })),
+  );
+  return {
+    site,
+    position: through,
+    logBegins: 1,
+    registered: { equipment: [], sources: [] },
+    definitions,
+    sourceKeys: new Map(Object.entries(sources)),
+    async *read() {
+      for await (const { position, entry, body } of entriesIn(folder, manifest)) {
+        if (position > through) return;
+        const one: LoggedPosition = { kind: "entry", position, entry, raw: await deliveryOf(folder, body) };
+        yield [one];
+      }
+    },
+  };
+}
+
+/** A range may end within a commit, which cannot be decided again in part: the last position of the last commit that another one follows. */
+async function lastWhole(folder: BundleFolder, manifest: Manifest, to: number): Promise<number> {
+  let before: Stands = { position: 0, base: 0 };
+  let whole = 0;
+  for await (const { position, base } of entriesIn(folder, manifest)) {
+    if (position !== before.position + 1) break;
+    if (base !== before.base) whole = before.position;
+    before = { position, base };
+  }
+  return Math.min(whole, to);
+}
+
+/** All entries, in order: each stands in two lines. */
+async function* entriesIn(folder: BundleFolder, { logs }: Manifest): AsyncGenerator<Stands & { readonly entry: Buffer; readonly body: string }> {
+  for (const { log } of logs) {
+    let head: Buffer | null = null;
+    for await (const line of folder.lines(FILES.entries(log))) {
+      if (head === null) {
+        head = line;
+        continue;
+      }
+      const { position, base } = JSON.parse(head.toString());
+      yield { position, base, entry: Buffer.concat([head, Buffer.from("\n"), line]), body: line.toString() };
+      head = null;
+    }
+  }
+}
+
+async function deliveryOf(folder: BundleFolder, body: string): Promise<Buffer | null> {
+  const [, sha256] = /"raw_sha256":"([0-9a-f]{64})"/.exec(body) ?? [];
+  if (sha256 === undefined || !folder.has(FILES.delivery(sha256))) return null;
+  const pieces: Buffer[] = [];
+  for await (const piece of folder.pieces(FILES.delivery(sha256))) pieces.push(piece);
+  return Buffer.concat(pieces);
+}
