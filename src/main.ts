@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import type { ApiDeps } from "./api/deps.ts";
 import { createApi } from "./api/server.http.ts";
 import { readHeldBack } from "./audit/settings.store.ts";
+import type { Signing } from "./audit/sign-on.ts";
 import { commitGroup, findGroup } from "./commit/commit.store.ts";
 import { applicationName, releaseLease, renewLease, takeShard } from "./commit/lease.store.ts";
 import { beat, databaseNow, ensurePartitions, listShards, readBacklog, readDue, readHead, silentFor } from "./commit/shard.store.ts";
@@ -99,8 +100,9 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
     return db;
   };
   const db = pool(10);
-  // apart from the others: readers who take every connection must not cost the lease
+  // apart from the others: who takes every connection there is must cost neither the lease nor, with what is asked over REST, the route
   const leases = pool(2, LEASE_ANSWER_MS);
+  const readers = pool(8);
   await assertMigrated(db);
   await assertRuntimeRole(db);
   await assertDurable(db);
@@ -242,7 +244,7 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
   });
 
   const deps: ApiDeps = {
-    db,
+    db: readers,
     log,
     definitions,
     machines,
@@ -334,10 +336,15 @@ async function health(
       });
   }
   for (const [site, signing] of signers?.conditions ?? []) {
-    const signed = signing.position === null ? "nothing is signed yet" : `signed up to position ${signing.position}`;
-    checks.push({ check: `audit ${site}`, ok: signing.kind !== "refused", detail: signing.kind === "refused" ? signing.refusal.detail : signed });
+    checks.push({ check: `audit ${site}`, ...signingInWords(signing) });
   }
   return { ready: checks.every(({ ok }) => ok), checks };
+}
+
+function signingInWords(signing: Signing): { readonly ok: boolean; readonly detail: string } {
+  if (signing.kind === "refused") return { ok: false, detail: signing.refusal.detail };
+  if (signing.kind === "hindered") return { ok: false, detail: `nothing can be signed: ${signing.trouble}` };
+  return { ok: true, detail: signing.position === null ? "nothing is signed yet" : `signed up to position ${signing.position}` };
 }
 
 function ownershipInWords({ state, holder }: ShardCondition): string {

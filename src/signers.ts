@@ -62,7 +62,7 @@ export function createSigners({ db, time, log, directory, mirror, adopt, onSigne
       const loop = signOn(signer, time, {
         onSigned: () => onSigned(site),
         onRefused: ({ because, position, detail }) => log.error({ site, because, position }, `nothing is signed any more: ${detail}`),
-        onTrouble: (error) => log.debug({ err: error, site }, "signing is tried again"),
+        onTrouble: (error) => log.error({ err: error, site }, "nothing can be signed until this ends; it is tried again"),
       });
       loops.set(site, loop);
       await loop.begun;

@@ -3,7 +3,7 @@ import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { parseEntry, trailItem } from "../audit/entry.ts";
 import { leafHash } from "../audit/hash.ts";
-import { type NotedTree, prover, readNoted, readSignedLog } from "../audit/proofs.store.ts";
+import { type NotedTree, prover, readIntroductions, readNoted, readSignedLog } from "../audit/proofs.store.ts";
 import { putAuditSettings, readAuditState, readCheckpoint } from "../audit/settings.store.ts";
 import { readEntry, searchTrail, TRAIL_ORDERS } from "../audit/trail.store.ts";
 import { attributionOf } from "./attribution.http.ts";
@@ -65,6 +65,11 @@ const proofSchema = z.object({
   index: z.int().describe("Which leaf of the log the entry is, from 0."),
   proof: base64Hashes.describe("The inclusion proof (RFC 6962 section 2.1.1), SHA-256 each, base64."),
   checkpoint: checkpointSchema.describe("The latest that covers the entry."),
+  introductions: z
+    .array(z.string())
+    .describe(
+      "Where the signer's key was replaced: the notes that introduced each next key, in order. Signed by the key before, they lead from the first public key to the one that signed.",
+    ),
 });
 
 const consistencySchema = z.object({
@@ -260,6 +265,7 @@ export function auditRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         index,
         proof: proof.map(base64),
         checkpoint: checkpointView(tree),
+        introductions: [...(await readIntroductions(db, site, number))],
       };
     },
   );
@@ -287,7 +293,7 @@ export function auditRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       const signed = await readSignedLog(db, site, { log: asked });
       if (signed === null) throw notFound(asked === undefined ? `site ${site}` : `log ${asked} of site ${site}`);
       const { log, tree } = signed;
-      const to = request.query.to ?? tree?.size ?? from;
+      const to = request.query.to ?? Math.max(from, tree?.size ?? 0);
       if (from > to) throw invalid("The tree at `from` is not larger than the one at `to`.", [{ pointer: "/from", detail: `is larger than ${to}` }]);
       if (tree === null || to > tree.size)
         throw unproven("AUDIT_NOT_SIGNED", `Log ${log.log} of site ${site} is signed up to size ${tree?.size ?? 0}, not ${to}.`);

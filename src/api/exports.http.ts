@@ -123,7 +123,7 @@ async function bundle(db: Db, site: string, of: Selection, by: Attribution): Pro
     );
   const { path, folder, discard } = await passingFolder();
   try {
-    await readChosen(db, site, of, made, (record) => writeBundle(folder, site, of, made, record));
+    await inTurn(() => readChosen(db, site, of, made, (record) => writeBundle(folder, site, of, made, record)));
   } catch (error) {
     await discard();
     throw error;
@@ -132,6 +132,25 @@ async function bundle(db: Db, site: string, of: Selection, by: Attribution): Pro
   // also when whoever asked is gone before the first byte
   stream.once("close", () => void discard().catch(() => {}));
   return { made, type: "application/x-tar", stream };
+}
+
+/** A bundle holds a connection for as long as it is written: two at a time, the others wait. */
+const inTurn = atMost(2);
+
+function atMost(most: number): <T>(run: () => Promise<T>) => Promise<T> {
+  let running = 0;
+  const waiting: (() => void)[] = [];
+  return async (run) => {
+    if (running >= most) await new Promise<void>((resolve) => waiting.push(resolve));
+    else running += 1;
+    try {
+      return await run();
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) running -= 1;
+      else next();
+    }
+  };
 }
 
 const isChosen = (of: Selection): of is Chosen => !("search" in of);

@@ -47,6 +47,13 @@ export async function readNoted(db: Db, site: string, log: number, size: number)
   return rows[0] === undefined ? null : noted(rows[0].note);
 }
 
+/** The notes by which keys were introduced up to a log, in order: through them whoever has the first public key finds the one that signs. */
+export async function readIntroductions(db: Db, site: string, log: number): Promise<readonly string[]> {
+  const { rows } = await sql<{ note: string }>`
+    select note from audit_checkpoints where site = ${site} and log <= ${log} and strpos(note, E'\nkey ') > 0 order by log, size`.execute(db);
+  return rows.map(({ note }) => note);
+}
+
 /** Size and root as the note's text has them (C2SP tlog-checkpoint): what stands in columns beside it is not signed. */
 function noted(note: string): NotedTree {
   const [, size = "", root = ""] = note.split("\n");

@@ -4,8 +4,10 @@ import type { Step } from "./signer-options.ts";
 
 /** How a site's signing goes. */
 export type Signing =
-  /** Nothing was looked at yet, or files or database cannot be reached; null: nothing is signed yet. */
+  /** Nothing was looked at yet, or a log has ended and the next comes; null: nothing is signed yet. */
   | { readonly kind: "waiting"; readonly position: number | null }
+  /** Files or database cannot be reached, read or written; it is tried again. */
+  | { readonly kind: "hindered"; readonly position: number | null; readonly trouble: string }
   /** Everything up to this position is signed. */
   | { readonly kind: "signing"; readonly position: number }
   /** Nothing is signed until what it names is mended. */
@@ -23,7 +25,7 @@ const SIGN_MS = 500;
 const REFUSED_MS = 5_000;
 const RETRY_MS = 1_000;
 
-/** Lets a signer step for as long as it is not stopped. `onRefused` is told of each refusal once, `onTrouble` of what files or database threw. */
+/** Lets a signer step for as long as it is not stopped. `onRefused` is told of each refusal once, `onTrouble` of what files or database threw, once until a step succeeds. */
 export function signOn(
   signer: { step(): Promise<Step> },
   time: Time,
@@ -75,8 +77,8 @@ export function signOn(
       try {
         pause = await step();
       } catch (error) {
-        condition = { kind: "waiting", position: condition.position };
-        told.onTrouble(error);
+        if (condition.kind !== "hindered") told.onTrouble(error);
+        condition = { kind: "hindered", position: condition.position, trouble: error instanceof Error ? error.message : String(error) };
         pause = RETRY_MS;
       }
       begin();

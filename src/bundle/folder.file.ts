@@ -45,6 +45,8 @@ export interface BundleFolder {
   has(name: string): boolean;
   /** All of a file at once: of one that is short. */
   text(name: string): Promise<string>;
+  bytes(name: string): Promise<Buffer>;
+  /** Piece by piece: of one that may be long. */
   pieces(name: string): AsyncIterable<Buffer>;
   /** Without their line breaks; what follows the last one too, unless it is empty. */
   lines(name: string): AsyncIterable<Buffer>;
@@ -55,6 +57,7 @@ export function bundleIn(path: string): BundleFolder {
   return {
     has: (name) => existsSync(join(path, name)),
     text: (name) => readFile(join(path, name), "utf8"),
+    bytes: (name) => readFile(join(path, name)),
     pieces,
     lines: (name) => linesOf(pieces(name)),
   };

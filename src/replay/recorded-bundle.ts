@@ -72,7 +72,5 @@ async function* entriesIn(folder: BundleFolder, { logs }: Manifest): AsyncGenera
 async function deliveryOf(folder: BundleFolder, body: string): Promise<Buffer | null> {
   const [, sha256] = /"raw_sha256":"([0-9a-f]{64})"/.exec(body) ?? [];
   if (sha256 === undefined || !folder.has(FILES.delivery(sha256))) return null;
-  const pieces: Buffer[] = [];
-  for await (const piece of folder.pieces(FILES.delivery(sha256))) pieces.push(piece);
-  return Buffer.concat(pieces);
+  return folder.bytes(FILES.delivery(sha256));
 }

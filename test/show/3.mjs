@@ -4,7 +4,7 @@ export const checks = [
   {
     required:
       "The attack table, each attack done by a superuser or with a stolen key, each detected by the named means; the window that is not covered is stated with its length. An edit of any byte of any column on which a verdict, fact, state or outcome rests is found, column by column.",
-    command: tests("services", "test/promises/audit/attacks.test.ts test/promises/audit/verify.test.ts"),
+    command: tests("services", "test/promises/audit/attacks.test.ts test/promises/audit/verify.test.ts test/promises/audit/columns.test.ts"),
     figures: ["attacks", "columns"],
   },
   {
@@ -15,8 +15,9 @@ export const checks = [
   {
     required:
       "1,000,000 entries: appending costs the route less than 10 %; a proof over REST under 20 ms; full offline verification with replay at 10,000 entries a second or better.",
-    command: "true",
-    figures: ["append", "proof", "offline"],
+    command: "npm run --silent bench",
+    figures: ["append", "append.cost", "proof", "proof.most", "offline", "offline.rate"],
+    holds: (seen) => Number(seen.get("append.cost")) < 10 && Number(seen.get("proof.most")) < 20 && Number(seen.get("offline.rate")) >= 10_000,
   },
   {
     required: "Replay of 100,000 decided signals agrees completely; a candidate recipe with one tightened limit lists exactly the affected decisions.",

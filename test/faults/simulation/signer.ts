@@ -16,6 +16,8 @@ import type { VirtualTime } from "./virtual-time.ts";
 const KEY = testKey(`signalbox/${SITE}`);
 const LEFTS: readonly Left[] = ["nothing", "half", "all", "zeros"];
 
+const nothing = (): void => {};
+
 /** The site's signer: a process of its own, on a disk that outlasts it. */
 export class SimSigner {
   readonly #time: VirtualTime;
@@ -41,7 +43,22 @@ export class SimSigner {
 
   start(): void {
     const process = new SimProcess(this.#time, "signer");
-    const power: Pick<Power, "during"> = { during: (write) => this.#power.during(write) };
+    const die = (): void => {
+      if (!process.alive) return;
+      this.#onKilled();
+      process.kill();
+      this.#time.after(500 + this.#time.chance() * 2_000, () => {
+        this.#power = new Power();
+        this.start();
+      });
+    };
+    const power: Pick<Power, "during"> = {
+      during: (write) =>
+        this.#power.during(write).catch((error: unknown) => {
+          if (error instanceof PowerCut) die();
+          throw error;
+        }),
+    };
     const { look, hand } = this.#database.signing(process);
     const signer = createSigner({
       files: signerFiles({ disk: powered(this.#disk, power), state: "/state", mirror: "/mirror" }),
@@ -49,19 +66,7 @@ export class SimSigner {
       look,
       hand: (checkpoint, tiles) => power.during((left) => (left === "all" ? hand(checkpoint, tiles) : Promise.resolve())),
     });
-    signOn(signer, process, {
-      onSigned: () => {},
-      onRefused: () => {},
-      onTrouble: (error) => {
-        if (!(error instanceof PowerCut)) return;
-        this.#onKilled();
-        process.kill();
-        this.#time.after(500 + this.#time.chance() * 2_000, () => {
-          this.#power = new Power();
-          this.start();
-        });
-      },
-    });
+    signOn(signer, process, { onSigned: nothing, onRefused: nothing, onTrouble: nothing });
   }
 
   /** What was signed, held against what is on record. */

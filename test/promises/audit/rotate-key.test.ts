@@ -8,6 +8,7 @@ import { openCheckpoint } from "../../../src/audit/checkpoint.ts";
 import { parseVerifierKey, type VerifierKey } from "../../../src/audit/note-key.ts";
 import { parse } from "../../../src/cli/parse.ts";
 import { rotateKey } from "../../../src/cli/rotate-key.ts";
+import { Trust } from "../../../src/verify/trust.ts";
 import { envelope, eventTopic, join, type Party, sourceOf } from "../../support/mqtt.ts";
 import { type Plant, startPlant } from "../../support/plant.ts";
 import { freshDatabase } from "../../support/postgres.ts";
@@ -84,6 +85,15 @@ test("the next key is made beside the first, and signs from the next start on", 
 
 test("whoever holds the first public key alone verifies what both signed", async () => {
   expect(await verified()).toBe(0);
+});
+
+test("the proof of an entry comes with the notes that lead from the first key to the one that signed", async () => {
+  const { body } = await plant.ask("GET", `/v1/audit/sites/${SITE}/entries/1/proof`);
+  const { checkpoint, introductions } = Object(body);
+  const trust = new Trust([keyIn("signer.vkey")]);
+  expect(introductions).toHaveLength(1);
+  for (const note of [...introductions, checkpoint.note]) expect(trust.read(note)).toMatchObject({ kind: "signed" });
+  expect(new Trust([keyIn("signer.vkey")]).read(checkpoint.note)).not.toMatchObject({ kind: "signed" });
 });
 
 test("the first private key may be destroyed", async () => {

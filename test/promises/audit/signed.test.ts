@@ -2,7 +2,7 @@
 // that somebody answers for: never a re-hash.
 // Attack: the service without its signer, so that outcomes wait; a backup restored without a word, and with one; and an administrator's edit of a signed entry, after which nothing is
 // signed and the service is not ready.
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join as path } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -216,6 +216,19 @@ test("a log ends when it has as many entries as the site is set to; the next one
   expect(log?.["why"]).toBe("rotation");
   const { items } = Object((await plant.ask("GET", `/v1/audit/entries?site=${SITE}&what=audit.log.rotated`)).body);
   expect(items).toMatchObject([{ position: log?.["first"], who: { kind: "system", name: "signalbox" }, object: "log 3" }]);
+  expect((await get("/health/ready")).status).toBe(200);
+});
+
+test("a signer that cannot write signs nothing: the service is not ready and says why, until it can", async () => {
+  const taken = path(home, "taken");
+  writeFileSync(taken, "no folder");
+  await restart({ ...signing, AUDIT_MIRROR_DIR: taken });
+  await say();
+  await until("it is said", async () => (await get("/health/ready")).status === 503);
+  const { checks } = Object(await (await get("/health/ready")).json());
+  expect(checks).toContainEqual({ check: `audit ${SITE}`, ok: false, detail: expect.stringContaining("nothing can be signed: ") });
+  await restart(signing);
+  await until("all is signed", async () => (await state()).signed === (await state()).position);
   expect((await get("/health/ready")).status).toBe(200);
 });
 
