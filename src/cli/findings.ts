@@ -20,6 +20,8 @@ const TODO_OF_CHECK: readonly (readonly [RegExp, string])[] = [
   [/^broker/, "See whether the broker runs and lets the service in; it connects again by itself."],
   [/^shard/, "Read the log: another process owns the shard, or the deployment is at fault. Then start this one again."],
   [/^settling/, "See whether the database answers, and how long its commits take."],
+  [/^publishing/, "Start the site's signer, or see why it signs nothing; what is decided meanwhile is kept."],
+  [/^audit/, "Read the log, and in docs/operations.md what to do where the record is not signed."],
 ];
 
 export const ofReadiness = (checks: readonly Check[]): Finding[] =>

@@ -1,8 +1,9 @@
 // Acts that change what signals are judged by: registering equipment, sources and definitions.
 import { z } from "zod";
 import type { Definition } from "../decide/world-data.ts";
+import type { Published } from "../registry/published.store.ts";
 import { parseRecipe, type Recipe } from "../registry/recipe.ts";
-import type { PublishedDefinition, RecordedSite } from "./recorded.ts";
+import type { RecordedSite } from "./recorded.ts";
 import { registerEquipment, registerSource } from "./registry.ts";
 import type { SourceRow } from "./rows.ts";
 import type { Definitions, SiteRecord } from "./site-record.ts";
@@ -12,9 +13,9 @@ export class DefinitionsByPosition implements Definitions {
   /** Behind which position the definitions are asked for. */
   position = 0;
   readonly #recipes = new Map<string, Definition & { readonly recipe: Recipe; readonly since: number }>();
-  readonly #machines = new Map<string, PublishedDefinition>();
+  readonly #machines = new Map<string, Published>();
 
-  constructor(published: readonly PublishedDefinition[]) {
+  constructor(published: readonly Published[]) {
     for (const one of published) {
       if (one.kind === "recipe") this.#recipes.set(one.name, { hash: one.hash, content: one.content, recipe: parseRecipe(one.content), since: one.since });
       else this.#machines.set(one.name, one);
@@ -91,7 +92,7 @@ function changeSource(record: SiteRecord, { source: name, numbering, revoked }: 
   return null;
 }
 
-function isPublished(definitions: readonly PublishedDefinition[], said: z.infer<typeof body>): string | null {
+function isPublished(definitions: readonly Published[], said: z.infer<typeof body>): string | null {
   const known = definitions.find(({ kind, name }) => `${kind} ${name}` === said.object);
   if (known === undefined) return `${said.object} was registered and is not there`;
   return known.hash === published.parse(said.new).hash ? null : `${said.object} is not the one that was registered`;

@@ -2,7 +2,8 @@
 import { sql } from "kysely";
 import type { Db } from "../db/database.ts";
 import { safePosition } from "../db/position.ts";
-import type { CommitBeforeLog, LoggedPosition, PublishedDefinition, RecordedSite, RegisteredAtStart, SignalBeforeLog } from "./recorded.ts";
+import { readPublished } from "../registry/published.store.ts";
+import type { CommitBeforeLog, LoggedPosition, RecordedSite, RegisteredAtStart, SignalBeforeLog } from "./recorded.ts";
 
 /** How much is read at once. */
 const ENTRIES = 2_000;
@@ -39,7 +40,7 @@ export async function recordedSite(trx: Db, site: string): Promise<RecordedSite>
     logBegins,
     // in a log that is as old as its site every registration is an act
     registered: logBegins > 1 || head.older ? await registeredAtStart(trx, site, logBegins, acts) : { equipment: [], sources: [] },
-    definitions: await readDefinitions(trx, site, acts),
+    definitions: await readPublished(trx, site, new Map(acts.map(({ position, body }) => [body.object, position]))),
     sourceKeys: new Map(keys.rows.map(({ source, key }) => [source, key])),
     async *read() {
       if (logBegins > 1) yield* commitsBefore(trx, site, logBegins);
@@ -88,16 +89,6 @@ async function registeredAtStart(trx: Db, site: string, logBegins: number, acts:
 function takeBack<T>(rows: Map<string, T>, name: string, old: Partial<T>): void {
   const row = rows.get(name);
   if (row !== undefined) rows.set(name, { ...row, ...old });
-}
-
-/** Definitions are every site's. Where no act tells when one came, its own time does. */
-async function readDefinitions(trx: Db, site: string, acts: readonly ActRow[]): Promise<readonly PublishedDefinition[]> {
-  const registered = new Map(acts.map(({ position, body }) => [body.object, position]));
-  const { rows } = await sql<Omit<PublishedDefinition, "since"> & { readonly before: number }>`
-    select d.*, coalesce((select max(c.last_position) from commits c where c.site = ${site} and c.committed_at < d.registered_at), 0)::float8 as before from (
-      select 'recipe' as kind, recipe || '@' || revision as name, encode(hash, 'hex') as hash, content, registered_at from recipes
-      union all select 'state machine', name || '@' || revision, encode(hash, 'hex'), content, registered_at from state_machines) d`.execute(trx);
-  return rows.map(({ kind, name, hash, content, before }) => ({ kind, name, hash, content, since: registered.get(`${kind} ${name}`) ?? before }));
 }
 
 async function* entriesFrom(trx: Db, site: string, first: number): AsyncGenerator<readonly LoggedPosition[]> {

@@ -1,6 +1,6 @@
 // A site's record as it is read to be decided again: from a database, or from wherever else entries and the bytes of their deliveries are kept.
-import type { Definition } from "../decide/world-data.ts";
 import type { Delivery } from "../receive/delivery.ts";
+import type { Published } from "../registry/published.store.ts";
 
 /** A signal as it stands in its audit entry, or in the table of signals. */
 export interface SignalFields {
@@ -67,13 +67,6 @@ export interface RegisteredAtStart {
   }[];
 }
 
-/** A published revision, and the position behind which it is there for this site: 0 for what is older than the site's record. */
-export interface PublishedDefinition extends Definition {
-  readonly kind: "recipe" | "state machine";
-  readonly name: string;
-  readonly since: number;
-}
-
 export interface RecordedSite {
   readonly site: string;
   /** The site's head. */
@@ -81,7 +74,7 @@ export interface RecordedSite {
   /** The first position that has an entry. */
   readonly logBegins: number;
   readonly registered: RegisteredAtStart;
-  readonly definitions: readonly PublishedDefinition[];
+  readonly definitions: readonly Published[];
   /** The key under which the record names each source. */
   readonly sourceKeys: ReadonlyMap<string, string>;
   /** Everything from the first position to the head, in order, a part at a time. */

@@ -93,3 +93,9 @@ export const outcome = async (at: World, change: Partial<SignerOptions> = {}): P
 export async function mirrorOf(at: World, log = 1): Promise<ReturnType<typeof readMirror>> {
   return readMirror((await at.disk.read(`/mirror/log-${log}.notes`, 0, 1_000_000)).toString());
 }
+
+/** The table of files behind a disk in memory. */
+export function filesOf({ disk }: World): Map<string, Buffer> {
+  if (!("files" in disk) || !(disk.files instanceof Map)) throw new Error("the disk is none in memory");
+  return disk.files;
+}

@@ -8,7 +8,7 @@ import type { Step } from "../../../src/audit/signer-options.ts";
 import { rootInTile } from "../../../src/audit/tiles.ts";
 import { testKey } from "../../support/keys.ts";
 import { recursiveTree } from "./recursive-tree.ts";
-import { KEY, mirrorOf, outcome, run, SITE, signer, type World, world } from "./signer-world.ts";
+import { filesOf, KEY, mirrorOf, outcome, run, SITE, signer, type World, world } from "./signer-world.ts";
 
 // Promise: the signer signs what it holds itself, and stops as soon as the database shows less, or something else; a new one begins from the anchors alone.
 // Attack: everything that an administrator of the database can do to its tables, and every loss of files, by name.
@@ -215,7 +215,7 @@ describe("what a step looks at again", () => {
 
 describe("a signer without its state", () => {
   const forget = async (at: World): Promise<void> => {
-    const { files } = at.disk as unknown as { files: Map<string, Buffer> };
+    const files = filesOf(at);
     for (const name of [...files.keys()].filter((path) => path.startsWith("/state"))) files.delete(name);
   };
 
@@ -286,7 +286,7 @@ describe("a signer without its state", () => {
 
   test("goes on from an older state over the anchors behind it", async () => {
     const at = await signed(4);
-    const { files } = at.disk as unknown as { files: Map<string, Buffer> };
+    const files = filesOf(at);
     const old = [...files].filter(([path]) => path.startsWith("/state"));
     at.db.commit(5);
     await run(signer(at));
@@ -393,7 +393,7 @@ describe("keys follow each other", () => {
       at.db.commit(1);
       await run(signer(at, { keys }));
     }
-    const { files } = at.disk as unknown as { files: Map<string, Buffer> };
+    const files = filesOf(at);
     for (const name of [...files.keys()].filter((path) => path.startsWith("/state"))) files.delete(name);
     expect(await outcome(at, { keys: [second] })).toMatchObject(refusal("unknown-key", null));
     expect(await outcome(at, { keys: [second], trust: [KEY.verifier] })).toMatchObject({ kind: "idle", position: 5 });
@@ -506,7 +506,7 @@ describe("logs follow each other", () => {
     at.db.commit(2);
     const breaks = [{ log: 2, first: 7 }];
     await run(signer(at, { breaks }));
-    const { files } = at.disk as unknown as { files: Map<string, Buffer> };
+    const files = filesOf(at);
     for (const name of [...files.keys()].filter((path) => path.startsWith("/state"))) files.delete(name);
     expect(await outcome(at)).toMatchObject(refusal("broken-off", 7));
     const before = await mirrorOf(at);
