@@ -1,5 +1,5 @@
 import { type Hash, leafHash } from "./hash.ts";
-import { TILE_WIDTH, type Tile, type TiledTree } from "./tiles.ts";
+import type { Tile, TiledTree } from "./tiles.ts";
 
 // What the signer makes of a look at the database: values in, a decision out. It believes what it has signed, and compares the database with it; never the other way round.
 
@@ -111,11 +111,13 @@ export function beganInItsPlace(log: Log, logs: readonly Log[], breaks: readonly
 
 /** How many steps it takes at most to look at every leaf of a log again, while the log does not grow. At one a second: an hour. */
 const SCRUB_STEPS = 3_600;
+/** At least so many a step: enough that a small log is seen again within seconds, and no burden on a step that signs. */
+const SCRUB_LEAVES = 64;
 
-/** The leaves [begin, end) that a step looks at again, beside the last one, and where the next step goes on. Small logs are seen again every few seconds. */
+/** The leaves [begin, end) that a step looks at again, beside the last one, and where the next step goes on. */
 export function lookAgain(size: number, at: number): { readonly begin: number; readonly end: number; readonly next: number } {
   const begin = at < size ? at : 0;
-  const end = Math.min(size, begin + Math.max(TILE_WIDTH, Math.ceil(size / SCRUB_STEPS)));
+  const end = Math.min(size, begin + Math.max(SCRUB_LEAVES, Math.ceil(size / SCRUB_STEPS)));
   return { begin, end, next: end === size ? 0 : end };
 }
 
