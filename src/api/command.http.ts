@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import type { Command } from "../decide/signal.ts";
@@ -7,7 +6,8 @@ import { fromOf } from "./attribution.http.ts";
 import { batchSchema, type commandedSchema, warningsSchema } from "./batch-schema.ts";
 import type { ApiDeps } from "./deps.ts";
 import { explanationSchema } from "./message-schemas.ts";
-import { invalid, notFound, Problem, stale } from "./problem.ts";
+import { invalid, keyReused, notFound, Problem, stale } from "./problem.ts";
+import { headerOf, requestKeyOf, sayReplayed } from "./request-key.http.ts";
 
 /** What a command came to, as it is given and as it is stored under its key. */
 const answerSchema = z.discriminatedUnion("kind", [
@@ -28,20 +28,16 @@ export interface Done {
 export async function command(deps: ApiDeps, site: string, request: FastifyRequest, reply: FastifyReply, asked: Command): Promise<Done> {
   const shard = deps.shard(site);
   if (shard === undefined) throw notFound(`site ${site}`);
-  const key = headerOf(request, "idempotency-key");
-  const bodyDigest = createHash("sha256")
-    .update(JSON.stringify(sorted(request.body ?? null)))
-    .digest("hex");
   const { answer, position } = await shard.command({
     command: asked,
     actor: "unattributed",
     from: fromOf(request),
     ifVersion: versionIn(headerOf(request, "if-match")),
-    key: key === null ? null : { key, request: `${request.method} ${request.url.split("?")[0]}`, bodyDigest },
+    key: requestKeyOf(request),
   });
   if (answer.kind !== "answered before") return settle(answerSchema.parse(answer), position);
-  if (!answer.sameBody) throw new Problem(422, "REQUEST_KEY_REUSED", "The idempotency key was used before with another request.");
-  void reply.header("idempotent-replayed", "true");
+  if (!answer.sameBody) throw keyReused();
+  sayReplayed(reply);
   return settle(answerSchema.parse(answer.answer), position);
 }
 
@@ -71,24 +67,9 @@ export function commandedBatch(reply: FastifyReply, { batch, position, warnings 
   return { ...batch, position, warnings };
 }
 
-function headerOf(request: FastifyRequest, name: string): string | null {
-  const value = request.headers[name];
-  return typeof value === "string" && value !== "" ? value : null;
-}
-
 function versionIn(ifMatch: string | null): number | null {
   if (ifMatch === null || ifMatch === "*") return null;
   const version = /^(?:W\/)?"?(\d{1,15})"?$/.exec(ifMatch)?.[1];
   if (version === undefined) throw invalid('If-Match is an entity tag such as "7".', [{ pointer: "/if-match", detail: "is no entity tag" }]);
   return Number(version);
-}
-
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([name, content]) => [name, sorted(content)]),
-  );
 }

@@ -4,11 +4,12 @@ import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import type { Attribution } from "../audit/act.store.ts";
 import { readSignedLog } from "../audit/proofs.store.ts";
+import { type RequestKey, readAnswer } from "../audit/request-key.store.ts";
 import { readChosen, TreeTorn } from "../bundle/chosen.store.ts";
-import { type Exported, handOut, NothingToExport, recordExport, TooMuchToExport, untilSigned } from "../bundle/export.store.ts";
+import { type Exported, ExportedMeanwhile, handOut, NothingToExport, recordExport, TooMuchToExport, untilSigned } from "../bundle/export.store.ts";
 import { passingFolder, tarOf } from "../bundle/folder.file.ts";
 import type { Chosen, Selection } from "../bundle/manifest.ts";
-import { csvCopy, htmlCopy, NotAnEntry } from "../bundle/reading-copy.ts";
+import { type About, csvCopy, htmlCopy, NotAnEntry } from "../bundle/reading-copy.ts";
 import { writeBundle } from "../bundle/write-bundle.ts";
 import { databaseNow } from "../commit/shard.store.ts";
 import type { Db } from "../db/database.ts";
@@ -16,7 +17,8 @@ import { attributionOf } from "./attribution.http.ts";
 import { REQUEST_CODES, type RequestCode } from "./codes.ts";
 import type { ApiDeps } from "./deps.ts";
 import { invalid, Problem } from "./problem.ts";
-import { instantText, plantId, REGISTRY_PROBLEMS, reason } from "./schemas.ts";
+import { requestKeyOf, sayReplayed } from "./request-key.http.ts";
+import { ACT_PROBLEMS, idempotencyHeaders, instantText, plantId, reason } from "./schemas.ts";
 
 /** Entries that are handed out at once. */
 const MOST = 100_000;
@@ -53,15 +55,16 @@ export function exportRoutes(scope: FastifyInstance, { db }: ApiDeps): void {
         operationId: "exportAudit",
         summary: "Hands out a batch's entries, a range of them, or what a search finds: as a page, as a table, or with what proves them",
         description:
-          "The export is an entry of the log itself, at `location`: who, why, what was chosen, how many entries there were, the digest over them, and of html and csv the SHA-256 of the file (`repr-digest`).",
+          "The export is an entry of the log itself, at `location`: who, why, what was chosen, how many entries there were, the digest over them, and of html and csv the SHA-256 of the file (`repr-digest`). Asked again under the same Idempotency-Key it is not recorded again: the file is made anew of the same entries.",
         tags: ["audit"],
+        headers: idempotencyHeaders,
         body: exportSchema,
         response: {
           201: {
             description: "The file.",
             content: { "text/html": { schema: file }, "text/csv": { schema: file }, "application/x-tar": { schema: file } },
           },
-          ...REGISTRY_PROBLEMS,
+          ...ACT_PROBLEMS,
         },
       },
     },
@@ -69,7 +72,17 @@ export function exportRoutes(scope: FastifyInstance, { db }: ApiDeps): void {
       const { site, format, reason: why } = request.body;
       const of = selectionIn(request.body);
       const by = { ...attributionOf(request), reason: why };
-      const { made, type, stream } = await (format === "bundle" ? bundle(db, site, of, by) : copy(db, site, of, format, by)).catch(refusal);
+      const asked = requestKeyOf(request);
+      const make = async (): Promise<Going & { readonly replayed: boolean }> => {
+        const before = await readAnswer(db, site, asked);
+        const replayed = before === null ? null : { ...answerSchema.parse(before.answer), position: before.position };
+        const going = await (format === "bundle" ? bundle(db, site, of, by, asked, replayed) : copy(db, site, of, format, by, asked, replayed));
+        return { ...going, replayed: replayed !== null };
+      };
+      const { made, type, stream, replayed } = await make()
+        .catch((error: unknown) => (error instanceof ExportedMeanwhile ? make() : Promise.reject(error)))
+        .catch(refusal);
+      if (replayed) sayReplayed(reply);
       const name = `signalbox-${site}-${"batch" in of ? of.batch : made.position}`.replaceAll(":", "_");
       void reply
         .code(201)
@@ -85,37 +98,52 @@ export function exportRoutes(scope: FastifyInstance, { db }: ApiDeps): void {
   );
 }
 
+/** What an export was answered with under its key: what it takes to hand out the same again. */
+const answerSchema = z.object({
+  made: z.object({ entries: z.int(), digest: z.string(), sha256: z.string().nullable(), through: z.int() }),
+  about: z.object({ at: z.string(), signed: z.object({ origin: z.string(), size: z.int(), root: z.string() }).nullable() }).nullable(),
+});
+type Before = z.infer<typeof answerSchema> & { readonly position: number };
+const madeBefore = ({ made, position }: Before): Exported => ({ ...made, position });
+
 interface Going {
   readonly made: Exported;
   readonly type: string;
   readonly stream: Readable;
 }
 
-async function copy(db: Db, site: string, of: Selection, format: "html" | "csv", by: Attribution): Promise<Going> {
-  const signed = await readSignedLog(db, site, {});
-  const about = {
-    site,
-    of,
-    at: await databaseNow(db),
-    by: by.actor,
-    reason: by.reason ?? "",
-    signed: signed?.tree == null ? null : { origin: signed.log.origin, size: signed.tree.size, root: signed.tree.root.toString("base64") },
-  };
-  const written = format === "html" ? htmlCopy(about) : csvCopy(of);
-  const made = await recordExport(db, site, of, { form: format, copy: written, most: MOST }, by);
+async function copy(
+  db: Db,
+  site: string,
+  of: Selection,
+  format: "html" | "csv",
+  by: Attribution,
+  asked: RequestKey | null,
+  before: Before | null,
+): Promise<Going> {
+  const about = before?.about ?? { at: await databaseNow(db), signed: await signedNow(db, site) };
+  const written = format === "html" ? htmlCopy({ site, of, by: by.actor, reason: by.reason ?? "", ...about }) : csvCopy(of);
+  const under = asked === null ? null : { asked, about };
+  const made = before === null ? await recordExport(db, site, of, { form: format, copy: written, most: MOST, under }, by) : madeBefore(before);
   const type = format === "html" ? "text/html; charset=utf-8" : "text/csv; charset=utf-8; header=present";
   return { made, type, stream: Readable.from(handOut(db, site, of, written, made), { objectMode: false }) };
 }
 
+async function signedNow(db: Db, site: string): Promise<About["signed"]> {
+  const signed = await readSignedLog(db, site, {});
+  return signed?.tree == null ? null : { origin: signed.log.origin, size: signed.tree.size, root: signed.tree.root.toString("base64") };
+}
+
 /** A bundle's files are written side by side, and a tar says the size of each before it: so it is written to a folder first, and goes out from there. Little is held in memory. */
-async function bundle(db: Db, site: string, of: Selection, by: Attribution): Promise<Going> {
+async function bundle(db: Db, site: string, of: Selection, by: Attribution, asked: RequestKey | null, before: Before | null): Promise<Going> {
   if (!isChosen(of))
     throw invalid("A bundle is of a batch or of a range of positions: nothing proves that what a search finds is all.", [
       { pointer: "/search", detail: "makes no bundle" },
     ]);
   const signed = await readSignedLog(db, site, {});
   if (signed?.tree === null) throw refused("AUDIT_NOT_SIGNED", `Nothing of log ${signed.log.log} of site ${site} is signed, so nothing of it can be proven.`);
-  const made = await recordExport(db, site, of, { form: "bundle", most: MOST }, by);
+  const under = asked === null ? null : { asked, about: null };
+  const made = before === null ? await recordExport(db, site, of, { form: "bundle", most: MOST, under }, by) : madeBefore(before);
   if (!(await untilSigned(db, site, made.position, SIGNED_WITHIN_MS)))
     throw refused(
       "AUDIT_NOT_SIGNED",

@@ -64,6 +64,7 @@ export const gone = (generation: number, after: number): Problem =>
     `The record was restored and is of generation ${generation} now. Of what came before, everything up to ${after} stands; what was given behind it does not.`,
     { generation, after },
   );
+export const keyReused = (): Problem => new Problem(422, "REQUEST_KEY_REUSED", "The idempotency key was used before with another request.");
 /** The answer may be lost though the act was done: only the same key again tells. */
 export const unavailable = (): Problem =>
   new Problem(

@@ -7,19 +7,8 @@ import { attributionOf } from "./attribution.http.ts";
 import { itemSchema } from "./audit.http.ts";
 import type { ApiDeps } from "./deps.ts";
 import { notFound, Problem } from "./problem.ts";
-import {
-  cursorText,
-  decodeCursor,
-  json,
-  listLimit,
-  page,
-  pageOf,
-  plantId,
-  positionNumber,
-  READ_PROBLEMS,
-  REGISTRY_PROBLEMS,
-  reasonHeaders,
-} from "./schemas.ts";
+import { requestKeyOf, sayReplayed } from "./request-key.http.ts";
+import { ACT_PROBLEMS, actHeaders, cursorText, decodeCursor, json, listLimit, page, pageOf, plantId, positionNumber, READ_PROBLEMS } from "./schemas.ts";
 
 const severity = z.enum(["critical", "major", "minor"]);
 const digestText = z
@@ -101,19 +90,20 @@ export function reviewRoutes(scope: FastifyInstance, { db }: ApiDeps): void {
         operationId: "openReview",
         summary: "Opens a review of a batch's audit trail as it stands",
         tags: ["audit"],
-        headers: reasonHeaders,
+        headers: actHeaders,
         body: z.strictObject({ site: plantId, batch: plantId }),
         response: {
           201: json(z.object({ review: reviewSchema, trail: trailSchema }), "The review, and what is to be reviewed."),
-          ...REGISTRY_PROBLEMS,
+          ...ACT_PROBLEMS,
         },
       },
     },
     async (request, reply) => {
       const { site, batch } = request.body;
-      const opened = await openReview(db, site, batch, attributionOf(request));
+      const opened = await openReview(db, site, batch, attributionOf(request), requestKeyOf(request));
       if (opened === null) throw notFound(`audit trail of batch ${batch} at site ${site}`);
-      const { review, trail } = opened;
+      const { review, trail, replayed } = opened;
+      if (replayed) sayReplayed(reply);
       reply.code(201).header("location", `/v1/audit/sites/${site}/reviews/${review.review}`);
       return { review: reviewView(review), trail: trailView(batch, trail) };
     },
@@ -173,17 +163,19 @@ export function reviewRoutes(scope: FastifyInstance, { db }: ApiDeps): void {
         summary: "Concludes a review, once, while what was reviewed is all there is",
         description: "The digest is the review's own: whoever concludes names what they have seen.",
         tags: ["audit"],
-        headers: reasonHeaders,
+        headers: actHeaders,
         params,
         body: concludingSchema,
-        response: { 200: json(reviewSchema, "The review, concluded."), ...REGISTRY_PROBLEMS },
+        response: { 200: json(reviewSchema, "The review, concluded."), ...ACT_PROBLEMS },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const { site, review } = request.params;
       const { digest, ...said } = request.body;
-      const concluded = await concludeReview(db, site, review, { ...said, digest: Buffer.from(digest, "hex") }, attributionOf(request));
+      const concluding = { ...said, digest: Buffer.from(digest, "hex") };
+      const concluded = await concludeReview(db, site, review, concluding, attributionOf(request), requestKeyOf(request));
       if (concluded.kind === "refused") throw refusal(site, review, concluded);
+      if (concluded.replayed) sayReplayed(reply);
       return reviewView(concluded.review);
     },
   );

@@ -31,6 +31,9 @@ export const reasonHeaders = z.looseObject({ reason: z.string().min(1).max(1_024
 
 export const idempotencyHeaders = z.looseObject({ "idempotency-key": z.string().min(1).max(255).optional(), "if-match": z.string().max(64).optional() });
 
+/** Of what is put on record without being a command. */
+export const actHeaders = z.looseObject({ ...reasonHeaders.shape, "idempotency-key": idempotencyHeaders.shape["idempotency-key"] });
+
 const problem = (description: string) => ({ description, content: { "application/problem+json": { schema: problemSchema } } });
 
 /** The problems that any route can answer with. */
@@ -63,12 +66,17 @@ export const BODY_PROBLEMS = {
 /** What publishing answers besides. */
 export const REGISTRY_PROBLEMS = { ...BODY_PROBLEMS, 409: problem("Refused, with a code: what is published or in use does not change.") } as const;
 
+const KEY_REUSED = problem("The idempotency key was used with another request.");
+
+/** What exports and reviews answer besides. */
+export const ACT_PROBLEMS = { ...BODY_PROBLEMS, 409: problem("Refused, with a code."), 422: KEY_REUSED } as const;
+
 /** What commands answer besides. */
 export const COMMAND_PROBLEMS = {
   ...BODY_PROBLEMS,
   409: problem("Refused, with the same code and explanation as a refused event."),
   412: problem("The version in If-Match is not the current one."),
-  422: problem("The idempotency key was used with another request."),
+  422: KEY_REUSED,
 } as const;
 
 export const json = <S extends z.ZodType>(schema: S, description: string) => ({ description, content: { "application/json": { schema } } });

@@ -4,6 +4,7 @@ import swaggerUi from "@fastify/swagger-ui";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { hasZodFastifySchemaValidationErrors, jsonSchemaTransform, serializerCompiler, validatorCompiler } from "fastify-type-provider-zod";
 import { z } from "zod";
+import { KeyReused } from "../audit/request-key.store.ts";
 import { failure } from "../db/failure.ts";
 import { pointerOf } from "../decode/json.ts";
 import { Unavailable } from "../drive.ts";
@@ -20,7 +21,7 @@ import { eventRoutes } from "./events.http.ts";
 import { exportRoutes } from "./exports.http.ts";
 import { operationRoutes } from "./operations.http.ts";
 import { outcomeRoutes } from "./outcomes.http.ts";
-import { invalid, notFound, Problem, type ProblemDocument, standingBy, unavailable } from "./problem.ts";
+import { invalid, keyReused, notFound, Problem, type ProblemDocument, standingBy, unavailable } from "./problem.ts";
 import { registryRoutes } from "./registry.http.ts";
 import { reviewRoutes } from "./reviews.http.ts";
 import { sourceRoutes } from "./sources.http.ts";
@@ -142,6 +143,7 @@ function problemOf(error: unknown, log: Log): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof StandingBy) return standingBy(error.owner);
   if (error instanceof Unavailable) return unavailable();
+  if (error instanceof KeyReused) return keyReused();
   if (hasZodFastifySchemaValidationErrors(error)) {
     const errors = error.validation.flatMap(({ instancePath, params, message }) => placesOf(instancePath, params, message ?? "is not valid"));
     const [first] = errors;

@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import type { Db } from "../db/database.ts";
 import { safePosition } from "../db/position.ts";
+import { keepAnswer, type RequestKey } from "./request-key.store.ts";
 
 /** Who did something, from where (`address method path`, or a command), and why. */
 export interface Attribution {
@@ -21,14 +22,23 @@ export interface Act {
   readonly batches?: readonly string[];
 }
 
+/** What an act was answered with, where it was asked under a key: the entry says it too, as that of a command does. */
+export interface AnsweredAct {
+  readonly asked: RequestKey;
+  readonly answer: Readonly<Record<string, unknown>> & { readonly kind: "recorded" };
+}
+
 /** Records an act at a site, in the transaction of what was done; locks the site's head, so it comes last. Gives its position. */
-export async function recordAct(trx: Db, site: string, act: Act, { actor, from, reason }: Attribution): Promise<number> {
+export async function recordAct(trx: Db, site: string, act: Act, { actor, from, reason }: Attribution, under: AnsweredAct | null = null): Promise<number> {
   const { type, object, old, new: made, batches = [] } = act;
   const body = { object, old, new: made, reason, from };
-  const entry = JSON.stringify({ signals: [{ ref: -1, kind: "act", type, actor, body }] });
+  const answers = under === null ? {} : { answers: [{ ref: -1, answer: under.answer }] };
+  const entry = JSON.stringify({ signals: [{ ref: -1, kind: "act", type, actor, body }], ...answers });
   const { rows } = await sql<{ position: string }>`
     select record_act(${site}, ${actor}, ${type}, ${JSON.stringify(body)}::jsonb, ${batches}::text[], ${entry})::text as position`.execute(trx);
-  return safePosition(rows[0]?.position ?? "");
+  const position = safePosition(rows[0]?.position ?? "");
+  if (under !== null) await keepAnswer(trx, site, position, under.asked, under.answer);
+  return position;
 }
 
 /** Records an act that concerns every site, at each of them. */

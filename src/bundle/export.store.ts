@@ -3,6 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { sql } from "kysely";
 import { type Attribution, recordAct } from "../audit/act.store.ts";
 import { leafHash } from "../audit/hash.ts";
+import { type RequestKey, readAnswer } from "../audit/request-key.store.ts";
 import { searchTrail } from "../audit/trail.store.ts";
 import type { Db } from "../db/database.ts";
 import { safePosition } from "../db/position.ts";
@@ -13,6 +14,8 @@ import { itemAt, type ReadingCopy } from "./reading-copy.ts";
 export class NothingToExport extends Error {}
 /** More was chosen than may be handed out at once. */
 export class TooMuchToExport extends Error {}
+/** The same was asked under the same key at the same time, and is on record. */
+export class ExportedMeanwhile extends Error {}
 
 export interface Exported {
   /** Of the export's own entry. */
@@ -27,6 +30,14 @@ export interface Exported {
   readonly through: number;
 }
 
+export interface Exporting {
+  readonly form: string;
+  readonly copy?: ReadingCopy | null;
+  readonly most?: number;
+  /** Under which key it is asked, and what it takes to make the same file again. */
+  readonly under?: { readonly asked: RequestKey; readonly about: unknown } | null;
+}
+
 /**
  * Puts an export on record, before anything of it is handed out: an access, which changes no batch's record. Its entry says how much there is and what it is, so nothing can be left
  * out without contradicting it. What is exported is read before the site's head is locked; behind the lock only what a batch was given meanwhile, so that nothing comes in between.
@@ -35,7 +46,7 @@ export async function recordExport(
   db: Db,
   site: string,
   of: Selection,
-  { form, copy = null, most = Number.POSITIVE_INFINITY }: { readonly form: string; readonly copy?: ReadingCopy | null; readonly most?: number },
+  { form, copy = null, most = Number.POSITIVE_INFINITY, under = null }: Exporting,
   by: Attribution,
 ): Promise<Exported> {
   const { head, first } = await headOf(db, site, false);
@@ -56,6 +67,7 @@ export async function recordExport(
   await take(db, head);
   return db.transaction().execute(async (trx) => {
     const locked = await headOf(trx, site, true);
+    if ((await readAnswer(trx, site, under?.asked ?? null)) !== null) throw new ExportedMeanwhile();
     let through = head;
     if ("batch" in of) {
       through = locked.head;
@@ -65,7 +77,8 @@ export async function recordExport(
     if ("batch" in of && entries === 0) throw new NothingToExport(`There is no entry of a batch ${of.batch} at site ${site}.`);
     const made = { entries, ...account.close(entries) };
     const said = { form, ...made, ...("search" in of ? { search: of.search, through } : {}) };
-    const position = await recordAct(trx, site, { type: EXPORTED, object: nameOf(of), old: null, new: said }, by);
+    const answered = under === null ? null : { asked: under.asked, answer: { kind: "recorded" as const, made: { ...made, through }, about: under.about } };
+    const position = await recordAct(trx, site, { type: EXPORTED, object: nameOf(of), old: null, new: said }, by, answered);
     return { position, ...made, through };
   });
 }

@@ -1,5 +1,6 @@
 import { sql } from "kysely";
-import { type Attribution, recordAct } from "../audit/act.store.ts";
+import { type AnsweredAct, type Attribution, recordAct } from "../audit/act.store.ts";
+import { type RequestKey, readAnswer } from "../audit/request-key.store.ts";
 import type { Db } from "../db/database.ts";
 import { safePosition } from "../db/position.ts";
 import { type BatchTrail, batchTrail } from "./batch-trail.ts";
@@ -30,17 +31,23 @@ export interface Review {
   } | null;
 }
 
-/** A batch's audit trail as it stands, with what the rules find in it; null: there is no such batch, or nothing of it is in the log. Best within one snapshot. */
-export async function readBatchTrail(db: Db, site: string, batch: string): Promise<BatchTrail | null> {
+/**
+ * A batch's audit trail as it stands, or as it stood when a review was opened, with what the rules find in it; null: there is no such batch, or nothing of it is in the log. Best within
+ * one snapshot.
+ */
+export async function readBatchTrail(db: Db, site: string, batch: string, then: Pick<Review, "review" | "entries"> | null = null): Promise<BatchTrail | null> {
+  const [entries, before] = then === null ? [null, null] : [then.entries, then.review];
   const { rows: own } = await sql<{ position: bigint; entry: Buffer }>`
     select n.position, e.entry from audit_numbers n join audit_entries e on e.site = n.site and e.position = n.position
-    where n.site = ${site} and n.batch = ${batch} order by n.number`.execute(db);
+    where n.site = ${site} and n.batch = ${batch} and (${entries}::bigint is null or n.number <= ${entries}) order by n.number`.execute(db);
   const [first, last] = [own[0], own.at(-1)];
   if (first === undefined || last === undefined) return null;
   const { rows: meanwhile } = await sql<{ entry: Buffer }>`
     select e.entry from signals g join audit_entries e on e.site = g.site and e.position = g.position
     where g.site = ${site} and g.actor is not null and g.kind = 'act' and g.position > ${first.position}
-      and (g.position < ${last.position} or exists (select from batches b where b.site = g.site and b.batch = ${batch} and b.closed_at is null))
+      and (${before}::bigint is null or g.position < ${before})
+      and (g.position < ${last.position} or exists (select from batches b where b.site = g.site and b.batch = ${batch} and (b.closed_at is null
+        or b.closed_at > (select r.opened_at from audit_reviews r where r.site = b.site and r.review = ${before}::bigint))))
       and not exists (select from audit_numbers n where n.site = g.site and n.batch = ${batch} and n.position = g.position)
     order by g.position`.execute(db);
   return batchTrail(
@@ -50,30 +57,44 @@ export async function readBatchTrail(db: Db, site: string, batch: string): Promi
   );
 }
 
-/** Opens a review of a batch's audit trail as it stands, on record; null: there is nothing to review. */
-export async function openReview(
-  db: Db,
-  site: string,
-  batch: string,
-  by: Attribution,
-): Promise<{ readonly review: Review; readonly trail: BatchTrail } | null> {
+export interface Opened {
+  readonly review: Review;
+  readonly trail: BatchTrail;
+  /** It had been opened under the same key: this is how it was then. */
+  readonly replayed: boolean;
+}
+
+/** Opens a review of a batch's audit trail as it stands, on record, once under a key; null: there is nothing to review. */
+export async function openReview(db: Db, site: string, batch: string, by: Attribution, asked: RequestKey | null): Promise<Opened | null> {
   return db.transaction().execute(async (trx) => {
     // the site's head orders it among commits: nothing of the batch goes on record between looking and opening
     await sql`select from sites where site = ${site} for update`.execute(trx);
+    const before = await readAnswer(trx, site, asked);
+    if (before !== null) {
+      const review = await reviewAt(trx, site, before.position);
+      const seen = await readBatchTrail(trx, site, batch, review);
+      return seen && { review: { ...review, state: "open", conclusion: null }, trail: seen, replayed: true };
+    }
     const trail = await readBatchTrail(trx, site, batch);
     if (trail === null) return null;
     const found = Object.fromEntries(trail.catalogue.rules.map(({ rule, found: times }) => [rule, times]));
     const digest = trail.digest.toString("hex");
     const act = { type: "review.opened", object: `batch ${batch}`, old: null, new: { entries: trail.entries, digest, catalogue: CATALOGUE_VERSION, found } };
-    const position = await recordAct(trx, site, act, by);
+    const position = await recordAct(trx, site, act, by, recordedUnder(asked));
     await sql`insert into audit_reviews (site, review, batch, entries, digest, catalogue, found, opened_by)
       values (${site}, ${position}, ${batch}, ${trail.entries}, ${trail.digest}, ${CATALOGUE_VERSION}, ${JSON.stringify(found)}::jsonb, ${by.actor})`.execute(
       trx,
     );
-    const review = await readReview(trx, site, position);
-    if (review === null) throw new Error(`review ${position} of site ${site} was opened and is not there`);
-    return { review, trail };
+    return { review: await reviewAt(trx, site, position), trail, replayed: false };
   });
+}
+
+const recordedUnder = (asked: RequestKey | null): AnsweredAct | null => (asked === null ? null : { asked, answer: { kind: "recorded" } });
+
+async function reviewAt(trx: Db, site: string, position: number): Promise<Review> {
+  const review = await readReview(trx, site, position);
+  if (review === null) throw new Error(`review ${position} of site ${site} is on record and is not there`);
+  return review;
 }
 
 export interface Concluding {
@@ -84,25 +105,31 @@ export interface Concluding {
 }
 
 export type Concluded =
-  | { readonly kind: "concluded"; readonly review: Review }
+  | { readonly kind: "concluded"; readonly review: Review; readonly replayed: boolean }
   | { readonly kind: "refused"; readonly because: "unknown" | "stale" | "concluded" | "digest"; readonly review: Review | null };
 
 /** Concludes a review, once, and only while what was reviewed is all there is. */
-export async function concludeReview(db: Db, site: string, review: number, { digest, conclusion, finding }: Concluding, by: Attribution): Promise<Concluded> {
+export async function concludeReview(
+  db: Db,
+  site: string,
+  review: number,
+  { digest, conclusion, finding }: Concluding,
+  by: Attribution,
+  asked: RequestKey | null,
+): Promise<Concluded> {
   return db.transaction().execute(async (trx): Promise<Concluded> => {
     await sql`select from sites where site = ${site} for update`.execute(trx);
     const before = await readReview(trx, site, review);
     if (before === null) return { kind: "refused", because: "unknown", review: null };
+    if ((await readAnswer(trx, site, asked)) !== null) return { kind: "concluded", review: { ...before, state: "concluded" }, replayed: true };
     if (before.conclusion !== null) return { kind: "refused", because: "concluded", review: before };
     if (before.state === "stale") return { kind: "refused", because: "stale", review: before };
     if (!before.digest.equals(digest)) return { kind: "refused", because: "digest", review: before };
     const act = { type: "review.concluded", object: `batch ${before.batch}`, old: { review, digest: digest.toString("hex") }, new: { conclusion, finding } };
-    const position = await recordAct(trx, site, act, by);
+    const position = await recordAct(trx, site, act, by, recordedUnder(asked));
     await sql`insert into audit_review_conclusions (site, review, position, conclusion, finding, concluded_by)
       values (${site}, ${review}, ${position}, ${conclusion}, ${finding}, ${by.actor})`.execute(trx);
-    const after = await readReview(trx, site, review);
-    if (after === null) throw new Error(`review ${review} of site ${site} was there and is gone`);
-    return { kind: "concluded", review: after };
+    return { kind: "concluded", review: await reviewAt(trx, site, review), replayed: false };
   });
 }
 

@@ -80,10 +80,10 @@ interface File {
   readonly text: string;
 }
 
-async function exported(body: object): Promise<File> {
+async function exported(body: object, headers: Readonly<Record<string, string>> = {}): Promise<File> {
   const response = await fetcher("/v1/audit/exports", {
     method: "POST",
-    headers: { "content-type": "application/json" },
+    headers: { "content-type": "application/json", ...headers },
     body: JSON.stringify({ site: SITE, reason: "an inspector asks", ...body }),
   });
   const bytes = Buffer.from(await response.arrayBuffer());
@@ -325,6 +325,41 @@ describe("an export", () => {
     expect(await head()).toBe(before);
     await exported({ batch: "B-2", format: "csv" });
     expect(await head()).toBe(before + 1);
+  });
+
+  // an integrator's retry after a lost answer had put every export on record twice: the key was read by nobody
+  test("asked again under its key, also at once by many, is on record once, and the file is the same; with another body it is refused", async () => {
+    const before = await head();
+    for (const [n, form] of ["csv", "html"].entries()) {
+      const ask = () => exported({ batch: "B-1", format: form, reason: "asked by many" }, { "idempotency-key": `export-${form}` });
+      const files = [...(await Promise.all([ask(), ask(), ask(), ask()])), await ask()];
+      expect(files.map(({ status }) => status)).toEqual([201, 201, 201, 201, 201]);
+      expect(new Set(files.map(({ headers, bytes }) => `${headers.get("location")} ${sha256(bytes)}`)).size).toBe(1);
+      expect(files.filter(({ headers }) => headers.get("idempotent-replayed") === null)).toHaveLength(1);
+      expect(await head()).toBe(before + n + 1);
+      expect((await onRecord(await ask())).item).toMatchObject({ result: "recorded", why: "asked by many" });
+    }
+    const refused = async (body: object, key: string) => {
+      const { status, text } = await exported(body, { "idempotency-key": key });
+      return [status, JSON.parse(text).code];
+    };
+    expect(await refused({ batch: "B-2", format: "csv", reason: "asked by many" }, "export-csv")).toEqual([422, "REQUEST_KEY_REUSED"]);
+    expect(await refused({ batch: "B-1", format: "csv" }, "export-html")).toEqual([422, "REQUEST_KEY_REUSED"]);
+    // a key is one of the site's, whatever was asked under it
+    const command = { command: "resume", reason: "plan" };
+    expect((await plant.ask("POST", `/v1/sites/${SITE}/batches/B-1/commands`, command, { "idempotency-key": "export-csv" })).status).toBe(422);
+    await plant.ask("POST", `/v1/sites/${SITE}/batches/B-2/commands`, command, { "idempotency-key": "a-command" });
+    expect(await refused({ batch: "B-2", format: "csv" }, "a-command")).toEqual([422, "REQUEST_KEY_REUSED"]);
+    expect(await head()).toBe(before + 3);
+  });
+
+  test("as a bundle, asked again under its key, is of the same entries; the record with such answers is sound", async () => {
+    const ask = () => exported({ batch: "B-1", format: "bundle" }, { "idempotency-key": "bundle-1" });
+    const [first, again] = [await ask(), await ask()];
+    expect([first.status, again.status, again.headers.get("location")]).toEqual([201, 201, first.headers.get("location")]);
+    const { exit, report } = await runVerify(["--site", SITE, "--key", path(home, "state", SITE, "signer.vkey")], { DATABASE_URL: plant.database.runtimeUrl });
+    expect(report.findings).toEqual([]);
+    expect(exit).toBe(0);
   });
 
   test("is of what was put on record, or breaks off", async () => {

@@ -111,8 +111,34 @@ test("it is concluded once, by whoever names what they have seen; both acts are 
   expect(items[0].why).toBe("before release");
 });
 
+// a retry after a lost answer had opened a second review, and a second conclusion was refused: the key was read by nobody
+test("asked again under its key it is opened and concluded once, and answered as then though the record went on; another body is refused", async () => {
+  const before = (await listed("")).length;
+  const key = (name: string) => ({ "idempotency-key": name });
+  const openAgain = (body: object = { site: SITE, batch: "B-1" }) => plant.ask("POST", "/v1/audit/reviews", body, key("open-1"));
+  const [first, ...others] = await Promise.all([openAgain(), openAgain(), openAgain()]);
+  expect([first.status, ...others.map(({ status }) => status)]).toEqual([201, 201, 201]);
+  for (const { body } of others) expect(body).toEqual(first.body);
+  expect(await listed("")).toHaveLength(before + 1);
+  const { review, trail: seen } = Object(first.body);
+  const concludeAgain = (finding: string) =>
+    plant.ask("POST", `/v1/audit/sites/${SITE}/reviews/${review.review}/conclusion`, { digest: seen.digest, conclusion: "accepted", finding }, key("end-1"));
+  const concluded = await concludeAgain("seen");
+  expect(concluded).toMatchObject({ status: 200, body: { state: "concluded" } });
+  await plant.ask("POST", `/v1/sites/${SITE}/batches/B-1/commands`, { command: "amend", reason: "count anew" });
+  await plant.ask("PUT", "/v1/registry/recipes/pack/revisions/3", { ...PACK, revision: 3 }, { reason: "newer press" });
+  const [opened, ended] = [await openAgain(), await concludeAgain("seen")];
+  expect([opened.status, opened.body, opened.headers.get("idempotent-replayed")]).toEqual([201, first.body, "true"]);
+  expect([ended.status, ended.body, ended.headers.get("idempotent-replayed")]).toEqual([200, concluded.body, "true"]);
+  expect(await openAgain({ site: SITE, batch: "B-2" })).toMatchObject({ status: 422, body: { code: "REQUEST_KEY_REUSED" } });
+  expect(await concludeAgain("something else")).toMatchObject({ status: 422, body: { code: "REQUEST_KEY_REUSED" } });
+});
+
 test("what was concluded is stale too when the record goes on behind it", async () => {
+  const { review: opened, trail: seen } = await open();
+  await conclude(opened.review, seen.digest);
   const [review] = await listed("state=concluded");
+  expect(review).toBe(opened.review);
   await plant.ask("POST", `/v1/sites/${SITE}/batches/B-1/commands`, { command: "amend", reason: "count again" });
   expect(await listed("state=concluded")).toEqual([]);
   expect((await plant.ask("GET", `/v1/audit/sites/${SITE}/reviews/${review}`)).body).toMatchObject({ state: "stale", conclusion: { conclusion: "accepted" } });
