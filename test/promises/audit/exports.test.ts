@@ -26,7 +26,7 @@ const SITE = "exports";
 /** Not served by this process, and signed by nobody. */
 const UNSIGNED = "unsigned";
 const SCALE = sourceOf(SITE, "4", "scale-1");
-const HOSTILE = ["=cmd|' /C calc'!A0", '<script>alert("1")</script>', "released \u202edetcejer", "-2+3", ' =1+1, "quoted"\nand on'];
+const HOSTILE = ["=cmd|' /C calc'!A0", "ok;=1+1", "ok\t@SUM(A1)", '<script>alert("1")</script>', "released \u202edetcejer", "-2+3", ' =1+1, "quoted"\nand on'];
 const home = mkdtempSync(path(tmpdir(), "signalbox-exports-"));
 let plant: Plant;
 let party: Party;
@@ -104,7 +104,8 @@ const numbersOf = async (batch: string): Promise<number> =>
 const head = async (): Promise<number> => Number(Object((await plant.ask("GET", `/v1/audit/sites/${SITE}`)).body).position);
 
 /** The cells of a table, by RFC 4180. */
-function cells(csv: string): readonly (readonly string[])[] {
+function cells(marked: string): readonly (readonly string[])[] {
+  const csv = marked.replace(/^\uFEFF/, "");
   const rows: string[][] = [[]];
   const cell = /("(?:[^"]|"")*"|[^",\r\n]*)(,|\r\n|$)/y;
   while (cell.lastIndex < csv.length) {
@@ -128,13 +129,18 @@ describe("a table", () => {
     expect(rows.every((row) => row.length === names.length)).toBe(true);
     for (const [plain, safe] of [
       [HOSTILE[0], `'${HOSTILE[0]}`],
-      [HOSTILE[1], HOSTILE[1]],
-      [HOSTILE[2], "released [U+202E]detcejer"],
-      [HOSTILE[3], `'${HOSTILE[3]}`],
-      [HOSTILE[4], `'${HOSTILE[4]}`],
+      [HOSTILE[1], "ok;'=1+1"],
+      [HOSTILE[2], "ok\t'@SUM(A1)"],
+      [HOSTILE[3], HOSTILE[3]],
+      [HOSTILE[4], "released [U+202E]detcejer"],
+      [HOSTILE[5], `'${HOSTILE[5]}`],
+      [HOSTILE[6], `'${HOSTILE[6]}`],
     ])
       expect(column("why"), plain).toContain(safe);
-    for (const cell of rows.flat()) expect(cell).not.toMatch(/^\s*[=+@]|^-(?!\d+(\.\d+)?$)/);
+    for (const cell of [...rows.flat(), ...file.text.split(/[;\t\r\n]/)]) expect(cell).not.toMatch(/^[\s"]*(?:[=+@]|-(?!\d+(\.\d+)?$))/);
+    // a spreadsheet takes it for UTF-8
+    expect(file.bytes.subarray(0, 3)).toEqual(Buffer.from("\uFEFFposition").subarray(0, 3));
+    expect(file.text).toContain("→");
     expect(file.text).toContain("-12.503");
   });
 
@@ -171,7 +177,7 @@ describe("a table", () => {
 
 describe("a page", () => {
   test("is to be read and printed: it says what it is of, everything is on it, and all text is text", async () => {
-    const file = await exported({ batch: "B-1", format: "html", reason: HOSTILE[1] });
+    const file = await exported({ batch: "B-1", format: "html", reason: HOSTILE[3] });
     expect([file.status, file.headers.get("content-type")]).toEqual([201, "text/html; charset=utf-8"]);
     expect(file.headers.get("content-security-policy")).toContain("default-src 'none'");
     const { said } = await onRecord(file);
