@@ -1,5 +1,5 @@
-import { createReadStream, existsSync } from "node:fs";
-import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
+import { closeSync, createReadStream, existsSync, openSync, readFileSync, readSync } from "node:fs";
+import { appendFile, mkdir, mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { TAR_END, tarHeader, tarPadding } from "./tar.ts";
@@ -40,35 +40,62 @@ export async function* tarOf(path: string, name: string): AsyncGenerator<Buffer>
   yield TAR_END;
 }
 
-/** A bundle as it lies in a folder. */
+/** A bundle as it lies in a folder. It has a file for each delivery, and one is read at once sooner than it is waited for. */
 export interface BundleFolder {
   has(name: string): boolean;
-  /** All of a file at once: of one that is short. */
-  text(name: string): Promise<string>;
-  bytes(name: string): Promise<Buffer>;
+  /** All of a file at once: of one that is short. Throws where there is none. */
+  text(name: string): string;
+  /** Null: there is none. */
+  bytes(name: string): Buffer | null;
   /** Piece by piece: of one that may be long. */
-  pieces(name: string): AsyncIterable<Buffer>;
+  pieces(name: string): Iterable<Buffer>;
   /** Without their line breaks; what follows the last one too, unless it is empty. */
-  lines(name: string): AsyncIterable<Buffer>;
+  lines(name: string): Iterable<Buffer>;
 }
 
 export function bundleIn(path: string): BundleFolder {
-  const pieces = (name: string): AsyncIterable<Buffer> => createReadStream(join(path, name));
+  const pieces = (name: string): Iterable<Buffer> => piecesOf(join(path, name));
   return {
     has: (name) => existsSync(join(path, name)),
-    text: (name) => readFile(join(path, name), "utf8"),
-    bytes: (name) => readFile(join(path, name)),
+    text: (name) => readFileSync(join(path, name), "utf8"),
+    bytes: (name) => bytesOf(join(path, name)),
     pieces,
     lines: (name) => linesOf(pieces(name)),
   };
 }
 
-async function* linesOf(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+function bytesOf(file: string): Buffer | null {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+    throw error;
+  }
+}
+
+const PIECE_BYTES = 1 << 20;
+
+function* piecesOf(file: string): Generator<Buffer> {
+  const open = openSync(file, "r");
+  try {
+    for (;;) {
+      const piece = Buffer.allocUnsafeSlow(PIECE_BYTES);
+      const read = readSync(open, piece);
+      if (read === 0) return;
+      yield piece.subarray(0, read);
+    }
+  } finally {
+    closeSync(open);
+  }
+}
+
+function* linesOf(pieces: Iterable<Buffer>): Generator<Buffer> {
   let begun: Buffer[] = [];
-  for await (const piece of pieces) {
+  for (const piece of pieces) {
     let from = 0;
     for (let end = piece.indexOf(0x0a); end !== -1; end = piece.indexOf(0x0a, from)) {
-      yield Buffer.concat([...begun, piece.subarray(from, end)]);
+      const line = piece.subarray(from, end);
+      yield begun.length === 0 ? line : Buffer.concat([...begun, line]);
       begun = [];
       from = end + 1;
     }

@@ -92,7 +92,7 @@ async function offline(call: Call, terminal: Terminal): Promise<Verified> {
   const folder = bundleIn(call.text("bundle") ?? "");
   const reading = { prefix: loadConfig(call.environment).topicPrefix, maxBytes: MAX_EVENT_BYTES };
   const again = async (of: BundleFolder, manifest: Manifest): Promise<Replayed | null> => {
-    const recorded = await recordedBundle(of, manifest);
+    const recorded = recordedBundle(of, manifest);
     return recorded === null ? null : (await replaySite(recorded, reading)).replayed;
   };
   return verifyBundle(folder, { keys: keysOf(call), anchors: anchorsOf(call), replay: call.flag("no-replay") ? null : again, progress: progressOn(terminal) });

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 import { Cover } from "../audit/cover.ts";
 import { type Entry, parseEntry, trailItem } from "../audit/entry.ts";
 import { leafHash } from "../audit/hash.ts";
@@ -29,7 +29,7 @@ export class NoBundle extends Error {}
 /** Verifies a bundle by what is in it, the keys and the anchors: no database, no network. */
 export async function verifyBundle(folder: BundleFolder, options: BundleOptions): Promise<Verified> {
   if (!folder.has(FILES.manifest)) throw new NoBundle(`There is no ${FILES.manifest} there.`);
-  const manifest = readManifest(await folder.text(FILES.manifest));
+  const manifest = readManifest(folder.text(FILES.manifest));
   if (manifest === null) throw new NoBundle(`${FILES.manifest} is not one that this version can read.`);
   const verification = new BundleVerification(folder, manifest, options);
   await verification.run();
@@ -84,12 +84,12 @@ class BundleVerification {
     for (const log of manifest.logs) await this.log(log);
     this.html.update(HTML_END);
     if (this.whole) {
-      await this.sameBytes(FILES.html, this.html.digest("hex"), SAYS_OTHER);
-      await this.sameBytes(FILES.csv, this.csv.digest("hex"), SAYS_OTHER);
+      this.sameBytes(FILES.html, this.html.digest("hex"), SAYS_OTHER);
+      this.sameBytes(FILES.csv, this.csv.digest("hex"), SAYS_OTHER);
     }
-    for (const { name, sha256 } of manifest.definitions) await this.sameBytes(FILES.definition(sha256), sha256, `It is not ${name} as it was registered.`);
+    for (const { name, sha256 } of manifest.definitions) this.sameBytes(FILES.definition(sha256), sha256, `It is not ${name} as it was registered.`);
     this.complete();
-    await this.sums();
+    this.sums();
     await this.decideAgain();
   }
 
@@ -145,22 +145,29 @@ class BundleVerification {
   }
 
   /** Damage on the way: every file has the bytes with which it was written. */
-  private async sums(): Promise<void> {
-    if (!this.folder.has(FILES.sums)) return this.found("incomplete", FILES.sums, "The sums of the files are gone.", null, "a file");
-    for (const line of (await this.folder.text(FILES.sums)).split("\n").filter((one) => one !== "")) {
+  private sums(): void {
+    if (!this.folder.has(FILES.sums)) this.found("incomplete", FILES.sums, "The sums of the files are gone.", null, "a file");
+    else this.sumsHold();
+  }
+
+  private sumsHold(): void {
+    for (const line of this.folder.text(FILES.sums).split("\n").filter((one) => one !== "")) {
       const [, hash, name] = /^([0-9a-f]{64}) {2}([A-Za-z0-9./-]+)$/.exec(line) ?? [];
       if (hash === undefined || name === undefined || name.includes(".."))
         this.found("altered", FILES.sums, "It holds a line that is none.", line, "a sum and a name");
-      else if (!this.sound.has(name) || name !== FILES.delivery(hash)) await this.sameBytes(name, hash, "It is not the file that was written.");
+      else if (!this.sound.has(name) || name !== FILES.delivery(hash)) this.sameBytes(name, hash, "It is not the file that was written.");
     }
   }
 
-  private async sameBytes(name: string, expected: string, detail: string, position: number | null = null): Promise<void> {
+  private sameBytes(name: string, expected: string, detail: string, position: number | null = null): void {
     if (this.said.has(name)) return;
-    if (!this.folder.has(name)) return this.found("incomplete", name, "A file is gone.", null, "a file", position);
-    const hash = createHash("sha256");
-    for await (const piece of this.folder.pieces(name)) hash.update(piece);
-    const stored = hash.digest("hex");
+    if (!this.folder.has(name)) {
+      this.found("incomplete", name, "A file is gone.", null, "a file", position);
+      return;
+    }
+    const sum = createHash("sha256");
+    for (const piece of this.folder.pieces(name)) sum.update(piece);
+    const stored = sum.digest("hex");
     if (stored !== expected) this.found("altered", name, detail, stored, expected, position);
   }
 
@@ -169,26 +176,26 @@ class BundleVerification {
     for (const name of gone) this.found("incomplete", name, "A file is gone.", null, "a file");
     this.whole &&= gone.length === 0;
     if (gone.length > 0) return;
-    const signed = await this.checkpoint(log);
+    const signed = this.checkpoint(log);
     const cover = new Cover();
     const anchors = this.options.keys === null ? [] : anchorMarks(this.options.keys, this.options.anchors ?? [], log.origin, this.findings);
-    const entries = this.folder.lines(FILES.entries(log.log))[Symbol.asyncIterator]();
-    for await (const text of this.folder.lines(FILES.tree(log.log))) {
+    const entries = this.folder.lines(FILES.entries(log.log))[Symbol.iterator]();
+    for (const text of this.folder.lines(FILES.tree(log.log))) {
       const line = readTreeLine(text.toString());
       if (line === null || !cover.fits(line.subtree))
         return this.found("altered", FILES.tree(log.log), "The tree has a line that does not follow on the one before.", text.toString().slice(0, 100));
       cover.put(line.subtree, line.hash);
       if (line.position !== null) {
-        const [one, other] = [await entries.next(), await entries.next()];
+        const [one, other] = [entries.next(), entries.next()];
         if (one.done === true || other.done === true)
           return this.found("incomplete", FILES.entries(log.log), `There is no entry for position ${line.position}.`, null, "an entry", line.position);
         this.entry(log, line.position, line.subtree.index, line.hash.toString("hex"), Buffer.concat([one.value, Buffer.from("\n"), other.value]));
-        await this.deliveries(line.position);
+        this.deliveries(line.position);
       }
       const anchor = anchors.find(({ size }) => size === cover.size);
       if (anchor !== undefined) this.root(FILES.tree(log.log), cover, anchor.root, "anchor");
     }
-    if ((await entries.next()).done !== true) this.found("altered", FILES.entries(log.log), "There are more entries than leaves of them in the tree.");
+    if (entries.next().done !== true) this.found("altered", FILES.entries(log.log), "There are more entries than leaves of them in the tree.");
     if (signed === null) return;
     if (cover.size !== signed.size)
       return this.found("incomplete", FILES.tree(log.log), "The tree is not as large as the one that was signed.", String(cover.size), String(signed.size));
@@ -208,11 +215,11 @@ class BundleVerification {
   }
 
   /** The checkpoint, when it is signed by somebody who is known. */
-  private async checkpoint({ log, origin }: BundledLog): Promise<{ readonly size: number; readonly root: Buffer } | null> {
+  private checkpoint({ log, origin }: BundledLog): { readonly size: number; readonly root: Buffer } | null {
     const file = FILES.checkpoint(log);
-    const note = await this.folder.text(file);
+    const note = this.folder.text(file);
     if (this.trust === null) return unsigned(note);
-    if (this.folder.has(FILES.keys(log))) for (const introduction of readMirror(await this.folder.text(FILES.keys(log))).notes) this.trust.read(introduction);
+    if (this.folder.has(FILES.keys(log))) for (const introduction of readMirror(this.folder.text(FILES.keys(log))).notes) this.trust.read(introduction);
     const read = this.trust.read(note);
     if (read.kind === "signed") {
       if (read.checkpoint.origin === origin && origin === `signalbox/${this.manifest.site}/${log}`) return read.checkpoint;
@@ -261,17 +268,12 @@ class BundleVerification {
     if (this.count % 1_000 === 0) this.options.progress(position, this.manifest.export.position);
   }
 
-  private async deliveries(position: number): Promise<void> {
+  private deliveries(position: number): void {
     for (const sha256 of this.delivered) {
       const name = FILES.delivery(sha256);
-      if (
-        this.folder.has(name) &&
-        createHash("sha256")
-          .update(await this.folder.bytes(name))
-          .digest("hex") === sha256
-      )
-        this.sound.add(name);
-      else await this.sameBytes(name, sha256, "A delivery is not the one that its entry tells of.", position);
+      const bytes = this.folder.bytes(name);
+      if (bytes !== null && hash("sha256", bytes, "hex") === sha256) this.sound.add(name);
+      else this.sameBytes(name, sha256, "A delivery is not the one that its entry tells of.", position);
     }
   }
 
