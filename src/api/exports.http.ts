@@ -7,8 +7,8 @@ import { readSignedLog } from "../audit/proofs.store.ts";
 import { type RequestKey, readAnswer } from "../audit/request-key.store.ts";
 import { readChosen, TreeTorn } from "../bundle/chosen.store.ts";
 import { type Exported, ExportedMeanwhile, handOut, NothingToExport, recordExport, TooMuchToExport, untilSigned } from "../bundle/export.store.ts";
-import { passingFolder, tarOf } from "../bundle/folder.file.ts";
 import type { Chosen, Selection } from "../bundle/manifest.ts";
+import { passingTar } from "../bundle/passing-tar.file.ts";
 import { type About, csvCopy, htmlCopy, NotAnEntry } from "../bundle/reading-copy.ts";
 import { writeBundle } from "../bundle/write-bundle.ts";
 import { databaseNow } from "../commit/shard.store.ts";
@@ -134,7 +134,7 @@ async function signedNow(db: Db, site: string): Promise<About["signed"]> {
   return signed?.tree == null ? null : { origin: signed.log.origin, size: signed.tree.size, root: signed.tree.root.toString("base64") };
 }
 
-/** A bundle's files are written side by side, and a tar says the size of each before it: so it is written to a folder first, and goes out from there. Little is held in memory. */
+/** A bundle is written before it goes out, so that no connection is held while whoever takes it is slow. Little of it is in memory. */
 async function bundle(db: Db, site: string, of: Selection, by: Attribution, asked: RequestKey | null, before: Before | null): Promise<Going> {
   if (!isChosen(of))
     throw invalid("A bundle is of a batch or of a range of positions: nothing proves that what a search finds is all.", [
@@ -149,14 +149,14 @@ async function bundle(db: Db, site: string, of: Selection, by: Attribution, aske
       "AUDIT_NOT_SIGNED",
       `The export is on record at position ${made.position}, and that was not signed within ${SIGNED_WITHIN_MS / 1000} s; nothing was handed out.`,
     );
-  const { path, folder, discard } = await passingFolder();
+  const { folder, pieces, discard } = passingTar(`signalbox-${site}-${made.position}`);
   try {
     await inTurn(() => readChosen(db, site, of, made, (record) => writeBundle(folder, site, of, made, record)));
   } catch (error) {
     await discard();
     throw error;
   }
-  const stream = Readable.from(tarOf(path, `signalbox-${site}-${made.position}`), { objectMode: false });
+  const stream = Readable.from(pieces(), { objectMode: false });
   // also when whoever asked is gone before the first byte
   stream.once("close", () => void discard().catch(() => {}));
   return { made, type: "application/x-tar", stream };

@@ -20,13 +20,20 @@ export interface ChosenEntry {
 export interface ChosenRecord {
   /** The logs in which something was chosen, in order, each with its last checkpoint. */
   readonly logs: readonly (BundledLog & { readonly note: string; readonly positions: readonly number[]; readonly keys: readonly string[] })[];
-  entries(positions: readonly number[]): AsyncIterable<ChosenEntry>;
-  /** The roots of the subtrees between leaves. */
-  roots(log: BundledLog, gap: { readonly begin: number; readonly end: number }): Promise<readonly Hash[]>;
+  /** Those that are there, in order, a page at a time. */
+  pages(positions: readonly number[]): AsyncIterable<readonly ChosenEntry[]>;
+  /** The roots of the subtrees between leaves, one gap after the other. */
+  roots(log: BundledLog, gaps: readonly Gap[]): Promise<readonly Hash[]>;
   /** What the batches named were bound to, with its content as it is hashed. */
   definitions(batches: readonly string[]): Promise<readonly (Definition & { readonly content: string })[]>;
   /** What deciding it again needs besides; null: it is not a record from its beginning. */
   readonly beside: Beside | null;
+}
+
+/** Leaves from one index to before another. */
+export interface Gap {
+  readonly begin: number;
+  readonly end: number;
 }
 
 /** Nothing of a log can be proven whose entries or tiles are not all there. */
@@ -72,16 +79,16 @@ async function chosenRecord(trx: Db, site: string, positions: readonly number[],
   return {
     beside,
     logs: logs.filter((log) => log.positions.length > 0),
-    async *entries(wanted) {
+    async *pages(wanted) {
       for (let i = 0; i < wanted.length; i += AT_ONCE) {
         const found = await sql<{ position: bigint; entry: Buffer; raw: Buffer | null }>`
           select e.position, e.entry, g.raw from audit_entries e left join signals g on g.site = e.site and g.position = e.position
           where e.site = ${site} and e.position = any(${wanted.slice(i, i + AT_ONCE)}::bigint[]) order by e.position`.execute(trx);
-        for (const { position, entry, raw } of found.rows) yield { position: safePosition(position), bytes: entry, raw };
+        yield found.rows.map(({ position, entry, raw }) => ({ position: safePosition(position), bytes: entry, raw }));
       }
     },
-    async roots({ log }, { begin, end }) {
-      const subtrees = between(begin, end);
+    async roots({ log }, gaps) {
+      const subtrees = gaps.flatMap(({ begin, end }) => between(begin, end));
       const roots = subtrees.length === 0 ? [] : await readers.get(log)?.roots(subtrees);
       if (roots == null) throw new TreeTorn(`What log ${log} of site ${site} was signed over is not all there any more. Verify the record.`);
       return roots;

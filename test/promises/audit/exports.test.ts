@@ -5,7 +5,7 @@
 
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join as path } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -27,6 +27,7 @@ const SITE = "exports";
 const UNSIGNED = "unsigned";
 const SCALE = sourceOf(SITE, "4", "scale-1");
 const HOSTILE = ["=cmd|' /C calc'!A0", "ok;=1+1", "ok\t@SUM(A1)", '<script>alert("1")</script>', "released \u202edetcejer", "-2+3", ' =1+1, "quoted"\nand on'];
+const NOWHERE = { append: async () => {}, put: async () => {}, end: async () => {} };
 const home = mkdtempSync(path(tmpdir(), "signalbox-exports-"));
 let plant: Plant;
 let party: Party;
@@ -234,18 +235,30 @@ describeWith({ tar }, "a bundle", () => {
       signal: gone.signal,
     });
     expect(response.status).toBe(201);
+    expect(named()).toEqual([]);
     gone.abort();
     await nothingPasses();
   });
 });
 
-/** Bundles pass through folders, which are thrown away when the last byte went out. */
+/** Bundles pass through files without a name, so that nothing stays of them when the process is killed; they are closed when the last byte went out. */
 async function nothingPasses(): Promise<void> {
-  for (let tries = 0; readdirSync(tmpdir()).some((name) => name.startsWith("signalbox-export-")); tries += 1) {
-    if (tries > 300) throw new Error("a folder is still there");
+  for (let tries = 0; named().length + open().length > 0; tries += 1) {
+    if (tries > 300) throw new Error(`still there: ${[...named(), ...open()].join()}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
+
+const named = (): readonly string[] => readdirSync(tmpdir()).filter((name) => name.startsWith("signalbox-export-"));
+/** The open files of this process, as far as the system tells. */
+const open = (): readonly string[] =>
+  (existsSync("/proc/self/fd") ? readdirSync("/proc/self/fd") : []).flatMap((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).includes("signalbox-export-") ? [fd] : [];
+    } catch {
+      return [];
+    }
+  });
 
 describe("what is longer than is read at once", () => {
   const LONG = "long";
@@ -398,7 +411,7 @@ describe("an export", () => {
     const of = { batch: "B-1" };
     const made = await recordExport(opened.db, SITE, of, { form: "bundle" }, { actor: "a test", from: null, reason: null });
     expect(await untilSigned(opened.db, SITE, made.position, 60_000)).toBe(true);
-    const bundle = (): Promise<unknown> => readChosen(opened.db, SITE, of, made, (record) => writeBundle({ append: async () => {} }, SITE, of, made, record));
+    const bundle = (): Promise<unknown> => readChosen(opened.db, SITE, of, made, (record) => writeBundle(NOWHERE, SITE, of, made, record));
     await bundle();
     await plant.database.query(`set session_replication_role = replica; delete from audit_entries where site = '${SITE}' and position = 1`);
     await expect(bundle()).rejects.toThrow(TreeTorn);
