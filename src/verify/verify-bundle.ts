@@ -151,7 +151,10 @@ class BundleVerification {
   }
 
   private sumsHold(): void {
-    for (const line of this.folder.text(FILES.sums).split("\n").filter((one) => one !== "")) {
+    for (const line of this.folder
+      .text(FILES.sums)
+      .split("\n")
+      .filter((one) => one !== "")) {
       const [, hash, name] = /^([0-9a-f]{64}) {2}([A-Za-z0-9./-]+)$/.exec(line) ?? [];
       if (hash === undefined || name === undefined || name.includes(".."))
         this.found("altered", FILES.sums, "It holds a line that is none.", line, "a sum and a name");
