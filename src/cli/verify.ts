@@ -1,21 +1,17 @@
-import { type BundleFolder, bundleIn } from "../bundle/folder.file.ts";
-import type { Manifest } from "../bundle/manifest.ts";
 import type { Db } from "../db/database.ts";
 import { loadConfig } from "../ops/config.file.ts";
 import { MAX_EVENT_BYTES } from "../receive/delivery.ts";
 import { shippedStateMachines } from "../registry/state-machines.file.ts";
 import { recordedSite, sitesIn } from "../replay/recorded.store.ts";
-import { recordedBundle } from "../replay/recorded-bundle.ts";
-import { type Replayed, replaySite } from "../replay/run.ts";
+import { replaySite } from "../replay/run.ts";
 import type { Reading } from "../replay/site-record.ts";
 import { untoldOf } from "../replay/standing.ts";
 import { hashesOf } from "../verify/definitions.ts";
-import { anchorsFrom, keysFrom } from "../verify/handed-over.file.ts";
+import { anchorsFrom } from "../verify/handed-over.file.ts";
 import { readRecord } from "../verify/record.store.ts";
 import type { AnchorNote } from "../verify/signed-roots.ts";
-import type { Given } from "../verify/trust.ts";
-import { verifyBundle } from "../verify/verify-bundle.ts";
 import { type DecidedAgain, type Verified, verifySite } from "../verify/verify-site.ts";
+import { checkBundle, keysOf, progressOn } from "./check-bundle.ts";
 import type { Call, Command } from "./command.ts";
 import { cannotTell, Said } from "./failure.ts";
 import { withDatabase } from "./own-database.ts";
@@ -67,7 +63,7 @@ export const verify: Command = {
 };
 
 async function online(call: Call, terminal: Terminal): Promise<Verified> {
-  const keys = keysOf(call);
+  const keys = keysOf(call.text("key"));
   const config = loadConfig(call.environment);
   const reading = { prefix: config.topicPrefix, maxBytes: MAX_EVENT_BYTES };
   const shipped = hashesOf(await shippedStateMachines());
@@ -89,25 +85,9 @@ async function decideAgain(trx: Db, site: string, reading: Reading): Promise<Dec
 }
 
 async function offline(call: Call, terminal: Terminal): Promise<Verified> {
-  const folder = bundleIn(call.text("bundle") ?? "");
-  const reading = { prefix: loadConfig(call.environment).topicPrefix, maxBytes: MAX_EVENT_BYTES };
-  const again = async (of: BundleFolder, manifest: Manifest): Promise<Replayed | null> => {
-    const recorded = recordedBundle(of, manifest);
-    return recorded === null ? null : (await replaySite(recorded, reading)).replayed;
-  };
-  return verifyBundle(folder, { keys: keysOf(call), anchors: anchorsOf(call), replay: call.flag("no-replay") ? null : again, progress: progressOn(terminal) });
-}
-
-const progressOn =
-  (terminal: Terminal) =>
-  (position: number, of: number): void =>
-    terminal.progress(`Position ${position} of ${of} …`);
-
-function keysOf(call: Call): Given | null {
-  const given = call.text("key");
-  const keys = given === undefined ? null : keysFrom(given);
-  if (typeof keys === "string") throw new Said(keys);
-  return keys;
+  const { topicPrefix } = loadConfig(call.environment);
+  const checking = { keys: keysOf(call.text("key")), anchors: anchorsOf(call), replay: !call.flag("no-replay"), topicPrefix, terminal };
+  return checkBundle(call.text("bundle") ?? "", checking);
 }
 
 function anchorsOf(call: Call): readonly AnchorNote[] | null {
