@@ -1,44 +1,27 @@
-import { closeSync, createReadStream, existsSync, openSync, readFileSync, readSync } from "node:fs";
-import { appendFile, mkdir, mkdtemp, readdir, rm, stat } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { closeSync, existsSync, openSync, readFileSync, readSync } from "node:fs";
+import { appendFile, mkdir, readdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { TAR_END, tarHeader, tarPadding } from "./tar.ts";
+import { together } from "./together.ts";
 import type { Folder } from "./write-bundle.ts";
 
 /** A new folder for a bundle. Throws when there is something there already: what is in a bundle was exported at once. */
 export async function newFolder(path: string): Promise<Folder> {
   if (existsSync(path) && (await readdir(path)).length > 0) throw new FolderTaken(`${path} is there already, and not empty.`);
   const made = new Set<string>();
+  const placeOf = async (name: string): Promise<string> => {
+    const file = join(path, name);
+    const folder = dirname(file);
+    if (!made.has(folder)) await mkdir(folder, { recursive: true });
+    made.add(folder);
+    return file;
+  };
   return {
-    async append(name, bytes) {
-      const file = join(path, name);
-      const folder = dirname(file);
-      if (!made.has(folder)) await mkdir(folder, { recursive: true });
-      made.add(folder);
-      await appendFile(file, bytes);
-    },
+    ...together(async (name, bytes) => appendFile(await placeOf(name), bytes)),
+    put: async (name, bytes) => writeFile(await placeOf(name), bytes),
   };
 }
 
 export class FolderTaken extends Error {}
-
-/** A folder for a bundle that goes on at once, and is thrown away then. */
-export async function passingFolder(): Promise<{ readonly path: string; readonly folder: Folder; discard(): Promise<void> }> {
-  const path = await mkdtemp(join(tmpdir(), "signalbox-export-"));
-  return { path, folder: await newFolder(path), discard: () => rm(path, { recursive: true, force: true }) };
-}
-
-/** A folder as one file, piece by piece: all that is in it, below a folder with the given name. */
-export async function* tarOf(path: string, name: string): AsyncGenerator<Buffer> {
-  const files = (await readdir(path, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
-  for (const file of files.map((entry) => join(entry.parentPath, entry.name)).sort()) {
-    const { size } = await stat(file);
-    yield tarHeader(name, file.slice(path.length + 1).replaceAll("\\", "/"), size);
-    for await (const piece of createReadStream(file)) yield piece;
-    yield tarPadding(size);
-  }
-  yield TAR_END;
-}
 
 /** A bundle as it lies in a folder. It has a file for each delivery, and one is read at once sooner than it is waited for. */
 export interface BundleFolder {
