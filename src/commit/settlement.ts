@@ -136,7 +136,10 @@ const UNSTORABLE = /\\u(?:0000|d[89a-f])/;
 /** A document as JSON. What Postgres cannot hold in text is shown as the replacement character, the raw bytes stay as they came; asking each value costs more than the rest, so it is done where it must. */
 function storable(document: Json): string {
   const asItIs = JSON.stringify(document);
-  return UNSTORABLE.test(asItIs) ? JSON.stringify(document, (_, value: unknown) => (typeof value === "string" ? wellFormed(value) : value)) : asItIs;
+  // a search for two characters is much faster than one for a pattern, and mostly finds nothing
+  return asItIs.includes("\\u") && UNSTORABLE.test(asItIs)
+    ? JSON.stringify(document, (_, value: unknown) => (typeof value === "string" ? wellFormed(value) : value))
+    : asItIs;
 }
 
 const wellFormed = (text: string): string => text.toWellFormed().replaceAll("\0", "\uFFFD");

@@ -155,6 +155,13 @@ export function compile<V extends StateValue, C>(content: unknown, guards: Reado
     ),
   }).createMachine(definition.machine as never);
   const self = createActor(machine);
+  const snapshots = new Map<string, ReturnType<typeof machine.resolveState>>();
+  const snapshotOf = (value: V): ReturnType<typeof machine.resolveState> => {
+    const key = JSON.stringify(value);
+    const known = snapshots.get(key) ?? machine.resolveState({ value, context: {} });
+    snapshots.set(key, known);
+    return known;
+  };
   const scope = { self, id: "", sessionId: "", system: self.system, logger() {}, defer() {}, emit() {}, stopChild() {}, actionExecutor() {} } as never;
 
   const active = (value: V): readonly { readonly state: string; readonly node: StateNode | undefined }[] =>
@@ -208,8 +215,7 @@ export function compile<V extends StateValue, C>(content: unknown, guards: Reado
       }
       asked = context;
       try {
-        const snapshot = machine.resolveState({ value, context: {} });
-        const to = machine.transition(snapshot, { type: event }, scope).value as V;
+        const to = machine.transition(snapshotOf(value), { type: event }, scope).value as V;
         return { kind: "moved", to, self: JSON.stringify(to) === JSON.stringify(value), checks: judged.checks };
       } finally {
         asked = null;
