@@ -4,7 +4,8 @@ import { FILES, type Manifest, nameOf } from "./manifest.ts";
 export function readmeOf(manifest: Manifest): string {
   const last = manifest.logs.at(-1);
   if (last === undefined) throw new RangeError("a bundle is of one log at least");
-  const { log, first, origin, size } = last;
+  const { origin } = last;
+  const folders = manifest.logs.map(({ log }) => `log-${log}`).join(" ");
   return `Record of ${nameOf(manifest.of)}, site ${manifest.site}
 
 This folder holds part of the audit log of a Signalbox service, as it was stored, and what proves that it was not changed.
@@ -23,38 +24,55 @@ WHAT IS HERE
   ${FILES.manifest}, ${FILES.sums}   what was exported; the SHA-256 of every file, against damage on the way
 
 WHAT YOU NEED BESIDE IT
-The signer's public key, one line that begins with signalbox/${manifest.site}+. Get it from whoever runs the signer. A key that came with
-this folder would prove nothing. If somebody kept checkpoints of ${origin} elsewhere, compare them as well.
+The signer's first public key, one line that begins with signalbox/${manifest.site}+. Get it from whoever runs the signer. A key that came
+with this folder would prove nothing. If somebody kept checkpoints of ${origin} elsewhere, compare them as well.
 
 WITH SIGNALBOX
   npx signalbox verify --bundle THIS_FOLDER --key signer.vkey
   0 sound, 1 altered, 3 incomplete, 4 cannot tell; it names the first file or entry that is wrong.
 
-WITH STOCK TOOLS (sh, sha256sum, xxd, base64, openssl 3), in this folder
+WITH STOCK TOOLS (sh, sed, awk, xxd, base64, sha256sum, openssl 3), in this folder; nothing may say WRONG, FAILED or Failure
 1. Every file is as it was written:
      sha256sum -c ${FILES.sums}
    and each delivery and definition has the bytes that its name says:
-     for f in deliveries/* definitions/*; do test "$(sha256sum < "$f" | cut -c1-64)" = "$(basename "$f")" || echo "WRONG $f"; done
+     for f in deliveries/* definitions/*; do test -f "$f" || continue
+       test "$(sha256sum < "$f" | cut -c1-64)" = "$(basename "$f")" || echo "WRONG $f"; done
 2. Each entry is a leaf of the tree: SHA-256 of a zero byte and its two lines, without the last line break:
-     grep -E '^0 [0-9]+ [0-9a-f]+ [0-9]' log-${log}/tree.txt | { n=1; while read -r level index hash position; do
-       got=$({ printf '\\0'; sed -n "$n,$((n + 1))p" log-${log}/entries.txt | head -c -1; } | sha256sum | cut -c1-64)
-       test "$got" = "$hash" || echo "WRONG entry $position"; n=$((n + 2)); done; }
-   An entry at position p is leaf p - ${first}, and its first line says "position":p. For a batch its first line numbers the entries 1, 2, 3, …
+     for log in ${folders}; do
+       grep -E '^0 [0-9]+ [0-9a-f]+ [0-9]' $log/tree.txt | { n=1; while read -r level index hash position; do
+         got=$({ printf '\\0'; sed -n "$n,$((n + 1))p" $log/entries.txt | head -c -1; } | sha256sum | cut -c1-64)
+         test "$got" = "$hash" || echo "WRONG entry $position"; n=$((n + 2)); done; }; done
+   The first line of the entry at position p says "position":p; for a batch it numbers the entries 1, 2, 3, … In tree.txt it is
+   leaf ${manifest.logs.map(({ log, first }) => `p - ${first} of log ${log}`).join(", ")}.
 3. The tree has the root that was signed. Two neighbours make the node above them: SHA-256 of a byte 01, the left hash, the right hash:
      node() { printf '01%s%s' "$1" "$2" | xxd -r -p | sha256sum | cut -c1-64; }
-     set --; while read -r level index hash rest; do
-       while [ $# -gt 0 ] && [ "\${1%% *}" = "$level" ]; do hash=$(node "\${1#* }" "$hash"); level=$((level + 1)); shift; done
-       set -- "$level $hash" "$@"; done < log-${log}/tree.txt
-     root=\${1#* }; shift; for left in "$@"; do root=$(node "\${left#* }" "$root"); done
-     printf '%s' "$root" | xxd -r -p | base64; sed -n 3p log-${log}/checkpoint.txt
-   Both lines must be the same. Line 1 of the checkpoint must be ${origin}, line 2 ${size}.
-4. The checkpoint was signed with the key. KEY is the line that you were given:
-     printf '302a300506032b6570032100' | xxd -r -p > /tmp/key.der
-     printf '%s' "$KEY" | cut -d+ -f3- | base64 -d | tail -c 32 >> /tmp/key.der
-     head -n 3 log-${log}/checkpoint.txt > /tmp/text
-     tail -n 1 log-${log}/checkpoint.txt | cut -d' ' -f3 | base64 -d | tail -c 64 > /tmp/signature
-     openssl pkeyutl -verify -rawin -pubin -keyform DER -inkey /tmp/key.der -sigfile /tmp/signature -in /tmp/text
-   (A checkpoint that introduces a new key has a fourth line that begins with "key", and two signatures: take 4 lines.)
+     for log in ${folders}; do
+       set --; while read -r level index hash rest; do
+         while [ $# -gt 0 ] && [ "\${1%% *}" = "$level" ]; do hash=$(node "\${1#* }" "$hash"); level=$((level + 1)); shift; done
+         set -- "$level $hash" "$@"; done < $log/tree.txt
+       root=\${1#* }; shift; for left in "$@"; do root=$(node "\${left#* }" "$root"); done
+       root=$(printf '%s' "$root" | xxd -r -p | base64)
+       test "$root" = "$(sed -n 3p $log/checkpoint.txt)" && echo "$log has the root $root" || echo "WRONG root of $log"; done
+   Lines 1 and 2 of a checkpoint are the log's name and its size: ${manifest.logs.map((one) => `${one.origin}, ${one.size}`).join("; ")}.
+4. The checkpoint was signed with the key. KEY is the line that you were given; a key that came after it was introduced by a note that
+   both have signed, so the notes are followed first, in their order:
+     t=$(mktemp -d)
+     signed() { # by a key: a note's lines before its empty one; the signature that begins with the key's four bytes
+       { printf '302a300506032b6570032100' | xxd -r -p; printf '%s' "$2" | cut -d+ -f3- | base64 -d | tail -c 32; } > "$t/key.der"
+       sed '/^$/,$d' "$1" > "$t/text"; : > "$t/signature"
+       sed -n '/^— /s/.* //p' "$1" | while read -r s; do
+         test "$(printf '%s' "$s" | base64 -d | head -c 4 | xxd -p)" = "$(printf '%s' "$2" | cut -d+ -f2)" || continue
+         printf '%s' "$s" | base64 -d | tail -c 64 > "$t/signature"; done
+       openssl pkeyutl -verify -rawin -pubin -keyform DER -inkey "$t/key.der" -sigfile "$t/signature" -in "$t/text"; }
+     for log in ${folders}; do
+       key=$KEY; n=1
+       test ! -f $log/keys.notes || awk -v t="$t" '/^signalbox\\//{n++} {print > (t "/note-" n)}' $log/keys.notes
+       while test -f "$t/note-$n"; do
+         next=$(sed -n 's/^key //p' "$t/note-$n")
+         echo "$log is signed with $next since a note of"; sed -n 1,2p "$t/note-$n"
+         signed "$t/note-$n" "$key" && signed "$t/note-$n" "$next" && key=$next; n=$((n + 1)); done
+       echo "$log, signed with $key:"; signed $log/checkpoint.txt "$key"; done
+     rm -r "$t"
 
 WHAT IS NOT PROVEN
 That what a device or a person said is true. That the log went on as shown behind its last checkpoint. ${

@@ -2,14 +2,14 @@
 // Attack: bundles of a batch and of a range, of a record that a real signer signs; every file of them changed and taken away, entries left out, proofs made to fit, and the procedure of
 // README.txt done by a shell with sha256sum, xxd and openssl.
 import { spawnSync } from "node:child_process";
-import { appendFileSync, cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { appendFileSync, cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { signCheckpoint } from "../../../src/audit/checkpoint.ts";
 import { Cover } from "../../../src/audit/cover.ts";
 import { disk } from "../../../src/audit/disk.file.ts";
 import { leafHash } from "../../../src/audit/hash.ts";
-import { loadSigningKey } from "../../../src/audit/signer-key.file.ts";
+import { loadSigningKey, makeNextKey } from "../../../src/audit/signer-key.file.ts";
 import { readTreeLine, writeTreeLine } from "../../../src/bundle/tree-line.ts";
 import { describeWith, findCommand } from "../../support/needs.ts";
 import { BATCH, type Copy, runExport, runVerify, SITE, type SignedRecord, signedRecord, type Verification } from "../../support/signed-record.ts";
@@ -19,6 +19,7 @@ let copy: Copy;
 let batch: string;
 let range: string;
 let whole: string;
+let registered: string;
 /** Within commits, and at their ends. */
 const ENDS = [7, 19, 40, 137];
 
@@ -28,10 +29,12 @@ beforeAll(async () => {
   batch = join(record.home, "batch");
   range = join(record.home, "range");
   whole = join(record.home, "whole");
+  registered = join(record.home, "registered");
   await record.signing(copy, async () => {
     for (const args of [
       ["--batch", BATCH, "--out", batch, "--reason", "release"],
       ["--positions", "5-280", "--out", range],
+      ["--positions", "1-2", "--out", registered],
       ["--positions", `1-${record.last}`, "--out", whole],
       ...ENDS.map((to) => ["--positions", `1-${to}`, "--out", `${whole}-${to}`]),
     ])
@@ -226,30 +229,70 @@ const [sha256sum, xxd] = [findCommand("sha256sum"), findCommand("xxd")];
 const openssl = findCommand("openssl", (command) => /^OpenSSL ([3-9]|[1-9][0-9])\./.test(spawnSync(command, ["version"], { encoding: "utf8" }).stdout ?? ""));
 
 describeWith({ sha256sum, xxd, "openssl 3": openssl }, "with stock tools, as README.txt says,", () => {
-  /** The commands of README.txt, with the lines that are prose left out. */
-  function procedure(folder: string): string {
+  /** The commands of README.txt as they stand, done by a plain shell. */
+  function procedure(folder: string, key = record.vkey): { readonly stdout: string; readonly stderr: string } {
     const text = readFileSync(join(folder, "README.txt"), "utf8");
-    const steps = text.slice(text.indexOf("WITH STOCK TOOLS"), text.indexOf("(A checkpoint that introduces"));
+    const steps = text.slice(text.indexOf("WITH STOCK TOOLS"), text.indexOf("WHAT IS NOT PROVEN"));
     const commands = steps
       .split("\n")
       .filter((line) => line.startsWith("     "))
       .join("\n");
-    return `KEY='${readFileSync(record.vkey, "utf8").trim()}'\n${commands}\n`;
+    return spawnSync("sh", ["-c", `KEY='${readFileSync(key, "utf8").trim()}'\n${commands}\n`], { cwd: folder, encoding: "utf8" });
   }
+  const verified = (stdout: string): number => stdout.split("Signature Verified Successfully").length - 1;
+  const complains = /WRONG|FAILED|Failure/;
+
   test("a bundle is found sound, and a changed one not", () => {
-    const sound = spawnSync("bash", ["-c", procedure(batch)], { cwd: batch, encoding: "utf8" });
+    const sound = procedure(batch);
     expect(sound.stderr).toBe("");
-    expect(sound.stdout).not.toContain("WRONG");
-    const roots = sound.stdout.split("\n").filter((line) => /^[A-Za-z0-9+/]{43}=$/.test(line));
-    expect(roots).toHaveLength(2);
-    expect(roots[0]).toBe(roots[1]);
-    expect(sound.stdout).toContain("Signature Verified Successfully");
+    expect(sound.stdout).not.toMatch(complains);
+    expect(sound.stdout).toMatch(/^log-1 has the root [A-Za-z0-9+/]{43}=$/m);
+    expect(verified(sound.stdout)).toBe(1);
     const edited = changed(batch, (path) => {
       const before = readFileSync(join(path, "log-1/entries.txt"), "utf8");
       writeFileSync(join(path, "log-1/entries.txt"), before.replace("shift", "SHIFT"));
     });
-    const wrong = spawnSync("bash", ["-c", procedure(edited)], { cwd: edited, encoding: "utf8" });
+    const wrong = procedure(edited);
     expect(wrong.stdout).toContain("WRONG entry");
     expect(wrong.stdout).toContain("FAILED");
+  });
+
+  // its first step complained of deliveries/* where nothing had been delivered
+  test("a bundle of what was only registered, without any delivery, is found sound", () => {
+    expect(existsSync(join(registered, "deliveries"))).toBe(false);
+    const { stdout, stderr } = procedure(registered);
+    expect([stderr, stdout.match(complains), verified(stdout)]).toEqual(["", null, 1]);
+  });
+
+  // its last step took the key that was given for the one that signed, also where another had been introduced since
+  test("a bundle of two logs, signed by the third key, is found sound by whoever has the first, and by no other key", async () => {
+    const folder = join(record.home, "rotated");
+    const name = `signalbox/${SITE}`;
+    const rotate = () => makeNextKey(disk, join(record.state, SITE), name);
+    const out = (path: string) => ["--site", SITE, "--positions", "8-9", "--out", join(record.home, path)];
+    const [first] = await copy.query("select count(*)::int as n from audit_logs");
+    await rotate();
+    await record.signing(copy, async () => void (await runExport(out("second"), { DATABASE_URL: copy.runtimeUrl })));
+    await rotate();
+    // past the least that a site may set
+    await copy.query("alter table sites disable trigger all; alter table sites drop constraint sites_rotate_after_check; update sites set rotate_after = 100");
+    await record.signing(copy, async () => void (await runExport(out("third"), { DATABASE_URL: copy.runtimeUrl })));
+    await record.signing(copy, async () => {
+      const [last] = await copy.query("select max(first_position)::int as first from audit_logs");
+      const range = `${Number(last?.["first"]) - 2}-${last?.["first"]}`;
+      const args = ["--site", SITE, "--positions", range, "--out", folder];
+      expect(await runExport(args, { DATABASE_URL: copy.runtimeUrl })).toMatchObject({ exit: 0 });
+    });
+    expect(first?.["n"]).toBe(1);
+    expect(readdirSync(folder).filter((file) => file.startsWith("log-"))).toEqual(["log-1", "log-2"]);
+    expect(readFileSync(join(folder, "log-2/keys.notes"), "utf8").match(/^key /gm)).toHaveLength(2);
+    expect((await verify(folder)).exit).toBe(0);
+    const { stdout, stderr } = procedure(folder);
+    expect([stderr, stdout.match(complains)]).toEqual(["", null]);
+    // of each log: two notes by two keys each, and the checkpoint
+    expect(verified(stdout)).toBe(10);
+    const stranger = join(record.home, "stranger");
+    await loadSigningKey(disk, join(stranger, "signer.pem"), name, true);
+    expect(procedure(folder, join(stranger, "signer.vkey")).stdout).not.toContain("Signature Verified Successfully");
   });
 });
