@@ -25,6 +25,7 @@ import {
   READ_PROBLEMS,
   reasonHeaders,
   text,
+  wholeNumber,
 } from "./schemas.ts";
 
 export const itemSchema = z.object({
@@ -114,7 +115,7 @@ const search = z.strictObject({
   limit: listLimit,
 });
 const at = z.strictObject({ site: plantId, position: positionNumber });
-const treeSize = z.coerce.number().int().min(1);
+const treeSize = wholeNumber(1);
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
 const checkpointView = ({ size, root, note }: NotedTree): z.infer<typeof checkpointSchema> => ({ size, rootHash: base64(root), note });
@@ -276,13 +277,16 @@ export function auditRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       schema: {
         operationId: "proveAuditConsistency",
         summary: "That a log at one size is the beginning of the same log at another: nothing was changed or cut off in between",
-        description: "For whoever kept a checkpoint: `from` is its size. Any two sizes up to what is signed can be asked for.",
+        description:
+          "For whoever kept a checkpoint: `from` is its size, `log` the number at the end of its first line. Any two sizes of one log up to what is signed can be asked for. A log that has ended does not go on in the next one: the next begins with an entry that names what was signed of it.",
         tags: ["audit"],
         params: z.strictObject({ site: plantId }),
         querystring: z.strictObject({
           from: treeSize.describe("The size of the smaller tree."),
           to: treeSize.optional().describe("The size of the larger one; without it, that of the latest checkpoint."),
-          log: z.coerce.number().int().min(1).optional().describe("Which log; without it, the last one."),
+          log: wholeNumber(1)
+            .optional()
+            .describe("Which log: the number at the end of a checkpoint's first line. It may be left out while the site has one log."),
         }),
         response: { 200: json(consistencySchema, "The proof, with the checkpoints of both sizes as far as they are kept."), ...PROOF_PROBLEMS },
       },
@@ -292,11 +296,18 @@ export function auditRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       const { from, log: asked } = request.query;
       const signed = await readSignedLog(db, site, { log: asked });
       if (signed === null) throw notFound(asked === undefined ? `site ${site}` : `log ${asked} of site ${site}`);
-      const { log, tree } = signed;
+      const { log, tree, ended } = signed;
+      if (asked === undefined && log.log > 1)
+        throw invalid(`Site ${site} has had ${log.log} logs, each a tree of its own: say by log= which one your checkpoint is of.`, [
+          { pointer: "/log", detail: `is missing; it is the number at the end of the checkpoint's first line, as in ${log.origin}` },
+        ]);
       const to = request.query.to ?? Math.max(from, tree?.size ?? 0);
       if (from > to) throw invalid("The tree at `from` is not larger than the one at `to`.", [{ pointer: "/from", detail: `is larger than ${to}` }]);
       if (tree === null || to > tree.size)
-        throw unproven("AUDIT_NOT_SIGNED", `Log ${log.log} of site ${site} is signed up to size ${tree?.size ?? 0}, not ${to}.`);
+        throw unproven(
+          "AUDIT_NOT_SIGNED",
+          `Log ${log.log} of site ${site} is signed up to size ${tree?.size ?? 0}, not ${to}${ended ? ", and the log has ended" : ""}.`,
+        );
       const [first, second] = await Promise.all([readNoted(db, site, log.log, from), to === tree.size ? tree : readNoted(db, site, log.log, to)]);
       const proof = await proofs.consistency(site, log, from, to, { first, second });
       if (proof === null)

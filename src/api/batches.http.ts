@@ -40,6 +40,7 @@ import {
   quantity,
   READ_PROBLEMS,
   reason,
+  saying,
 } from "./schemas.ts";
 import { mustStand } from "./standing.ts";
 
@@ -219,7 +220,7 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
             .strictObject({ evidence: plantId, value: z.union([z.boolean(), z.string().min(1).max(1024)]).optional(), unit: z.string().max(64).optional() })
             .optional()
             .describe("With the commands evidence and correct."),
-          comment: z.string().min(1).max(4096).optional().describe("With the command comment."),
+          comment: saying(4_096).optional().describe("With the command comment."),
         }),
         response: { 200: json(commandedSchema, "Done."), ...COMMAND_PROBLEMS },
       },

@@ -17,7 +17,7 @@ import { attributionOf } from "./attribution.http.ts";
 import { REQUEST_CODES, type RequestCode } from "./codes.ts";
 import type { ApiDeps } from "./deps.ts";
 import { invalid, Problem } from "./problem.ts";
-import { requestKeyOf, sayReplayed } from "./request-key.http.ts";
+import { REPLAYED, requestKeyOf, sayReplayed } from "./request-key.http.ts";
 import { ACT_PROBLEMS, idempotencyHeaders, instantText, plantId, reason } from "./schemas.ts";
 
 /** Entries that are handed out at once. */
@@ -31,6 +31,7 @@ const exportSchema = z.strictObject({
   batch: plantId.optional().describe("Everything that changed the record of this batch."),
   positions: z
     .strictObject({ from: z.int().min(1), to: z.int().min(1) })
+    .refine(({ from, to }) => from <= to, { message: "lies before `from`", path: ["to"] })
     .optional()
     .describe("Or all entries from one position to another."),
   search: z
@@ -62,6 +63,12 @@ export function exportRoutes(scope: FastifyInstance, { db }: ApiDeps): void {
         response: {
           201: {
             description: "The file.",
+            headers: {
+              location: { type: "string", description: "The entry by which the export is on record." },
+              "content-disposition": { type: "string", description: "The name of the file." },
+              "repr-digest": { type: "string", description: "Of html and csv: SHA-256 of the file, as its entry says it too (RFC 9530)." },
+              ...REPLAYED,
+            },
             content: { "text/html": { schema: file }, "text/csv": { schema: file }, "application/x-tar": { schema: file } },
           },
           ...ACT_PROBLEMS,

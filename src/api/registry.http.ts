@@ -27,6 +27,7 @@ import {
 } from "../registry/registry.store.ts";
 import { attributionOf } from "./attribution.http.ts";
 import type { ApiDeps } from "./deps.ts";
+import { faultInWords } from "./fault.ts";
 import { invalid, notFound, Problem } from "./problem.ts";
 import { listSites } from "./reads.store.ts";
 import {
@@ -41,6 +42,7 @@ import {
   READ_PROBLEMS,
   REGISTRY_PROBLEMS,
   reasonHeaders,
+  wholeNumber,
 } from "./schemas.ts";
 
 const registered = z.object({ result: z.enum(["registered", "unchanged"]), hash: z.string() });
@@ -59,7 +61,7 @@ const sourceSchema = z.object({
 const listed = z.object({ name: z.string(), revision: z.int(), hash: z.string() });
 const pages = z.strictObject({ cursor: cursorText, limit: listLimit });
 const listedCursor = z.tuple([z.string().regex(/^[!-~]{1,256}$/), positionNumber]);
-const revision = z.coerce.number().int().min(1).max(999_999_999);
+const revision = wholeNumber(1, 999_999_999);
 
 /** State machine names have a slash; in a path it stands as a dot: `step.governed`. */
 const machineName = (id: string): string => id.replace(".", "/");
@@ -188,7 +190,7 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       if (!parsed.success)
         throw invalid(
           "It is no state machine.",
-          parsed.error.issues.map((issue) => ({ pointer: `/${issue.path.join("/")}`, detail: issue.message })),
+          parsed.error.issues.map((issue) => ({ pointer: `/${issue.path.join("/")}`, detail: faultInWords(issue) })),
         );
       if (parsed.data.name !== machineName(request.params.id) || parsed.data.revision !== request.params.revision)
         throw invalid("Path and content name different state machines.", [{ pointer: "/name", detail: `is not ${machineName(request.params.id)}` }]);

@@ -14,6 +14,9 @@ export function requestKeyOf(request: FastifyRequest): RequestKey | null {
 
 /** An answer that was given before says so. */
 export const sayReplayed = (reply: FastifyReply): void => void reply.header("idempotent-replayed", "true");
+export const REPLAYED = {
+  "idempotent-replayed": { type: "string", enum: ["true"], description: "It was asked before under the same Idempotency-Key." },
+} as const;
 
 export function headerOf(request: FastifyRequest, name: string): string | null {
   const value = request.headers[name];

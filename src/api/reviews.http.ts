@@ -8,7 +8,20 @@ import { itemSchema } from "./audit.http.ts";
 import type { ApiDeps } from "./deps.ts";
 import { notFound, Problem } from "./problem.ts";
 import { requestKeyOf, sayReplayed } from "./request-key.http.ts";
-import { ACT_PROBLEMS, actHeaders, cursorText, decodeCursor, json, listLimit, page, pageOf, plantId, positionNumber, READ_PROBLEMS } from "./schemas.ts";
+import {
+  ACT_PROBLEMS,
+  actHeaders,
+  cursorText,
+  decodeCursor,
+  json,
+  listLimit,
+  page,
+  pageOf,
+  plantId,
+  positionNumber,
+  READ_PROBLEMS,
+  saying,
+} from "./schemas.ts";
 
 const severity = z.enum(["critical", "major", "minor"]);
 const digestText = z
@@ -47,7 +60,7 @@ const reviewSchema = z.object({
 const concludingSchema = z.strictObject({
   digest: digestText,
   conclusion: z.enum(["accepted", "objected"]),
-  finding: z.string().trim().min(1).max(4_096).describe("What was found, in the reviewer's words."),
+  finding: saying(4_096).describe("What was found, in the reviewer's words."),
 });
 
 const trailView = (batch: string, { digest, ...trail }: BatchTrail): z.infer<typeof trailSchema> =>

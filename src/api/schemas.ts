@@ -9,12 +9,24 @@ export const decimalText = z
   .describe("A decimal, kept as the literal text.");
 export const unitText = z.string().regex(/^[!-~]{1,64}$/, "is no UCUM unit");
 export const quantity = z.strictObject({ value: decimalText, unit: unitText });
-export const reason = z.string().min(1).max(1024);
+/** What a person says: not empty, nor made of nothing that is seen. */
+export const saying = (most: number) =>
+  z
+    .string()
+    .max(most)
+    .regex(/[\p{L}\p{N}\p{P}\p{S}]/u, "says nothing");
+export const reason = saying(1_024);
 export const whole = z
   .string()
   .regex(/^(0|[1-9]\d{0,18})$/, "is no whole number")
   .refine((text) => !/^\d{1,19}$/.test(text) || BigInt(text) < 2n ** 63n, "is beyond 2^63-1");
-export const positionNumber = z.coerce.number().int().min(0);
+/** A whole number out of an address, in digits: what else JavaScript takes for a number (0x10, 1e3, nothing at all) is none. */
+export const wholeNumber = (least: number, most = Number.MAX_SAFE_INTEGER) =>
+  z.preprocess(
+    (value) => (typeof value === "string" && !/^(?:0|[1-9]\d{0,15})$/.test(value) ? Number.NaN : value),
+    z.coerce.number().int().min(least).max(most),
+  );
+export const positionNumber = wholeNumber(0);
 
 /** A timestamp with its offset, turned to UTC with all its decimals: a Date alone would lose the microseconds by which lists are ordered. */
 export const instantText = z.iso.datetime({ offset: true }).transform((text, context) => {
@@ -24,10 +36,10 @@ export const instantText = z.iso.datetime({ offset: true }).transform((text, con
   if (!/^(?!0000)\d{4}-/.test(utc)) context.addIssue({ code: "custom", message: "lies outside the years 1 to 9999" });
   return utc;
 });
-export const listLimit = z.coerce.number().int().min(1).max(500).default(100);
+export const listLimit = wholeNumber(1, 500).default(100).describe("Without it, 100.");
 
 /** Why something is registered or set; it stays on record with what was changed. */
-export const reasonHeaders = z.looseObject({ reason: z.string().min(1).max(1_024).optional() });
+export const reasonHeaders = z.looseObject({ reason: reason.optional() });
 
 export const idempotencyHeaders = z.looseObject({ "idempotency-key": z.string().min(1).max(255).optional(), "if-match": z.string().max(64).optional() });
 
@@ -47,11 +59,9 @@ export const READ_PROBLEMS = {
 /** What a feed answers besides to whoever comes from before a restore. */
 export const FEED_PROBLEMS = { ...READ_PROBLEMS, 410: problem("The record was restored, and what was read last stands no more.") } as const;
 
-export const generationNumber = z.coerce
-  .number()
-  .int()
-  .min(1)
-  .describe("The generation of what was read last. Whoever names it is told when a restore has cut off what follows.");
+export const generationNumber = wholeNumber(1).describe(
+  "The generation of what was read last. Whoever names it is told when a restore has cut off what follows.",
+);
 
 /** What proofs answer besides. */
 export const PROOF_PROBLEMS = { ...READ_PROBLEMS, 409: problem("It cannot be proven: it is not signed yet, or it was altered.") } as const;

@@ -19,6 +19,7 @@ import type { ApiDeps } from "./deps.ts";
 import { documentRoutes } from "./documents.http.ts";
 import { eventRoutes } from "./events.http.ts";
 import { exportRoutes } from "./exports.http.ts";
+import { faultInWords } from "./fault.ts";
 import { operationRoutes } from "./operations.http.ts";
 import { outcomeRoutes } from "./outcomes.http.ts";
 import { invalid, keyReused, notFound, Problem, type ProblemDocument, standingBy, unavailable } from "./problem.ts";
@@ -72,7 +73,7 @@ export async function createApi(deps: ApiDeps, tls: { readonly cert: string; rea
         license: { name: "Apache-2.0" },
       },
     },
-    transform: jsonSchemaTransform,
+    transform: withHeaders,
   });
   await app.register(swaggerUi, { routePrefix: "/docs" });
 
@@ -99,6 +100,20 @@ export async function createApi(deps: ApiDeps, tls: { readonly cert: string; rea
   }
   return app;
 }
+
+const headed = z.looseObject({ headers: z.record(z.string(), z.unknown()) });
+
+/** The transformer forgets which headers an answer has that comes in several types. */
+const withHeaders: typeof jsonSchemaTransform = (document) => {
+  const transformed = jsonSchemaTransform(document);
+  const responses = z.record(z.string(), z.unknown()).catch({}).parse(document.schema?.response);
+  for (const [status, response] of Object.entries(responses)) {
+    const read = headed.safeParse(response);
+    const made: unknown = Object(transformed.schema["response"])[status];
+    if (read.success && typeof made === "object" && made !== null) Object.assign(made, { headers: read.data.headers });
+  }
+  return transformed;
+};
 
 const pathOf = (request: FastifyRequest): string => request.url.split("?")[0] ?? "";
 
@@ -130,12 +145,17 @@ function answerUnread(error: Error & { readonly code?: string }, socket: Socket)
 const unknownKeys = z.looseObject({ keys: z.array(z.string()) });
 
 /** Where a schema was not met, by JSON pointer; what nobody knows is named one by one. */
-function placesOf(path: string, params: unknown, message: string): readonly { readonly pointer: string; readonly detail: string }[] {
+function placesOf(
+  path: string,
+  params: Readonly<Record<string, unknown>>,
+  code: string,
+  message: string,
+): readonly { readonly pointer: string; readonly detail: string }[] {
   const at = path === "/" ? "" : path;
   const unknown = unknownKeys.safeParse(params);
   return unknown.success
     ? unknown.data.keys.map((key) => ({ pointer: `${at}${pointerOf([key])}`, detail: "is not known here" }))
-    : [{ pointer: at, detail: message }];
+    : [{ pointer: at, detail: faultInWords({ ...params, code, message }) }];
 }
 
 /** What went wrong, as the caller may know it: the request's own fault with its place, everyone's fault without inner details. */
@@ -145,7 +165,7 @@ function problemOf(error: unknown, log: Log): Problem {
   if (error instanceof Unavailable) return unavailable();
   if (error instanceof KeyReused) return keyReused();
   if (hasZodFastifySchemaValidationErrors(error)) {
-    const errors = error.validation.flatMap(({ instancePath, params, message }) => placesOf(instancePath, params, message ?? "is not valid"));
+    const errors = error.validation.flatMap(({ instancePath, params, keyword, message }) => placesOf(instancePath, params, keyword, message ?? ""));
     const [first] = errors;
     return invalid(`The request's ${error.validationContext ?? "content"} is not valid: ${first?.pointer ?? ""} ${first?.detail ?? ""}`.trim(), errors);
   }

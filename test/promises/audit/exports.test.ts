@@ -332,7 +332,7 @@ describe("an export", () => {
     expect(await refused({ batch: "B-9" })).toEqual([404, "NOT_FOUND"]);
     expect(await refused({ site: "nowhere", batch: "B-1" })).toEqual([404, "NOT_FOUND"]);
     expect(await refused({ positions: { from: 1, to: before + 1 } })).toEqual([404, "NOT_FOUND"]);
-    expect(await refused({ positions: { from: 4, to: 3 } })).toEqual([404, "NOT_FOUND"]);
+    expect(await refused({ positions: { from: 4, to: 3 } })).toEqual([400, "REQUEST_INVALID"]);
     expect(await refused({ site: UNSIGNED, positions: { from: 1, to: 100_001 } })).toEqual([409, "EXPORT_TOO_LARGE"]);
     expect(await head()).toBe(before);
   });

@@ -93,7 +93,8 @@ async function proofOf(position: number): Promise<Proof> {
   expect(status, JSON.stringify(body)).toBe(200);
   return Object(body);
 }
-const consistency = (query: string) => plant.ask("GET", `/v1/audit/sites/${SITE}/consistency?${query}`);
+const consistency = (query: string, log: number | null = 2) =>
+  plant.ask("GET", `/v1/audit/sites/${SITE}/consistency?${query}${log === null ? "" : `&log=${log}`}`);
 
 /** What the note says, when the key opens it. */
 function opens(note: string): { readonly origin: string; readonly size: number; readonly root: Buffer } {
@@ -213,7 +214,7 @@ describe("a proof of consistency", () => {
     ])
       expect(holds(await consistency(`from=${from}&to=${to}`))).toBe(null);
     expect((await consistency("from=1000")).body).toMatchObject({ log: 2, to: { size: SECOND_LOG } });
-    expect(holds(await consistency(`log=1&from=4096&to=${FIRST_LOG}`))).toBe(null);
+    expect(holds(await consistency(`from=4096&to=${FIRST_LOG}`, 1))).toBe(null);
   });
 
   test("of sizes of which no checkpoint is kept comes without, for whoever kept one", async () => {
@@ -238,9 +239,18 @@ describe("a proof of consistency", () => {
     expect(await consistency(`from=1&to=${SECOND_LOG + 1}`)).toMatchObject({ status: 409, body: { code: "AUDIT_NOT_SIGNED" } });
     expect(await consistency("from=1000&to=300")).toMatchObject({ status: 400, body: { code: "REQUEST_INVALID" } });
     expect((await consistency("from=0&to=300")).status).toBe(400);
-    expect((await consistency("log=3&from=1&to=2")).status).toBe(404);
+    expect((await consistency("from=1&to=2", 3)).status).toBe(404);
+    expect(await consistency(`from=1&to=${FIRST_LOG + 1}`, 1)).toMatchObject({ status: 409, body: { detail: expect.stringContaining("the log has ended") } });
     expect((await plant.ask("GET", "/v1/audit/sites/nowhere/consistency?from=1")).status).toBe(404);
   });
+});
+
+// whoever kept a checkpoint of the first log was given a proof about the second, or told that so much was not signed yet
+test("of which log a checkpoint is has to be said as soon as there are several", async () => {
+  const { status, body } = await consistency("from=300", null);
+  expect([status, Object(body).code]).toEqual([400, "REQUEST_INVALID"]);
+  expect(Object(body).detail).toBe(`Site ${SITE} has had 2 logs, each a tree of its own: say by log= which one your checkpoint is of.`);
+  expect(Object(body).errors).toEqual([{ pointer: "/log", detail: expect.stringContaining(`as in signalbox/${SITE}/2`) }]);
 });
 
 describe("what an administrator has altered", () => {

@@ -125,6 +125,16 @@ describe("the OpenAPI document", () => {
     expect(new Set(open.map(({ name }) => name))).toEqual(free);
   });
 
+  // answers that come in several types had lost them
+  test("says which headers an export comes with, and in which bounds numbers of an address are", () => {
+    const created: unknown = document.paths["/v1/audit/exports"]?.["post"]?.responses["201"];
+    expect(Object.keys(Object(created).headers)).toEqual(["location", "content-disposition", "repr-digest", "idempotent-replayed"]);
+    expect(Object.keys(Object(created).content)).toEqual(["text/html", "text/csv", "application/x-tar"]);
+    const parameters = Object(document.paths["/v1/audit/entries"]?.["get"])["parameters"];
+    const limit = parameters.find(({ name }: { name: string }) => name === "limit");
+    expect(limit).toMatchObject({ required: false, schema: { type: "integer", minimum: 1, maximum: 500 }, description: "Without it, 100." });
+  });
+
   test("is shown to people at /docs", async () => {
     const page = await api.inject("/docs/");
     expect(page.statusCode).toBe(200);

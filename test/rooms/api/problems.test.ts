@@ -98,6 +98,67 @@ describe("a request that is wrong", () => {
     expect(reply.json().errors.map((error: { pointer: string }) => error.pointer)).toContain(pointer);
   });
 
+  // "0x10" was position 16, and "1e3" a thousand: what JavaScript takes for a number, nobody else does
+  test.each(["0x10", "1e3", "+5", "05", "1.0", "1.5", "", "%205", "-1", "12345678901234567", "Infinity"])("with the position %j is refused", async (text) => {
+    for (const [url, pointer] of [
+      [`/v1/audit/sites/rtm1/entries/${text || "%20"}`, "/position"],
+      [`/v1/outcomes?after=${text}`, "/after"],
+      [`/v1/events?limit=${text}`, "/limit"],
+      [`/v1/audit/sites/rtm1/consistency?from=${text}`, "/from"],
+      [`/v1/registry/recipes/blend/revisions/${text || "%20"}`, "/revision"],
+    ] as const) {
+      const reply = await api.inject(url);
+      expect([url, reply.statusCode]).toEqual([url, 400]);
+      expect(reply.json().errors).toEqual([{ pointer, detail: "is no whole number" }]);
+    }
+  });
+
+  // the validator's sentences about its own types had reached the caller
+  test.each([
+    [COMMANDS, {}, "/command", /^is not one of release-to-floor, revoke, /],
+    [COMMANDS, { command: "start", reason: 5 }, "/reason", /^is no text$/],
+    [COMMANDS, { command: "start", reason: "" }, "/reason", /^says nothing$/],
+    [COMMANDS, { command: "start", reason: "x".repeat(1_025) }, "/reason", /^has more than 1024 characters$/],
+    [COMMANDS, [], "", /^is no object$/],
+    ["/v1/audit/exports", { site: "rtm1", format: "csv" }, "/reason", /^is missing$/],
+    ["/v1/audit/exports", { site: "rtm1", format: "csv", reason: "x", search: { who: "" } }, "/search/who", /^is empty$/],
+    ["/v1/audit/exports", { site: "rtm1", format: "csv", reason: "x", search: { from: "now" } }, "/search/from", /^is no time with its offset, such as /],
+    ["/v1/audit/exports", { site: "rtm1", format: "csv", reason: "x", positions: { from: 0, to: 1.5 } }, "/positions/from", /^is less than 1$/],
+    ["/v1/audit/exports", { site: "rtm1", format: "csv", reason: "x", positions: { from: 1, to: 1.5 } }, "/positions/to", /^is no whole number$/],
+    ["/v1/audit/exports", { site: "rtm1", format: "csv", reason: "x", positions: { from: 4, to: 3 } }, "/positions/to", /^lies before `from`$/],
+    ["/v1/sites/rtm1/batches", { batch: "B-1", equipment: { "no id": "x" } }, "/equipment/no id", /^is no plant id$/],
+    [
+      `/v1/sites/rtm1/batches/B-1/steps/weigh/commands`,
+      { command: "evidence", evidence: { evidence: "w", value: 5 } },
+      "/evidence/value",
+      /^is neither true nor false, and is no text$/,
+    ],
+  ])("at %s with %j is told in plain words: %s %s", async (url, body, pointer, detail) => {
+    const reply = await post(url, body);
+    expect(reply.statusCode).toBe(400);
+    expect(reply.json().errors).toContainEqual({ pointer, detail: expect.stringMatching(detail) });
+    expect(reply.body).not.toMatch(/expected|received|[Ii]nvalid input|Too (?:small|big)/);
+  });
+
+  // a reason of blanks was on record as a reason
+  test.each([" ", "\t\n", "\u00a0", "\u200b\u2060"])("with nothing but %j for a reason is refused, everywhere a reason is asked for", async (blank) => {
+    for (const [url, body, pointer] of [
+      [COMMANDS, { command: "abort", reason: blank }, "/reason"],
+      ["/v1/sites/rtm1/batches/B-1/steps/weigh/commands", { command: "comment", comment: blank }, "/comment"],
+      ["/v1/sites/rtm1/batches/B-1/steps/weigh/commands", { command: "skip", reason: blank }, "/reason"],
+      ["/v1/quarantine/rtm1.1.5/resolution", { action: "reject", reason: blank }, "/reason"],
+      ["/v1/gaps/1/resolution", { action: "skip", reason: blank }, "/reason"],
+      ["/v1/context-locks/1/takeover", { reason: blank }, "/reason"],
+      ["/v1/sources/rtm1/4/scale-1/succession", { reason: blank }, "/reason"],
+      ["/v1/exceptions/1/resolution", { reason: blank }, "/reason"],
+      ["/v1/audit/exports", { site: "rtm1", batch: "B-1", format: "csv", reason: blank }, "/reason"],
+      ["/v1/audit/sites/rtm1/reviews/3/conclusion", { digest: "0".repeat(64), conclusion: "accepted", finding: blank }, "/finding"],
+    ] as const) {
+      const reply = await post(url, body);
+      expect([url, reply.statusCode, reply.json().errors]).toEqual([url, 400, [{ pointer, detail: "says nothing" }]]);
+    }
+  });
+
   test("to an address that nobody can read is a problem document too", async () => {
     const reply = await api.inject("/v1/events/%zz");
     expect(reply.statusCode).toBe(400);
