@@ -1,13 +1,30 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { startPostgres } from "../../src/embedded/postgres.process.ts";
-import { accountToRunAs } from "./postgres.ts";
+import { accountToRunAs, freshDatabase } from "./postgres.ts";
 
-/** Before the first test: has PG_BIN name the embedded Postgres, unless it names another. */
-export default async function setup(): Promise<void> {
+/** Before the first test: names the binaries (PG_BIN), and prepares a cluster without a table and one that is migrated, of which the tests' own are copies (TEST_CLUSTERS). */
+export default async function setup(): Promise<() => void> {
+  await nameBinaries();
+  const clusters = mkdtempSync(join(tmpdir(), "signalbox-clusters-"));
+  for (const [name, migrated] of [
+    ["empty", false],
+    ["migrated", true],
+  ] as const) {
+    const made = await freshDatabase({ migrated });
+    await made.cluster.stop();
+    cpSync(made.cluster.data, join(clusters, name), { recursive: true });
+    await made.drop();
+  }
+  process.env["TEST_CLUSTERS"] = clusters;
+  return () => rmSync(clusters, { recursive: true, force: true });
+}
+
+/** Has PG_BIN name the embedded Postgres, unless it names another. */
+export async function nameBinaries(): Promise<void> {
   if ((process.env["PG_BIN"] ?? "") === "") process.env["PG_BIN"] = await embeddedBinaries();
 }
 

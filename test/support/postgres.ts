@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { chmodSync, chownSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import { migrate } from "../../src/db/migrate.store.ts";
 
-// A real Postgres for one test file, with the binaries that PG_BIN names: the embedded ones (postgres-binaries.ts) unless it was set, to Debian's say. Test data is thrown away, so nothing is lost by a closed folder.
+// A real Postgres for one test file, with the binaries that PG_BIN names: the embedded ones unless it was set, to Debian's say (postgres-binaries.ts). Test data is thrown away, so nothing is lost by a closed folder.
 
 export interface TestDatabase {
   readonly ownerUrl: string;
@@ -47,8 +47,10 @@ export async function freshDatabase(options: DatabaseOptions = {}): Promise<Test
     chownSync(data, account.uid, account.gid);
   }
   const bin = process.env["PG_BIN"] ?? "";
-  if (options.from === undefined) initialise();
-  else copyCluster(options.from);
+  const migrated = options.migrated !== false;
+  const from = options.from ?? prepared(migrated ? "migrated" : "empty");
+  if (from === null) initialise();
+  else copyCluster(from);
 
   function copyCluster(from: string): void {
     cpSync(from, data, { recursive: true });
@@ -115,7 +117,7 @@ export async function freshDatabase(options: DatabaseOptions = {}): Promise<Test
       await client.end();
     }
   };
-  for (const statement of options.from !== undefined
+  for (const statement of from !== null
     ? []
     : [
         "create role signalbox_owner login nosuperuser nocreatedb nocreaterole",
@@ -124,7 +126,7 @@ export async function freshDatabase(options: DatabaseOptions = {}): Promise<Test
       ]) {
     await query(statement, "postgres");
   }
-  if (options.migrated !== false && options.from === undefined) await migrate(url("signalbox_owner"));
+  if (migrated && from === null) await migrate(url("signalbox_owner"));
   return {
     ownerUrl: url("signalbox_owner"),
     runtimeUrl: url("signalbox_runtime"),
@@ -136,6 +138,12 @@ export async function freshDatabase(options: DatabaseOptions = {}): Promise<Test
       rmSync(home, { recursive: true, force: true });
     },
   };
+}
+
+/** A cluster that was made before the first test (postgres-binaries.ts), so that not each test file makes one from nothing; null: there is none. */
+function prepared(kind: "empty" | "migrated"): string | null {
+  const path = join(process.env["TEST_CLUSTERS"] ?? "", kind);
+  return process.env["TEST_CLUSTERS"] !== undefined && existsSync(path) ? path : null;
 }
 
 /** Postgres does not run as root: whom it runs as instead, if it must. */

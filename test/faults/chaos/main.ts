@@ -3,7 +3,7 @@ import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { measured } from "../../support/measure.ts";
 import { findCommand } from "../../support/needs.ts";
-import embeddedPostgres from "../../support/postgres-binaries.ts";
+import { nameBinaries } from "../../support/postgres-binaries.ts";
 import { repository } from "../../support/repository.ts";
 import { type ChaosOptions, HELP, parseOptions } from "./options.ts";
 import { report } from "./report.ts";
@@ -77,7 +77,7 @@ if (!existsSync(join(repository(), "dist", "main.js"))) {
   console.error("chaos needs the built service: npm run build");
   process.exit(2);
 }
-await embeddedPostgres();
+await nameBinaries();
 try {
   process.exit(await chaos(options));
 } catch (error) {
