@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { readBreaks } from "./audit/breaks.file.ts";
 import { disk } from "./audit/disk.file.ts";
+import { disposedThrough } from "./audit/disposals.file.ts";
 import { handCheckpoint, lookAtLog } from "./audit/log.store.ts";
 import { signerName } from "./audit/note-key.ts";
 import { rotateLog } from "./audit/rotation.store.ts";
@@ -51,6 +52,8 @@ export function createSigners({ db, time, log, directory, mirror, adopt, onSigne
         files: signerFiles({ disk, state, mirror: join(mirror, site) }),
         ...(await loadSigningKeys(disk, state, signerName(site))),
         breaks: await readBreaks(disk, state),
+        // asked at every step: a disposal may be told while the service runs
+        disposed: () => disposedThrough(disk, state),
         // a site's first entries are there before its signer; what was signed once is never adopted by itself
         adopt: adopt || (await readCheckpoint(db, site)) === null,
         look: (ask) => lookAtLog(db, site, ask),

@@ -1,4 +1,5 @@
-import { type Hash, leafHash } from "./hash.ts";
+import { disposedIn } from "./disposed-line.ts";
+import type { Hash } from "./hash.ts";
 import { acceptCheckpoint, type KeyRing } from "./key-ring.ts";
 import { readMirror } from "./mirror.ts";
 import {
@@ -9,6 +10,7 @@ import {
   isTold,
   type Log,
   type Look,
+  nextLeaves,
   nextLog,
   type Refused,
   refused,
@@ -33,6 +35,8 @@ export interface Anchors {
   readonly anchors: readonly Anchor[];
   /** The keys that the notes introduced, behind those that were known. */
   readonly ring: KeyRing;
+  /** Up to which position entries were disposed of, as the notes say; 0: of none. */
+  readonly disposed: number;
   /** Whether the mirror ends within a note. */
   readonly torn: boolean;
 }
@@ -45,6 +49,7 @@ export function readAnchors(text: string, origin: string, ring: KeyRing): Anchor
   const { notes, torn } = readMirror(text);
   const anchors = new Map<number, Anchor>();
   let keys = ring;
+  let disposed = 0;
   for (const note of notes) {
     const accepted = acceptCheckpoint(Buffer.from(note), keys);
     if (accepted.kind === "refused") {
@@ -58,8 +63,9 @@ export function readAnchors(text: string, origin: string, ring: KeyRing): Anchor
       return refused("mirror-disagrees", null, null, `The mirror of ${origin} holds two roots for size ${size}.`);
     anchors.set(size, { size, root, note });
     keys = accepted.ring;
+    disposed = Math.max(disposed, disposedIn(accepted.checkpoint));
   }
-  return { kind: "anchors", anchors: [...anchors.values()].sort((one, other) => one.size - other.size), ring: keys, torn };
+  return { kind: "anchors", anchors: [...anchors.values()].sort((one, other) => one.size - other.size), ring: keys, disposed, torn };
 }
 
 export type Followed =
@@ -96,7 +102,7 @@ export function follow(held: Held, anchors: readonly Anchor[], look: Look, break
   const shorter = refuseShorter(log, log.first + target, look.last);
   if (shorter !== null) return shorter;
   const from = log.first + held.tree.size;
-  const entries = look.next.filter(({ position }) => position < log.first + target);
+  const entries = nextLeaves(look, log.first + target);
   const gap = refuseGap(log, from, log.first + target - 1, entries);
   if (gap !== null) return gap;
 
@@ -104,8 +110,7 @@ export function follow(held: Held, anchors: readonly Anchor[], look: Look, break
   const roots = new Map(wanted.map((anchor) => [anchor.size, anchor]));
   const leaves: Hash[] = [];
   let agreed: Anchor | null = null;
-  for (const { position, bytes } of entries) {
-    const leaf = leafHash(bytes);
+  for (const { position, leaf } of entries) {
     leaves.push(leaf);
     tree.append(leaf);
     const anchor = roots.get(tree.size);

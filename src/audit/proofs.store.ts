@@ -3,6 +3,7 @@ import type { Db } from "../db/database.ts";
 import { safePosition } from "../db/position.ts";
 import type { Subtree } from "./frontier.ts";
 import { type Hash, leafHash } from "./hash.ts";
+import { leavesOf } from "./log.store.ts";
 import type { Log } from "./signer.ts";
 import { type InTile, inTile, rootInTile, TILE_WIDTH } from "./tiles.ts";
 import { consistencyRanges, inclusionRanges, type Range, rootOf, subtreesOf } from "./tree.ts";
@@ -168,12 +169,18 @@ export function proofReader(db: Db, site: string, log: Log): ProofReader {
     return hashes.length === end - begin ? { begin, hashes: Buffer.concat([...hashes]) } : null;
   }
 
+  /** Of entries that were disposed of the hash is kept, and comes first. */
   async function leaves(begin: number, end: number): Promise<readonly Hash[]> {
     const { rows } = await sql<{ entry: Buffer }>`
       select entry from audit_entries where site = ${site} and position >= ${log.first + begin} and position < ${log.first + end} order by position`.execute(
       db,
     );
-    return rows.map(({ entry }) => leafHash(entry));
+    const found = rows.map(({ entry }) => leafHash(entry));
+    const gone = end - begin - found.length;
+    if (gone === 0) return found;
+    const kept: Hash[] = [];
+    for await (const { leaf } of leavesOf(db, site, log, log.first + begin, log.first + begin + gone - 1)) kept.push(leaf);
+    return [...kept, ...found];
   }
 
   async function rootsOfTiles(level: number, begin: number, end: number): Promise<readonly Hash[]> {

@@ -59,14 +59,15 @@ async function openMirror({ files, adopt }: SignerOptions, held: Held, state: Si
   if (read.kind === "refused") return { ...read, log: log.log };
   const signed: Anchor[] = state.note === null ? [] : [{ size: state.size, root: state.root, note: state.note }];
   const ahead = read.anchors.filter(({ size }) => size > state.size);
-  return { at: "following", held, anchors: [...signed, ...ahead], torn: read.torn, state: { ...state, ring: read.ring } };
+  const disposed = Math.max(state.disposed, read.disposed);
+  return { at: "following", held, anchors: [...signed, ...ahead], torn: read.torn, state: { ...state, ring: read.ring, disposed } };
 }
 
 async function beginFirst(options: SignerOptions): Promise<Step | Following> {
   const { logs, last } = await options.look({ log: null, after: null, again: [] });
   const [first] = logs;
   if (first === undefined) return { kind: "idle", checkpoint: null, position: 0 };
-  const begun = await begin(options, first, options.trust ?? [options.keys[0].verifier]);
+  const begun = await begin(options, first, options.trust ?? [options.keys[0].verifier], 0);
   if ("kind" in begun || begun.anchors.length > 0 || last < first.first || options.adopt === true) return begun;
   return refused(
     "no-anchor",
@@ -77,20 +78,33 @@ async function beginFirst(options: SignerOptions): Promise<Step | Following> {
 }
 
 /** A log that was signed to its end is an anchor for the beginning of the next: this signer has been there. */
-async function beginNext(options: SignerOptions, { log, ring }: SignerState): Promise<Step | Following> {
+async function beginNext(options: SignerOptions, { log, ring, disposed }: SignerState): Promise<Step | Following> {
   const { logs } = await options.look({ log: null, after: null, again: [] });
   const instead = beganInItsPlace(log, logs, options.breaks ?? []);
-  if (instead !== null) return begin(options, instead, ring);
+  if (instead !== null) return begin(options, instead, ring, disposed);
   const foreign = refuseForeign(log, logs);
   if (foreign !== null) return foreign;
   const next = nextLog(log, logs);
-  return next === null ? refused("foreign-log", log, null, `The log after log ${log.log} is not in the database any more.`) : begin(options, next, ring);
+  return next === null
+    ? refused("foreign-log", log, null, `The log after log ${log.log} is not in the database any more.`)
+    : begin(options, next, ring, disposed);
 }
 
-async function begin({ files }: SignerOptions, log: Log, ring: KeyRing): Promise<Step | Following> {
+/** `disposed`: up to which position the checkpoints of the logs before it have said that entries are gone. */
+async function begin({ files }: SignerOptions, log: Log, ring: KeyRing, disposed: number): Promise<Step | Following> {
   const read = readAnchors((await files.mirror(log.log, 0)).toString(), log.origin, ring);
   if (read.kind === "refused") return { ...read, log: log.log };
   await files.cut(log.log, 0);
-  const state: SignerState = { log, size: 0, root: EMPTY_ROOT, note: null, mirrorBytes: 0, ring: read.ring, scrub: 0, ended: null };
+  const state: SignerState = {
+    log,
+    size: 0,
+    root: EMPTY_ROOT,
+    note: null,
+    mirrorBytes: 0,
+    ring: read.ring,
+    scrub: 0,
+    disposed: Math.max(disposed, read.disposed),
+    ended: null,
+  };
   return { at: "following", held: { log, tree: new TiledTree() }, anchors: read.anchors, torn: read.torn, state };
 }

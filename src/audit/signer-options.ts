@@ -17,6 +17,8 @@ export interface Ask {
   readonly after: number | null;
   /** Entries to be looked at again: positions from, to and with. */
   readonly again: readonly (readonly [from: number, to: number])[];
+  /** Up to this position there are no entries any more, but the leaves that were kept of them; none: 0. */
+  readonly disposed?: number;
 }
 
 export interface Shown extends Look {
@@ -44,6 +46,8 @@ export interface SignerOptions {
   readonly adopt?: boolean;
   /** The logs of which somebody told the signer that they begin with a restore. */
   readonly breaks?: readonly Break[];
+  /** Up to which position somebody told the signer that entries were disposed of; 0: of none. */
+  disposed?(): Promise<number>;
 }
 
 export type Step =

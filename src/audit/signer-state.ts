@@ -16,6 +16,8 @@ export interface SignerState {
   readonly ring: KeyRing;
   /** The leaf from which the next step looks again. */
   readonly scrub: number;
+  /** Up to which position entries were disposed of, as its checkpoints have said; 0: of none. */
+  readonly disposed: number;
   /** Whether the next log has begun, and how this one ended. */
   readonly ended: "complete" | "broken" | null;
 }
@@ -39,6 +41,8 @@ const shape = z.strictObject({
   mirrorBytes: count,
   keys: z.tuple([key], key),
   scrub: count,
+  // states from before there were disposals
+  disposed: count.default(0),
   ended: z.enum(["complete", "broken"]).nullable(),
 });
 

@@ -32,6 +32,8 @@ export interface Look {
   readonly last: number;
   /** Entries that were signed, and are looked at again. */
   readonly again: readonly Entry[];
+  /** Leaves of entries that were disposed of, where the next ones would be; before `next`. Believed only as far as they give an anchored root, or by whoever adopts the log. */
+  readonly kept?: readonly Remembered[];
   /** Entries behind the signed ones, in position order; as many as one step takes. */
   readonly next: readonly Entry[];
 }
@@ -114,9 +116,9 @@ const SCRUB_STEPS = 3_600;
 /** At least so many a step: enough that a small log is seen again within seconds, and no burden on a step that signs. */
 const SCRUB_LEAVES = 64;
 
-/** The leaves [begin, end) that a step looks at again, beside the last one, and where the next step goes on. */
-export function lookAgain(size: number, at: number): { readonly begin: number; readonly end: number; readonly next: number } {
-  const begin = at < size ? at : 0;
+/** The leaves [begin, end) that a step looks at again, beside the last one, and where the next step goes on. `from`: the first whose entry was not disposed of. */
+export function lookAgain(size: number, at: number, from = 0): { readonly begin: number; readonly end: number; readonly next: number } {
+  const begin = Math.min(size, at < size && at >= from ? at : from);
   const end = Math.min(size, begin + Math.max(SCRUB_LEAVES, Math.ceil(size / SCRUB_STEPS)));
   return { begin, end, next: end === size ? 0 : end };
 }
@@ -146,12 +148,12 @@ export function decide(held: Held, remembered: readonly Remembered[], look: Look
   if (changed !== null) return changed;
   if (next !== null && end <= signedEnd) return { kind: "ended", how: end < signedEnd ? "broken" : "complete", next };
 
-  const entries = look.next.filter(({ position }) => position < end);
+  const entries = nextLeaves(look, end);
   const gap = refuseGap(log, signedEnd, Math.min(end - 1, look.last), entries);
   if (gap !== null) return gap;
   if (entries.length === 0) return { kind: "idle" };
   const grown = tree.copy();
-  const leaves = entries.map(({ bytes }) => leafHash(bytes));
+  const leaves = entries.map(({ leaf }) => leaf);
   return { kind: "sign", leaves, tree: grown, tiles: leaves.flatMap((leaf) => grown.append(leaf)) };
 }
 
@@ -190,8 +192,12 @@ export const brokenOff = (log: Log, next: Log, size: number): Refused =>
     `Log ${next.log} begins at position ${next.first}, but log ${log.log} was signed up to ${log.first + size - 1}, and nobody told the signer that this is meant. A restore from a backup is put on record with: signalbox restored.`,
   );
 
+/** The leaves that come next, before a position. */
+export const nextLeaves = ({ kept = [], next }: Pick<Look, "kept" | "next">, end: number): readonly Remembered[] =>
+  [...kept, ...next.map(({ position, bytes }) => ({ position, leaf: leafHash(bytes) }))].filter(({ position }) => position < end);
+
 /** The next entries must follow on each other from `from` on, and there must be one when `last` is not before it. */
-export function refuseGap(log: Log, from: number, last: number, entries: readonly Entry[]): Refused | null {
+export function refuseGap(log: Log, from: number, last: number, entries: readonly { readonly position: number }[]): Refused | null {
   const at = entries.findIndex(({ position }, i) => position !== from + i);
   if (at === -1 && (entries.length > 0 || last < from)) return null;
   const left = from + Math.max(0, at);

@@ -1,5 +1,6 @@
 import { follow } from "./anchors.ts";
 import { signCheckpoint } from "./checkpoint.ts";
+import { disposedLine } from "./disposed-line.ts";
 import { HASH_BYTES } from "./hash.ts";
 import { currentKey, introductionOf } from "./key-ring.ts";
 import { mirrored } from "./mirror.ts";
@@ -30,6 +31,8 @@ export function createSigner(options: SignerOptions): { step(): Promise<Step> } 
     return now.at === "following" ? followOn(now) : sign(now);
   }
 
+  const told = async (): Promise<number> => (await options.disposed?.()) ?? 0;
+
   /** After a write that failed nobody knows what is on the disk: the files are read anew. */
   async function onDisk<T>(write: () => Promise<T>): Promise<T> {
     const before = stand;
@@ -42,7 +45,8 @@ export function createSigner(options: SignerOptions): { step(): Promise<Step> } 
   async function followOn(now: Following): Promise<Step> {
     const { held, anchors, state } = now;
     const { log, tree } = held;
-    const followed = follow(held, anchors, await options.look({ log: log.log, after: log.first + tree.size - 1, again: [] }), breaks);
+    const disposed = Math.max(state.disposed, await told());
+    const followed = follow(held, anchors, await options.look({ log: log.log, after: log.first + tree.size - 1, again: [], disposed }), breaks);
     if (followed.kind === "refused") return followed;
     const { agreed, leaves } = followed;
     const reached: SignerState = agreed === null ? state : { ...state, size: agreed.size, root: agreed.root, note: agreed.note };
@@ -71,21 +75,25 @@ export function createSigner(options: SignerOptions): { step(): Promise<Step> } 
     if (mirrorBytes !== state.mirrorBytes)
       return refused("mirror-disagrees", log, null, `The mirror of log ${log.log} has ${mirrorBytes} bytes; ${state.mirrorBytes} were written to it.`);
     const position = log.first + state.size - 1;
-    const { begin, end, next: scrub } = lookAgain(state.size, state.scrub);
+    const disposed = Math.max(state.disposed, await told());
+    // the first leaf of a log whose entry is still there
+    const kept = ({ first }: Log): number => Math.max(0, disposed + 1 - first);
+    const { begin, end, next: scrub } = lookAgain(state.size, state.scrub, kept(log));
     ended ??= { logs: await endedBefore(files, log), turn: 0, scrub: 0 };
     const old = ended.logs[ended.turn % ended.logs.length] ?? { log, size: 0 };
-    const oldPart = lookAgain(old.size, ended.scrub);
+    const oldPart = lookAgain(old.size, ended.scrub, kept(old.log));
+    const last = Math.max(kept(log), state.size - 1);
     const remembered = [
       ...(await remember(old.log, oldPart.begin, oldPart.end)),
       ...(await remember(log, begin, end)),
-      ...(await remember(log, Math.max(end, state.size - 1), state.size)),
+      ...(await remember(log, Math.max(end, last), state.size)),
     ];
     if (remembered.some(({ leaf }) => leaf.length < HASH_BYTES))
       return refused("damaged-state", log, null, `The kept leaves of log ${log.log}, or of one before it, end before what was signed.`);
-    const again = [placesOf(old.log, oldPart.begin, oldPart.end), placesOf(log, begin, end), placesOf(log, Math.max(0, state.size - 1), state.size)].filter(
+    const again = [placesOf(old.log, oldPart.begin, oldPart.end), placesOf(log, begin, end), placesOf(log, last, state.size)].filter(
       ([from, to]) => from <= to,
     );
-    const shown = await options.look({ log: log.log, after: position, again });
+    const shown = await options.look({ log: log.log, after: position, again, disposed });
     const decision = decide(held, remembered, shown, breaks);
     if (decision.kind === "refused") return decision;
 
@@ -95,7 +103,7 @@ export function createSigner(options: SignerOptions): { step(): Promise<Step> } 
     await handOver(now, shown.handed);
     if (decision.kind === "idle") return { kind: "idle", checkpoint: checkpointOf(state), position };
     if (decision.kind === "ended") return endLog(now.state, decision.how, decision.next);
-    return write(now, decision);
+    return write(now, decision, disposed);
   }
 
   /** Nothing more is signed of this log; the next step begins the next one. */
@@ -106,12 +114,13 @@ export function createSigner(options: SignerOptions): { step(): Promise<Step> } 
     return { kind: "ended", log: state.log.log, how, next: next.log };
   }
 
-  async function write(now: Signing, { leaves, tree, tiles }: Extract<Decision, { kind: "sign" }>): Promise<Step> {
+  async function write(now: Signing, { leaves, tree, tiles }: Extract<Decision, { kind: "sign" }>, disposed: number): Promise<Step> {
     const { held, state } = now;
     const { log } = held;
     const signing = keysOf(state);
     if ("kind" in signing) return signing;
-    const checkpoint = { origin: log.origin, size: tree.size, root: tree.root(), extensions: signing.introduced.map(introductionOf) };
+    const gone = disposed > state.disposed ? [disposedLine(disposed)] : [];
+    const checkpoint = { origin: log.origin, size: tree.size, root: tree.root(), extensions: [...signing.introduced.map(introductionOf), ...gone] };
     const note = signCheckpoint(checkpoint, signing.by);
     const text = mirrored(note, false);
     const saved: SignerState = {
@@ -121,6 +130,7 @@ export function createSigner(options: SignerOptions): { step(): Promise<Step> } 
       note,
       mirrorBytes: state.mirrorBytes + Buffer.byteLength(text),
       ring: [...state.ring, ...signing.introduced],
+      disposed,
     };
     await onDisk(async () => {
       await files.keep(log.log, state.size, leaves);

@@ -3,6 +3,7 @@ import { MigrationRefused } from "../db/migrate.store.ts";
 import { PortTaken } from "../embedded/broker.process.ts";
 import { DataDirTaken } from "../embedded/data-dir.file.ts";
 import { ConfigInvalid } from "../ops/config.file.ts";
+import { DisposedOf } from "../replay/recorded.store.ts";
 import { NoBundle } from "../verify/verify-bundle.ts";
 import type { ExitCode } from "./command.ts";
 import { Unreachable } from "./rest.fetch.ts";
@@ -27,7 +28,8 @@ export function inWords(error: unknown): { readonly lines: readonly string[]; re
     error instanceof PortTaken ||
     error instanceof MigrationRefused ||
     error instanceof Unreachable ||
-    error instanceof NoBundle
+    error instanceof NoBundle ||
+    error instanceof DisposedOf
   )
     return { lines: [error.message], exit: 1 };
   const { code, port, syscall } = Object(error);

@@ -12,6 +12,10 @@ import { parse } from "./parse.ts";
 import { registryApply } from "./registry-apply.ts";
 import { replay } from "./replay.ts";
 import { restored } from "./restored.ts";
+import { retentionArchive } from "./retention-archive.ts";
+import { retentionDispose } from "./retention-dispose.ts";
+import { retentionHold, retentionKeep, retentionRelease } from "./retention-hold.ts";
+import { retentionList } from "./retention-list.ts";
 import { rotateKey } from "./rotate-key.ts";
 import { serve } from "./serve.ts";
 import { stateMachineCheck } from "./state-machine-check.ts";
@@ -32,6 +36,12 @@ const COMMANDS: readonly Command[] = [
   why,
   verify,
   exportBundle,
+  retentionList,
+  retentionKeep,
+  retentionHold,
+  retentionRelease,
+  retentionArchive,
+  retentionDispose,
   replay,
   doctor,
   demo,

@@ -13,7 +13,18 @@ const ANSWER_MS = 24 * 60 * 60 * 1000;
 /** Opens the service's database as the service does, for a command: that of DATABASE_URL, or the embedded one, whether or not a service runs on it. */
 export async function withDatabase<T>({ databaseUrl, dataDir }: Config, use: (db: Db) => Promise<T>): Promise<T> {
   const embedded = databaseUrl === null ? await openEmbedded(dataDir) : null;
-  const { db, close } = openDatabase(databaseUrl ?? embedded?.url ?? "", { max: 1, applicationName: "signalbox", answerMs: ANSWER_MS });
+  return using(databaseUrl ?? embedded?.url ?? "", "signalbox", embedded, use);
+}
+
+/** The same as the tables' owner: that of DATABASE_OWNER_URL, or the embedded one. */
+export async function withOwner<T>({ databaseUrl, databaseOwnerUrl, dataDir }: Config, use: (db: Db) => Promise<T>): Promise<T> {
+  if (databaseUrl !== null && databaseOwnerUrl === null) throw new Said("DATABASE_OWNER_URL is not set: this is done by the database's owner.", 2);
+  const embedded = databaseOwnerUrl === null ? await openEmbedded(dataDir) : null;
+  return using(databaseOwnerUrl ?? embedded?.ownerUrl ?? "", "signalbox retention", embedded, use);
+}
+
+async function using<T>(url: string, applicationName: string, embedded: { stop(): Promise<void> } | null, use: (db: Db) => Promise<T>): Promise<T> {
+  const { db, close } = openDatabase(url, { max: 1, applicationName, answerMs: ANSWER_MS });
   try {
     await assertMigrated(db);
     return await use(db);
@@ -24,7 +35,7 @@ export async function withDatabase<T>({ databaseUrl, dataDir }: Config, use: (db
 }
 
 /** A running one is left running. */
-async function openEmbedded(dataDir: string): Promise<{ readonly url: string; stop(): Promise<void> }> {
+async function openEmbedded(dataDir: string): Promise<{ readonly url: string; readonly ownerUrl: string; stop(): Promise<void> }> {
   if (!existsSync(join(dataDir, "postgres", "data", "PG_VERSION")))
     throw new Said(`There is no embedded database in ${dataDir}. Set DATABASE_URL, or DATA_DIR to where it is.`, 2);
   const claim = claimed(dataDir);
@@ -32,6 +43,7 @@ async function openEmbedded(dataDir: string): Promise<{ readonly url: string; st
     const postgres = await startPostgres({ dataDir });
     return {
       url: postgres.runtimeUrl,
+      ownerUrl: postgres.ownerUrl,
       async stop() {
         if (claim === null) return;
         await postgres.stop();

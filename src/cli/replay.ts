@@ -8,9 +8,10 @@ import { recipeSchema } from "../registry/recipe.ts";
 import { checkRecipe } from "../registry/recipe-check.ts";
 import type { Candidates } from "../replay/candidate.ts";
 import { asJsonb } from "../replay/jsonb.ts";
-import { inSnapshot, recordedSite, sitesIn } from "../replay/recorded.store.ts";
+import { disposedIn, inSnapshot, recordedSite, sitesIn } from "../replay/recorded.store.ts";
 import { type Replayed, replaySite } from "../replay/run.ts";
 import type { Reading } from "../replay/site-record.ts";
+import { ARCHIVE, archivesIn } from "./check-bundle.ts";
 import type { Call, Command } from "./command.ts";
 import { cannotTell, Said } from "./failure.ts";
 import { withDatabase } from "./own-database.ts";
@@ -30,6 +31,7 @@ export const replay: Command = {
       many: true,
       help: "A candidate: what would be decided if it stood in the place of every revision of its name. Several may be given.",
     },
+    archive: ARCHIVE,
     "state-machine": { type: "string", value: "FILE", many: true, help: "A candidate state machine, likewise." },
   },
   notes: [
@@ -46,14 +48,16 @@ export const replay: Command = {
   exits: {
     done: "Everything comes out as it is recorded, and no decision would be another.",
     found: "Something comes out otherwise, or would under a candidate; each is named by its position.",
-    unclear: "Cannot tell: the database is away or cannot be read.",
+    unclear: "Cannot tell: the database is away or cannot be read, or what was disposed of is not given with --archive.",
   },
   async run(call, terminal) {
     const config = loadConfig(call.environment);
     const candidates = candidatesIn(call);
     try {
       const reading = { prefix: config.topicPrefix, maxBytes: MAX_EVENT_BYTES };
-      const replayed = await withDatabase(config, (db) => inSnapshot(db, (trx) => replayAll(trx, { asked: call.text("site"), candidates, reading }, terminal)));
+      const replayed = await withDatabase(config, (db) =>
+        inSnapshot(db, (trx) => replayAll(trx, { asked: call.text("site"), archives: call.texts("archive"), candidates, reading }, terminal)),
+      );
       if (call.flag("json")) terminal.out(JSON.stringify({ sites: replayed }, (_, value) => (typeof value === "bigint" ? value.toString() : value)));
       else for (const line of replayed.flatMap((one) => tellReplay(one, terminal.paint))) terminal.out(line);
       return replayed.every(({ different, changed }) => different === 0 && (changed ?? []).length === 0) ? 0 : 1;
@@ -65,16 +69,17 @@ export const replay: Command = {
 
 interface Asked {
   readonly asked: string | undefined;
+  readonly archives: readonly string[];
   readonly candidates: Candidates | null;
   readonly reading: Reading;
 }
 
-async function replayAll(trx: Db, { asked, candidates, reading }: Asked, terminal: Terminal): Promise<readonly Replayed[]> {
+async function replayAll(trx: Db, { asked, archives, candidates, reading }: Asked, terminal: Terminal): Promise<readonly Replayed[]> {
   const known = await sitesIn(trx);
   if (asked !== undefined && !known.includes(asked)) throw new Said(`The database has no site ${asked}; it has ${known.join(", ") || "none"}.`, 2);
   const replayed: Replayed[] = [];
   for (const name of asked === undefined ? known : [asked]) {
-    const site = await recordedSite(trx, name);
+    const site = await recordedSite(trx, name, archivesIn(archives, name, 1, await disposedIn(trx, name)));
     const part = (at: { readonly record: { readonly position: number } }): void =>
       terminal.progress(`${name}: position ${at.record.position} of ${site.position} …`);
     replayed.push((await replaySite(site, reading, candidates, { part })).replayed);

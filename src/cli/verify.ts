@@ -2,6 +2,7 @@ import type { Db } from "../db/database.ts";
 import { loadConfig } from "../ops/config.file.ts";
 import { MAX_EVENT_BYTES } from "../receive/delivery.ts";
 import { shippedStateMachines } from "../registry/state-machines.file.ts";
+import { type Archived, withArchived } from "../replay/archived.ts";
 import { recordedSite, sitesIn } from "../replay/recorded.store.ts";
 import { replaySite } from "../replay/run.ts";
 import type { Reading } from "../replay/site-record.ts";
@@ -11,7 +12,7 @@ import { anchorsFrom } from "../verify/handed-over.file.ts";
 import { readRecord } from "../verify/record.store.ts";
 import type { AnchorNote } from "../verify/signed-roots.ts";
 import { type DecidedAgain, type Verified, verifySite } from "../verify/verify-site.ts";
-import { checkBundle, keysOf, progressOn } from "./check-bundle.ts";
+import { ARCHIVE, archivesIn, checkBundle, keysOf, progressOn } from "./check-bundle.ts";
 import type { Call, Command } from "./command.ts";
 import { cannotTell, Said } from "./failure.ts";
 import { withDatabase } from "./own-database.ts";
@@ -31,11 +32,13 @@ export const verify: Command = {
       help: "The signer's public key, signer.vkey or what stands in it; of several keys one a line, in the order in which they signed.",
     },
     anchors: { type: "string", value: "PATH", help: "Checkpoints that were kept elsewhere: the mirror's folder, or a file of notes." },
+    archive: ARCHIVE,
     "no-replay": { type: "boolean", help: "Leave out deciding everything again, and with it the present rows; it takes most of the time." },
   },
   notes: [
     "Reads all entries of the audit log as of one moment, makes its tree anew, and holds checkpoints, anchors, numbers, deliveries and every column of the record against them; then decides every signal again, and holds the present rows against what comes of it.",
     "The key must come from whoever runs the signer, and never from the database. Without --anchors, who has stolen the signer's key can alter everything unnoticed.",
+    "Of what was disposed of the database has leaf hashes, which are held against the checkpoints; with --archive its archives are read in front, and everything is decided again.",
     "Of a bundle everything is decided again where it holds the record from position 1 on.",
     "Connects with DATABASE_URL; without it, to the embedded database in DATA_DIR. Locks nothing; a service may run on it.",
   ],
@@ -71,15 +74,22 @@ async function online(call: Call, terminal: Terminal): Promise<Verified> {
     const site = call.text("site") ?? only(await sitesIn(db));
     const anchors = anchorsOf(call);
     const verified = await readRecord(db, site, (record, trx) => {
-      const again = (): Promise<DecidedAgain> => decideAgain(trx, site, reading);
-      return verifySite(record, { keys, anchors, shipped, replay: call.flag("no-replay") ? null : again, progress: progressOn(terminal) });
+      const archived = archivesIn(call.texts("archive"), site, record.logs[0]?.first ?? 1, record.disposed.positions);
+      const again = (): Promise<DecidedAgain> => decideAgain(trx, site, reading, archived);
+      return verifySite(archived === null ? record : withArchived(record, archived), {
+        keys,
+        anchors,
+        shipped,
+        replay: call.flag("no-replay") ? null : again,
+        progress: progressOn(terminal),
+      });
     });
     return verified ?? noSite(site);
   });
 }
 
-async function decideAgain(trx: Db, site: string, reading: Reading): Promise<DecidedAgain> {
-  const recorded = await recordedSite(trx, site);
+async function decideAgain(trx: Db, site: string, reading: Reading, archived: Archived | null): Promise<DecidedAgain> {
+  const recorded = await recordedSite(trx, site, archived);
   const { replayed, replay } = await replaySite(recorded, reading);
   return { ...replayed, standing: replay.standing(), untold: untoldOf(recorded) };
 }

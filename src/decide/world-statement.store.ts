@@ -40,14 +40,14 @@ export const worldStatement = (site: string, shard: string, asked: string) => sq
     'ids', (select coalesce(jsonb_agg(jsonb_build_object('source', a.source, 'hash', a.hash, 'position', i.position, 'digest', encode(i.digest, 'hex'), 'version', i.digest_version,
         'latest', jsonb_build_object('position', l.position, 'round', l.round, 'status', l.status, 'code', l.code),
         'elsewhere', case when l.status = 'duplicate' and l.round > 1 then (select jsonb_build_object('event', w.event_position, 'position', w.position, 'round', w.round, 'status', w.status,
-          'code', w.code) from verdicts w where w.site = ${site} and w.event_position = l.first_position order by w.round desc limit 1) end,
+          'code', w.code) from ${ROUNDS} w where w.site = ${site} and w.event_position = l.first_position order by w.round desc limit 1) end,
         'waits', (select jsonb_build_object('epoch', w.epoch::text, 'sequence', w.sequence::text) from waiting w
           where w.source_key = i.source_key and w.id_hash = i.id_hash and w.position = i.position and not w.ahead and w.incarnation = s.incarnation limit 1),
         'conflicts', (select coalesce(jsonb_agg(jsonb_build_object('digest', encode(c.digest, 'hex'), 'position', c.position) order by c.position, c.digest), '[]') from event_conflicts c
           where c.source_key = i.source_key and c.id_hash = i.id_hash)
       )), '[]') from asked, jsonb_to_recordset(q -> 'ids') as a (source text, hash text) join sources s on s.source = a.source
         join event_ids i on i.source_key = s.source_key and i.id_hash = decode(a.hash, 'hex')
-        left join lateral (select v.position, v.round, v.status, v.code, v.first_position from verdicts v where v.site = ${site} and v.event_position = i.position order by v.round desc limit 1) l on true),
+        left join lateral (select v.position, v.round, v.status, v.code, v.first_position from ${ROUNDS} v where v.site = ${site} and v.event_position = i.position order by v.round desc limit 1) l on true),
     'numbers', (select coalesce(jsonb_agg(jsonb_build_object('source', a.source, 'epoch', a.epoch, 'sequence', a.sequence, 'position', n.position,
         'waiting', case when w.source_key is null then null else jsonb_build_object('position', w.position, 'id_hash', encode(w.id_hash, 'hex'), 'digest', encode(w.digest, 'hex'),
           'bytes', w.bytes, 'ahead', w.ahead) end)), '[]')
@@ -100,6 +100,10 @@ export const worldStatement = (site: string, shard: string, asked: string) => sq
     'keys', (select coalesce(jsonb_agg(jsonb_build_object('key', k.key, 'request', k.request, 'digest', encode(k.body_digest, 'hex'), 'answer', k.answer, 'position', k.position)), '[]')
       from asked, idempotency_keys k where k.site = ${site} and k.key in (select jsonb_array_elements_text(q -> 'keys')))
   ))`;
+
+/** Rounds of events, also those of which only this is kept, since they were disposed of. */
+const ROUNDS = sql`(select site, position, event_position, round, status, code, first_position from verdicts
+  union all select site, position, event_position, round, status, code, first_position from disposed_verdicts)`;
 
 /** A stored delivery, enough to decode it again: the record holds each byte once. */
 const signalJson = (

@@ -59,7 +59,7 @@ function lastWhole(folder: BundleFolder, manifest: Manifest, to: number): number
 }
 
 /** All entries, in order: each stands in two lines. */
-function* entriesIn(folder: BundleFolder, { logs }: Manifest): Generator<Stands & { readonly entry: Buffer; readonly body: string }> {
+export function* entriesIn(folder: BundleFolder, { logs }: Manifest): Generator<Stands & { readonly entry: Buffer; readonly body: string }> {
   for (const { log } of logs) {
     let head: Buffer | null = null;
     for (const line of folder.lines(FILES.entries(log))) {
@@ -74,7 +74,7 @@ function* entriesIn(folder: BundleFolder, { logs }: Manifest): Generator<Stands 
   }
 }
 
-function deliveryOf(folder: BundleFolder, body: string): Buffer | null {
+export function deliveryOf(folder: BundleFolder, body: string): Buffer | null {
   const [, sha256] = /"raw_sha256":"([0-9a-f]{64})"/.exec(body) ?? [];
   return sha256 === undefined ? null : folder.bytes(FILES.delivery(sha256));
 }

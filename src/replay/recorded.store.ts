@@ -3,6 +3,7 @@ import { sql } from "kysely";
 import type { Db } from "../db/database.ts";
 import { safePosition } from "../db/position.ts";
 import { readPublished } from "../registry/published.store.ts";
+import type { Archived } from "./archived.ts";
 import type { CommitBeforeLog, LoggedPosition, RecordedSite, RegisteredAtStart, SignalBeforeLog } from "./recorded.ts";
 
 /** How much is read at once. */
@@ -23,7 +24,11 @@ export async function sitesIn(trx: Db): Promise<readonly string[]> {
   return rows.map(({ site }) => site);
 }
 
-export async function recordedSite(trx: Db, site: string): Promise<RecordedSite> {
+/** What a record begins with was disposed of, and nobody has handed over its archives. */
+export class DisposedOf extends Error {}
+
+/** `archived`: what was disposed of, which stands in front. Throws DisposedOf where something was and it is not handed over. */
+export async function recordedSite(trx: Db, site: string, archived: Archived | null = null): Promise<RecordedSite> {
   const { rows } = await sql<{ position: bigint; begins: bigint | null; older: boolean }>`
     select s.position, (select min(l.first_position) from audit_logs l where l.site = s.site) as begins,
       s.created_at < coalesce((select m.applied_at from migrations m where m.number = ${AUDIT_LOG}), 'infinity') as older
@@ -32,7 +37,10 @@ export async function recordedSite(trx: Db, site: string): Promise<RecordedSite>
   if (head === undefined) throw new Error(`there is no site ${site}`);
   const position = safePosition(head.position);
   const logBegins = safePosition(head.begins ?? BigInt(position) + 1n);
-  const acts = await readActs(trx, site);
+  const disposed = await disposedIn(trx, site);
+  if (disposed > (archived?.through ?? 0))
+    throw new DisposedOf(`Positions up to ${disposed} of site ${site} were disposed of: without their archives the record cannot be decided again.`);
+  const acts = [...(archived === null ? [] : actsIn(archived)), ...(await readActs(trx, site))];
   const keys = await sql<{ source: string; key: string }>`select source, source_key::text as key from sources where site = ${site}`.execute(trx);
   return {
     site,
@@ -44,7 +52,8 @@ export async function recordedSite(trx: Db, site: string): Promise<RecordedSite>
     sourceKeys: new Map(keys.rows.map(({ source, key }) => [source, key])),
     async *read() {
       if (logBegins > 1) yield* commitsBefore(trx, site, logBegins);
-      yield* entriesFrom(trx, site, logBegins);
+      if (archived !== null) yield* inParts(archived.entries());
+      yield* entriesFrom(trx, site, Math.max(logBegins, (archived?.through ?? 0) + 1));
     },
   };
 }
@@ -53,6 +62,33 @@ interface ActRow {
   readonly position: number;
   readonly type: string;
   readonly body: { readonly object: string; readonly old: unknown; readonly new: unknown };
+}
+
+/** Up to which position entries of a site were disposed of; 0: of none. */
+export async function disposedIn(trx: Db, site: string): Promise<number> {
+  const { rows } = await sql<{ through: bigint }>`select disposed_position(${site}) as through`.execute(trx);
+  return safePosition(rows[0]?.through ?? 0n);
+}
+
+/** The same acts, out of archived entries. */
+function* actsIn({ entries }: Archived): Generator<ActRow> {
+  for (const { position, entry } of entries()) {
+    const [, body = ""] = Buffer.from(entry.buffer, entry.byteOffset, entry.byteLength).toString().split("\n");
+    if (!body.startsWith('{"signals":[{"ref":-1,"kind":"act"')) continue;
+    const [signal] = JSON.parse(body).signals;
+    if (REGISTERING.includes(signal.type)) yield { position, type: signal.type, body: signal.body };
+  }
+}
+
+function* inParts(entries: Iterable<LoggedPosition>): Generator<readonly LoggedPosition[]> {
+  let part: LoggedPosition[] = [];
+  for (const one of entries) {
+    part.push(one);
+    if (part.length < ENTRIES) continue;
+    yield part;
+    part = [];
+  }
+  if (part.length > 0) yield part;
 }
 
 const REGISTERING = ["equipment.registered", "equipment.changed", "source.registered", "source.changed", "recipe.registered", "state-machine.registered"];

@@ -1,6 +1,6 @@
 import { COMMIT_COLUMNS } from "./commit-rows.ts";
 import { STANDING } from "./standing.ts";
-import { TOLD } from "./told-rows.ts";
+import { KEPT_VERDICTS, TOLD } from "./told-rows.ts";
 
 // Every column that the database has is either compared or named here with the reason why it is not; a test holds this against the database's own catalogue.
 
@@ -9,6 +9,9 @@ const SIGNED: Readonly<Record<string, readonly string[]>> = {
   audit_entries: ["site", "position", "entry"],
   audit_checkpoints: ["size", "root", "note"],
   audit_tiles: ["site", "log", "level", "n", "hashes"],
+  // the last leaves of an ended log, by the roots that were signed over them, or by the archived entries
+  disposed_leaves: ["site", "log", "first_index", "hashes"],
+  disposed_verdicts: ["site", "position", ...KEPT_VERDICTS.columns],
   commits: COMMIT_COLUMNS,
   // published revisions: by the acts that published them, and by what is shipped
   recipes: ["recipe", "revision", "hash", "content"],
@@ -49,6 +52,10 @@ export const EXEMPT: Readonly<Record<string, Readonly<Record<string, string>>>> 
   audit_logs: { opened_at: ACT_TIME },
   audit_reviews: { opened_at: ACT_TIME },
   audit_review_conclusions: { concluded_at: ACT_TIME },
+  legal_holds: { placed_at: ACT_TIME },
+  legal_hold_releases: { released_at: ACT_TIME },
+  record_archives: { archived_at: ACT_TIME },
+  disposals: { disposed_at: ACT_TIME },
   audit_checkpoints: { site: CHECKPOINT, log: CHECKPOINT, signed_at: "when it came into the database; nothing rests on it" },
 };
 

@@ -15,6 +15,8 @@ export class CommitRows {
   private open: { readonly head: Entry["head"]; readonly isAct: boolean; last: number } | null = null;
   /** Behind an entry that is missing or cannot be read nobody knows which commit is which. */
   private blind = false;
+  /** Up to this position entries were disposed of, and commits are not compared. */
+  private skipped = 0;
 
   constructor(record: SiteRecord, findings: Findings) {
     this.site = record.site;
@@ -31,9 +33,17 @@ export class CommitRows {
       return;
     }
     await this.close();
+    const begins = head.base + 1 === position;
     // its first entry is not there
-    if (head.base + 1 !== position) this.blind = true;
-    this.open = { head, isAct: body["signals"]?.[0]?.["kind"] === "act", last: position };
+    if (!begins && head.base >= this.skipped) this.blind = true;
+    this.open = { head, isAct: !begins || body["signals"]?.[0]?.["kind"] === "act", last: position };
+  }
+
+  /** The entries up to a position were disposed of: what they told of commits is not known. */
+  async skip(to: number): Promise<void> {
+    await this.close();
+    for await (const _ of this.rows.while((next) => Number(next["first_position"]) <= to));
+    this.skipped = to;
   }
 
   async end(): Promise<void> {

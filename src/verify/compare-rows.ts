@@ -2,8 +2,18 @@ import type { Entry } from "../audit/entry.ts";
 import type { Finding } from "./finding.ts";
 import { type Columns, shown, type Told } from "./told-rows.ts";
 
-/** The rows of one table at one position against what the entry there tells of them. `entry` null: there is none, so there may be no row. */
-export function compareRows(site: string, position: number, told: Told, stored: readonly Columns[], entry: Entry | null): readonly Finding[] {
+/**
+ * The rows of one table at one position against what the entry there tells of them. `entry` null: there is none, so there may be no row. `gone`: a row of which it is known that it was disposed
+ * of.
+ */
+export function compareRows(
+  site: string,
+  position: number,
+  told: Told,
+  stored: readonly Columns[],
+  entry: Entry | null,
+  gone: (row: Columns) => boolean = () => false,
+): readonly Finding[] {
   const expected = new Map((entry === null ? [] : told.rows(entry)).map((row) => [identity(told, row), row]));
   const found: Finding[] = [];
   const at = (row: Columns): Omit<Finding, "column" | "stored" | "expected" | "severity" | "detail"> => ({
@@ -26,7 +36,7 @@ export function compareRows(site: string, position: number, told: Told, stored: 
     found.push({ ...at(row), severity: "altered", column, stored: shown(column, row[column]), expected: shown(column, wanted[column]), detail });
   }
   if (told.mayLack !== true)
-    for (const row of expected.values())
+    for (const row of [...expected.values()].filter((one) => !gone(one)))
       found.push({
         ...at(row),
         severity: "incomplete",

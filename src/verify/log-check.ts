@@ -9,6 +9,8 @@ export interface Mark {
   readonly kind: "checkpoint" | "anchor";
   readonly size: number;
   readonly root: Hash;
+  /** Up to which position entries were disposed of, as it says. */
+  readonly disposed?: number;
 }
 
 /**
@@ -54,8 +56,13 @@ export class LogCheck {
 
   /** The next entry's bytes; gives the tiles that they fill. */
   append(bytes: Uint8Array): readonly Tile[] {
+    return this.appendLeaf(leafHash(bytes));
+  }
+
+  /** The next entry by its hash alone. */
+  appendLeaf(leaf: Hash): readonly Tile[] {
     this.count += 1;
-    return this.tree?.append(leafHash(bytes)) ?? [];
+    return this.tree?.append(leaf) ?? [];
   }
 
   /** So many entries are not there. */

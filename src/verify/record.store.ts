@@ -1,9 +1,10 @@
 import { type RawBuilder, sql } from "kysely";
+import { leavesOf } from "../audit/log.store.ts";
 import type { Db } from "../db/database.ts";
 import { safePosition } from "../db/position.ts";
 import { COMMIT_COLUMNS } from "./commit-rows.ts";
-import type { CheckpointRow, DefinitionRow, EntryRow, LogRow, Restore, RowAt, SiteRecord, TileRow } from "./record.ts";
-import type { Columns, Told } from "./told-rows.ts";
+import type { CheckpointRow, DefinitionRow, EntryRow, LogRow, Restore, RowAt, SaidDisposed, SiteRecord, TileRow } from "./record.ts";
+import { type Columns, isDropped, type Told } from "./told-rows.ts";
 
 /** Rows that a cursor brings at once; a signal's may weigh 256 KiB each. */
 const FETCH = 256;
@@ -37,6 +38,9 @@ async function openRecord(trx: Db, site: string): Promise<SiteRecord | null> {
   const restores = await sql<{ generation: number; previous: number; position: bigint }>`
     select generation, previous, position from restores where site = ${site} order by position, generation`.execute(trx);
   const first = logs.rows[0]?.first ?? 1n;
+  const disposed = await saidDisposed(trx, site);
+  const ends = await sql<{ log: number; firstIndex: bigint; hashes: Buffer }>`
+    select log, first_index as "firstIndex", hashes from disposed_leaves where site = ${site} order by log, first_index`.execute(trx);
   let cursors = 0;
 
   async function* cursor<T extends object>(statement: RawBuilder<T>, fetch = FETCH): AsyncGenerator<T> {
@@ -60,17 +64,26 @@ async function openRecord(trx: Db, site: string): Promise<SiteRecord | null> {
     now: head.now,
     logs: logs.rows.map((row): LogRow => ({ ...row, first: safePosition(row.first) })),
     restores: restores.rows.map((row): Restore => ({ ...row, position: safePosition(row.position) })),
+    disposed,
+    ends: ends.rows.map((row) => ({ ...row, firstIndex: safePosition(row.firstIndex) })),
+    async *leaves(log, from, to) {
+      for await (const { leaf } of leavesOf(trx, site, log, from, to)) yield leaf;
+    },
     async *entries() {
       for await (const { position, entry } of cursor(
-        sql<{ position: bigint; entry: Buffer }>`select position, entry from audit_entries where site = ${site} order by position`,
+        sql<{
+          position: bigint;
+          entry: Buffer;
+        }>`select position, entry from audit_entries where site = ${site} and position > ${disposed.positions} order by position`,
       ))
         yield { position: safePosition(position), bytes: entry } satisfies EntryRow;
     },
     async *rows({ table, columns, bySite }: Told) {
       const ofSite = bySite ? sql`site = ${site}` : ofOurSources;
+      const from = isDropped(table) && disposed.positions >= first ? disposed.positions + 1 : first;
       for await (const row of cursor(
         sql<Columns & { readonly position: bigint }>`
-          select ${sql.join(["position", ...columns].map((name) => sql.ref(name)))} from ${sql.table(table)} where ${ofSite} and position >= ${first} order by position`,
+          select ${sql.join(["position", ...columns].map((name) => sql.ref(name)))} from ${sql.table(table)} where ${ofSite} and position >= ${from} order by position`,
       ))
         yield { position: safePosition(row.position), row } satisfies RowAt;
     },
@@ -105,5 +118,21 @@ async function openRecord(trx: Db, site: string): Promise<SiteRecord | null> {
       ))
         yield { level, n: safePosition(n), hashes } satisfies TileRow;
     },
+  };
+}
+
+async function saidDisposed(trx: Db, site: string): Promise<SaidDisposed> {
+  const { rows } = await sql<{ positions: bigint; batches: string[] | null }>`
+    select disposed_position(${site}) as positions,
+      (select array_agg(distinct part order by part) from disposals where site = ${site} and class = 'batches') as batches`.execute(trx);
+  const positions = safePosition(rows[0]?.positions ?? 0n);
+  const returned = await sql<{ table: string; position: bigint | null }>`
+    select 'audit_entries' as table, min(position) as position from audit_entries where site = ${site} and position <= ${positions}
+    union all select 'signals', min(position) from signals where site = ${site} and position <= ${positions}
+    union all select 'verdicts', min(position) from verdicts where site = ${site} and position <= ${positions}`.execute(trx);
+  return {
+    positions,
+    batches: rows[0]?.batches ?? [],
+    returned: returned.rows.flatMap(({ table, position }) => (position === null ? [] : [{ table, position: safePosition(position) }])),
   };
 }

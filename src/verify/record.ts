@@ -49,6 +49,23 @@ export interface DefinitionRow {
   readonly registered: string;
 }
 
+/** Leaf hashes of an ended log's last tile, which is not full. */
+export interface EndLeavesRow {
+  readonly log: number;
+  readonly firstIndex: number;
+  readonly hashes: Buffer;
+}
+
+/** What the database says was disposed of; believed in nothing before entries and checkpoints say it too. */
+export interface SaidDisposed {
+  /** Up to which position; 0: nothing. */
+  readonly positions: number;
+  /** The months in which batches were opened whose facts and outcomes are gone: `2026_01`. */
+  readonly batches: readonly string[];
+  /** Tables that have rows at those positions all the same, with the first of them. */
+  readonly returned: readonly { readonly table: string; readonly position: number }[];
+}
+
 export interface SiteRecord {
   readonly site: string;
   /** The site's head: its last position, and the generation. */
@@ -58,8 +75,13 @@ export interface SiteRecord {
   /** In order. */
   readonly logs: readonly LogRow[];
   readonly restores: readonly Restore[];
-  /** In order of positions. */
+  readonly disposed: SaidDisposed;
+  /** In order of positions; from behind what is disposed of, or, where its archives were handed over, from the first. */
   entries(): AsyncIterable<EntryRow>;
+  /** Leaf hashes that are kept of a log's positions from the one to the other; they end where one is not there. */
+  leaves(log: LogRow, from: number, to: number): AsyncIterable<Buffer>;
+  /** In order. */
+  readonly ends: readonly EndLeavesRow[];
   /** In order of positions, from the first log's first one on. */
   rows(told: Told): AsyncIterable<RowAt>;
   /** In order of positions, from the first log's first one on. */

@@ -1,4 +1,5 @@
 import type { Entry } from "../audit/entry.ts";
+import type { ToldDisposed } from "./by-acts.ts";
 import type { Finding } from "./finding.ts";
 import type { LogRow, SiteRecord } from "./record.ts";
 
@@ -122,3 +123,43 @@ export const stray = (site: string, log: LogRow, first: number, entries: number)
   expected: String(first),
   detail: entries === 1 ? "There is an entry from before the log began." : `There are ${entries} entries from before the log began.`,
 });
+
+/**
+ * What the database says was disposed of must be told by an entry, and of positions by a checkpoint too: the signer was told, and whoever can write only to the database cannot tell it. `signed`: up
+ * to where it says so; null: nobody who is believed says anything.
+ */
+export function refuseDisposal(
+  { site, logs, disposed }: Pick<SiteRecord, "site" | "logs" | "disposed">,
+  told: ToldDisposed | null,
+  signed: number | null,
+): readonly Finding[] {
+  const first = logs[0]?.first ?? 1;
+  const found: Finding[] = disposed.returned.map(({ table, position }) => ({
+    severity: "altered",
+    position,
+    table,
+    key: { site, position },
+    column: null,
+    stored: "a row",
+    expected: null,
+    detail: `There is a row of ${table} at a position that is said to be disposed of.`,
+  }));
+  const gone = (detail: string): void => {
+    found.push(missingEntries(site, first, disposed.positions, detail));
+  };
+  if (disposed.positions > (told?.positions ?? 0)) gone(`Positions up to ${disposed.positions} are said to be disposed of, and no entry tells of that.`);
+  else if (signed !== null && disposed.positions > signed)
+    gone(`Positions up to ${disposed.positions} are said to be disposed of, and no checkpoint tells of that: nobody has told the signer.`);
+  for (const part of disposed.batches.filter((one) => told?.batches.includes(one) !== true))
+    found.push({
+      severity: "incomplete",
+      position: null,
+      table: "disposals",
+      key: { site, part },
+      column: null,
+      stored: "a row",
+      expected: null,
+      detail: `Facts and outcomes of batches opened in ${part} are said to be disposed of, and no entry tells of that.`,
+    });
+  return found;
+}

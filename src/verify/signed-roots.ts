@@ -1,10 +1,11 @@
+import { disposedIn } from "../audit/disposed-line.ts";
 import type { Entry } from "../audit/entry.ts";
 import { Ahead } from "./ahead.ts";
 import type { Finding, Findings } from "./finding.ts";
 import type { LogCheck, Mark } from "./log-check.ts";
 import type { CheckpointRow, LogRow, SiteRecord } from "./record.ts";
 import { missingEntries, restoreIn } from "./refusals.ts";
-import { claimOf, type Given, Trust } from "./trust.ts";
+import { claimOf, type Given, Trust, WHICH_KEY } from "./trust.ts";
 
 /** A note that was kept somewhere else, and where it was found: a file's name, a topic. */
 export interface AnchorNote {
@@ -18,6 +19,8 @@ export class SignedRoots {
   readonly compared = { checkpoint: 0, anchor: 0 };
   /** The size of the log's last checkpoint in the database. */
   checkpointed = 0;
+  /** Up to which position entries were disposed of, by the word of a signer who is believed; 0: of none. */
+  disposed = 0;
   /** What was signed and lost with a restore that is on record, in words. */
   readonly lost: string[] = [];
   /** The logs that the next one breaks off, with the size of their last anchor. */
@@ -45,6 +48,7 @@ export class SignedRoots {
   /** The roots of this log come next. */
   open(log: LogRow): void {
     this.anchors = this.given === null ? [] : anchorMarks(this.given, this.notes, log.origin, this.findings);
+    for (const { disposed = 0 } of this.anchors) this.disposed = Math.max(this.disposed, disposed);
     this.brought = 0;
     this.rows = new Ahead(this.record.checkpoints(log.log));
     this.checkpointed = 0;
@@ -158,13 +162,14 @@ export class SignedRoots {
     if (checkpoint.size !== size) return altered("size", String(size), String(checkpoint.size), "A checkpoint stands at another size than it was signed for.");
     if (!checkpoint.root.equals(root))
       return altered("root", root.toString("base64"), checkpoint.root.toString("base64"), "A checkpoint's root is not the one that was signed.");
+    this.disposed = Math.max(this.disposed, disposedIn(checkpoint));
     return { kind: "checkpoint", size, root };
   }
 
   private byStranger(base: Pick<Finding, "position" | "table" | "key">, size: number, impostor: boolean): Finding {
     const detail = impostor
-      ? `The checkpoint of size ${size} bears the name of a key that you gave, and another key made it. If the signer had more keys than you gave, give all of them.`
-      : `The checkpoint of size ${size} is signed by none of the keys that you gave. Is it this site's key?`;
+      ? `The checkpoint of size ${size} was made by a key that no note before it has introduced. If the signer had more keys than you gave, give all of them.`
+      : `The checkpoint of size ${size} is signed by none of the keys that you gave. ${WHICH_KEY}`;
     return {
       ...base,
       severity: impostor ? "altered" : "unclear",
@@ -179,6 +184,7 @@ export class SignedRoots {
 /** The roots that the anchors of one log hold, in the order of their sizes, each size once; what cannot be believed is found. */
 export function anchorMarks(given: Given, notes: readonly AnchorNote[], origin: string, findings: Findings): readonly Mark[] {
   const trust = new Trust(given);
+  for (const note of introducedBefore(origin, notes)) trust.read(note);
   const marks = new Map<number, Mark>();
   const claimed = notes.map((one) => ({ ...one, claim: claimOf(one.note) })).filter(({ claim }) => claim?.origin === origin);
   for (const { note, found } of claimed.sort((one, other) => (one.claim?.size ?? 0) - (other.claim?.size ?? 0))) {
@@ -193,14 +199,26 @@ export function anchorMarks(given: Given, notes: readonly AnchorNote[], origin: 
           "a note that its signer made",
           `A note in ${found} was not made by a key that you gave (${read.kind === "refused" ? read.because : "unknown-key"}).`,
         );
-      else refused("unclear", "a note by a key that you gave", `A note in ${found} is signed by none of the keys that you gave.`);
+      else refused("unclear", "a note by a key that you gave", `A note in ${found} is signed by none of the keys that you gave. ${WHICH_KEY}`);
       continue;
     }
     const { size, root } = read.checkpoint;
     if (marks.get(size)?.root.equals(root) === false) refused("altered", "one root for a size", `Two roots are signed for size ${size} of ${origin}.`);
-    else if (size > 0) marks.set(size, { kind: "anchor", size, root });
+    else if (size > 0) marks.set(size, { kind: "anchor", size, root, disposed: disposedIn(read.checkpoint) });
   }
   return [...marks.values()];
+}
+
+/** Notes of earlier logs that introduce a key, in order: whoever has the first key finds through them the one that signs this log. */
+function introducedBefore(origin: string, notes: readonly AnchorNote[]): readonly string[] {
+  const numberOf = (name: string): number => Number(name.split("/")[2]);
+  return notes
+    .flatMap(({ note }) => {
+      const claim = note.includes("\nkey ") ? claimOf(note) : null;
+      return claim === null || !(numberOf(claim.origin) < numberOf(origin)) ? [] : [{ note, log: numberOf(claim.origin), size: claim.size }];
+    })
+    .sort((one, other) => one.log - other.log || one.size - other.size)
+    .map(({ note }) => note);
 }
 
 async function* none(): AsyncGenerator<never> {}

@@ -28,6 +28,11 @@ export const BY_ACTS = {
   audit_logs: table(["log"], ["generation", "first_position", "origin", "why"]),
   audit_reviews: table(["review"], ["batch", "entries", "digest", "catalogue", "found", "opened_by"]),
   audit_review_conclusions: table(["review"], ["position", "conclusion", "finding", "concluded_by"]),
+  retention_rules: table(["class"], ["keep_days"]),
+  legal_holds: table(["hold"], ["batch", "from_position", "to_position", "reason", "placed_by"]),
+  legal_hold_releases: table(["hold"], ["position", "reason", "released_by"]),
+  record_archives: table(["archive"], ["class", "part", "from_position", "to_position", "sums_sha256", "archived_by"]),
+  disposals: table(["disposal"], ["class", "part", "from_position", "to_position", "reason", "disposed_by"]),
 } as const;
 
 /** What comes of deciding everything again. */
@@ -143,7 +148,7 @@ export async function compareStanding(site: string, must: Standing, read: () => 
 }
 
 function at(site: string, name: StandingName, row: Columns): Pick<Finding, "position" | "table" | "key"> {
-  const position = row["position"] ?? row["review"] ?? row["first_position"];
+  const position = row["position"] ?? row["review"] ?? row["first_position"] ?? row["hold"] ?? row["archive"] ?? row["disposal"];
   return {
     position: typeof position === "bigint" || typeof position === "number" ? Number(position) : null,
     table: name,

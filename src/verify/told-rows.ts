@@ -170,6 +170,31 @@ export const TOLD: readonly Told[] = [
   },
 ];
 
+/** Of these there are no rows any more at positions that were disposed of. */
+const DROPPED: ReadonlySet<string> = new Set(["signals", "verdicts"]);
+export const isDropped = (table: string): boolean => DROPPED.has(table);
+
+/** What is kept of verdicts that were disposed of: at those positions alone. */
+export const KEPT_VERDICTS: Told = {
+  table: "disposed_verdicts",
+  key: [],
+  bySite: true,
+  columns: ["event_position", "generation", "round", "status", "code", "first_position"],
+  rows: (entry) =>
+    list(entry, "verdicts").map((row) => ({
+      ...picked(row, ["round", "status", "code"]),
+      generation: entry.head.generation,
+      event_position: place(entry, row["event_ref"]),
+      first_position: place(entry, row["first_ref"]),
+    })),
+};
+
+/** Rows of batches by the month in which the batch was opened: `2026_01`. */
+export const monthOf = (row: Columns): string =>
+  String(row["opened_on"] ?? "")
+    .slice(0, 7)
+    .replace("-", "_");
+
 const INSTANT = /^\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z$/;
 
 /**

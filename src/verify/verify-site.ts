@@ -1,19 +1,20 @@
 import { type Entry, parseEntry } from "../audit/entry.ts";
 import { Ahead } from "./ahead.ts";
 import { BatchNumbers } from "./batch-numbers.ts";
-import { ByActs } from "./by-acts.ts";
+import { ByActs, type ToldDisposed } from "./by-acts.ts";
 import { CommitRows } from "./commit-rows.ts";
 import { compareRows } from "./compare-rows.ts";
 import { type Decisions, decidedOtherwise } from "./decided-again.ts";
 import { compareDefinitions } from "./definitions.ts";
+import { EndLeaves } from "./end-leaves.ts";
 import { Findings } from "./finding.ts";
 import { KeptTiles } from "./kept-tiles.ts";
 import { LogCheck } from "./log-check.ts";
 import type { EntryRow, LogRow, RowAt, SiteRecord } from "./record.ts";
-import { missingEntries, refuseHead, refuseLogs, refusePlace, refuseRestore, stray, unreadable } from "./refusals.ts";
+import { missingEntries, refuseDisposal, refuseHead, refuseLogs, refusePlace, refuseRestore, stray, unreadable } from "./refusals.ts";
 import { type AnchorNote, SignedRoots } from "./signed-roots.ts";
 import { compareStanding, type Standing, tableOf } from "./standing.ts";
-import { TOLD, type Told } from "./told-rows.ts";
+import { type Columns, isDropped, KEPT_VERDICTS, monthOf, TOLD, type Told } from "./told-rows.ts";
 import type { Given } from "./trust.ts";
 
 /** What deciding a record again came to, and where it has led. */
@@ -87,18 +88,23 @@ class Verification {
   private readonly untold: string[] = [];
   /** The last position that was looked at, whether or not there was an entry. */
   private last: number;
+  /** Up to this position only leaf hashes were there. */
+  private skipped = 0;
+  private readonly months: ReadonlySet<string>;
   private unsigned: Tail | null = null;
   private unanchored: Tail | null = null;
 
   constructor(record: SiteRecord, options: VerifyOptions) {
     this.record = record;
     this.options = options;
-    this.numbers = new BatchNumbers(record.site);
+    // a batch's numbers that begin within what was disposed of begin where they go on
+    this.numbers = new BatchNumbers(record.site, () => (this.skipped > 0 ? "from the first" : "all"));
+    this.months = new Set(record.disposed.batches);
     this.roots = new SignedRoots(record, options.keys, options.anchors, this.findings);
     this.entries = new Ahead(record.entries());
     this.acts = new ByActs(record.site, record.logs[0] ?? null);
     this.commits = new CommitRows(record, this.findings);
-    this.lists = TOLD.map((told) => ({ told, rows: new Ahead(record.rows(told)) }));
+    this.lists = [...TOLD, KEPT_VERDICTS].map((told) => ({ told, rows: new Ahead(record.rows(told)) }));
     this.last = (record.logs[0]?.first ?? 1) - 1;
   }
 
@@ -109,6 +115,7 @@ class Verification {
     for (const finding of refuseLogs(record)) findings.add(finding);
     await this.strays(logs[0] ?? null);
     for (const [i, log] of logs.entries()) await this.follow(log, logs[i + 1] ?? null);
+    for (const finding of refuseDisposal(record, this.acts.disposed, options.keys === null ? null : this.roots.disposed)) findings.add(finding);
     for (const { told, rows } of this.lists)
       for await (const { position, row } of rows.while(() => true)) for (const finding of compareRows(site, position, told, [row], null)) findings.add(finding);
     await this.commits.end();
@@ -131,7 +138,11 @@ class Verification {
   }
 
   private async decideAgain(): Promise<void> {
-    const { findings, options, untold } = this;
+    const { findings, options, untold, skipped } = this;
+    if (skipped > 0) {
+      untold.push(disposedInWords(skipped, this.acts.disposed), "the decisions: they were not replayed, since that takes the whole record", WITHOUT_DECISIONS);
+      return;
+    }
     // on what is not as it was signed nothing can be decided again
     const sound = findings.count("altered") + findings.count("incomplete") === 0;
     if (options.replay === null || !sound) {
@@ -189,17 +200,20 @@ class Verification {
     const end = next === null ? Number.POSITIVE_INFINITY : next.first - 1;
     const check = new LogCheck(record.site, log);
     const tiles = new KeptTiles(record, log);
+    const ends = new EndLeaves(record, log, next);
     roots.open(log);
     for await (const { position, bytes } of entries.while((one) => one.position <= end)) {
-      if (position > this.last + 1) await this.hole(check, position - 1);
+      if (position > this.last + 1) await this.without(log, check, tiles, position - 1);
       this.last = position;
       this.count += 1;
+      ends.next(position - log.first, bytes);
       for (const tile of check.append(bytes)) await tiles.compare(tile, check);
       await roots.bring(log, check);
       await this.entry(log, check, position, bytes);
       if (this.count % 1_000 === 0) this.options.progress(position, record.head.position);
     }
-    if (next !== null && this.last < end) await this.hole(check, end);
+    if (next !== null && this.last < end) await this.without(log, check, tiles, end);
+    if (this.skipped < log.first) ends.finish(findings);
     await roots.close(log, next, check);
     await tiles.end(roots.checkpointed, check, findings);
     check.end(findings);
@@ -221,12 +235,37 @@ class Verification {
       this.acts.next(entry);
     }
     await this.commits.next(position, entry);
+    const wasDisposed = position <= record.disposed.positions;
     for (const { told, rows } of this.lists) {
       const stored = [];
       for await (const { row } of rows.while((one) => one.position <= position)) stored.push(row);
       // of an entry that cannot be read nobody knows what it told
-      if (entry !== null) for (const finding of compareRows(record.site, position, told, stored, entry)) check.disagrees(finding);
+      if (entry === null || (wasDisposed && isDropped(told.table))) continue;
+      const here = told === KEPT_VERDICTS && !wasDisposed ? NONE_HERE : told;
+      for (const finding of compareRows(record.site, position, here, stored, entry, this.gone)) check.disagrees(finding);
     }
+  }
+
+  /** Rows of batches that were opened in a month which was disposed of. */
+  private readonly gone = (row: Columns): boolean => this.months.size > 0 && this.months.has(monthOf(row));
+
+  /** Positions without entries: of those that are said to be disposed of the leaf hashes are taken, and held against the signed roots; all others are a hole. */
+  private async without(log: LogRow, check: LogCheck, tiles: KeptTiles, to: number): Promise<void> {
+    const { record, roots } = this;
+    const from = this.last + 1;
+    const kept = Math.min(to, record.disposed.positions);
+    if (from <= kept) {
+      for await (const leaf of record.leaves(log, from, kept)) {
+        this.last += 1;
+        for (const tile of check.appendLeaf(leaf)) await tiles.compare(tile, check);
+        await roots.bring(log, check);
+      }
+      this.skipped = this.last;
+      this.acts.skip(this.last);
+      await this.commits.skip(this.last);
+      for (const { rows } of this.lists) for await (const _ of rows.while((one) => one.position <= this.last));
+    }
+    if (this.last < to) await this.hole(check, to);
   }
 
   /** Since when nothing is signed any more. */
@@ -256,6 +295,15 @@ function readEntry(bytes: Buffer): Entry | null {
 }
 
 const WITHOUT_ANCHORS = "anchors: none were given, so whoever can write to the database can cut off its end, and with the signer's key alter everything";
+
+const NONE_HERE: Told = { ...KEPT_VERDICTS, rows: () => [] };
+
+const disposedInWords = (skipped: number, told: ToldDisposed | null): string =>
+  told === null
+    ? `positions up to ${skipped}: there are only leaf hashes`
+    : `what was recorded up to position ${skipped}, except by its leaf hashes, which were signed: ${told.by} disposed of it (entry ${told.position}: ${told.reason}). Archives: ${told.archives
+        .map(({ archive, sha256 }) => `${archive} (SHA256SUMS ${sha256})`)
+        .join(", ")}, and those of disposals before it; with --archive they are read`;
 
 const NOT_AS_SIGNED = ", since what they rest on is not as it was signed";
 const WITHOUT_DECISIONS =

@@ -14,6 +14,7 @@ import { shippedMigrations } from "../../../src/db/migrations.file.ts";
 import { comparedOf, EXEMPT, keyOf, MAY_LACK_ROWS } from "../../../src/verify/columns.ts";
 import { measured } from "../../support/measure.ts";
 import { envelope, eventTopic, join as joinBroker, sourceOf } from "../../support/mqtt.ts";
+import { otherThan } from "../../support/other-value.ts";
 import { startPlant } from "../../support/plant.ts";
 import { freshDatabase, type TestDatabase } from "../../support/postgres.ts";
 import { everythingElse } from "../../support/rich-record.ts";
@@ -30,6 +31,11 @@ interface Column {
 const ROWS: Readonly<Record<string, string>> = { "sources.source_key": "epoch is not null" };
 /** Which of the two is wrong, the site's head or the entries behind the last, nobody can tell: what is told is that they are not there. */
 const TOLD_AS: Readonly<Record<string, string>> = { "sites.position": "audit_entries" };
+
+/** Tables whose rows come of disposing of something, which takes a record of years: retention.test.ts does the same to them. */
+const ELSEWHERE: ReadonlySet<string> = new Set([
+  ...["retention_rules", "legal_holds", "legal_hold_releases", "record_archives", "disposals", "disposed_verdicts", "disposed_leaves"],
+]);
 
 let record: SignedRecord;
 let copy: Copy;
@@ -81,7 +87,7 @@ describe("a record after a restore", () => {
   });
 
   test("has rows in every table", async () => {
-    for (const table of new Set(columns.map((one) => one.table)))
+    for (const table of new Set(columns.map((one) => one.table).filter((name) => !ELSEWHERE.has(name))))
       expect(Number((await copy.query(`select count(*) as n from ${table}`))[0]?.["n"]), table).toBeGreaterThan(0);
   });
 
@@ -113,7 +119,10 @@ describe("a record after a restore", () => {
       const only = process.env["COLUMNS"]?.split(",");
       const compared = columns.filter(
         ({ table, column }) =>
-          comparedOf(table).has(column) && named({ table, column }) !== "sites.site" && (only === undefined || only.includes(named({ table, column }))),
+          comparedOf(table).has(column) &&
+          !ELSEWHERE.has(table) &&
+          named({ table, column }) !== "sites.site" &&
+          (only === undefined || only.includes(named({ table, column }))),
       );
       const unfound: string[] = [];
       for (const one of compared) {
@@ -137,7 +146,7 @@ describe("a record after a restore", () => {
     }, 600_000);
 
     test("by a row that is taken away, and by one that is added, is altered or incomplete, and the table is named", async () => {
-      const tables = [...new Set(columns.map((one) => one.table))].filter((table) => comparedOf(table).size > 0);
+      const tables = [...new Set(columns.map((one) => one.table))].filter((table) => comparedOf(table).size > 0 && !ELSEWHERE.has(table));
       const unfound: string[] = [];
       for (const table of tables.filter((name) => name !== "sites")) {
         const own = columns.filter((one) => one.table === table);
@@ -230,32 +239,3 @@ describe("no alarm without a reason", () => {
     });
   });
 });
-
-/** Another value of a type. */
-function otherThan(column: string, type: string): string {
-  switch (type) {
-    case "text":
-      return `coalesce(${column}, '') || 'x'`;
-    case "smallint":
-    case "integer":
-    case "bigint":
-      // far enough that nobody has it
-      return `coalesce(${column}, 0) + 1000`;
-    case "boolean":
-      return `not coalesce(${column}, false)`;
-    case "date":
-      return `case when ${column} = date '2000-01-01' then current_date else ${column} + 1 end`;
-    case "timestamp with time zone":
-      return `coalesce(${column}, now()) + interval '1 microsecond'`;
-    case "bytea":
-      return `case when length(${column}) > 0 then set_byte(${column}, 0, get_byte(${column}, 0) # 1) else '\\x01' end`;
-    case "jsonb":
-      return `case jsonb_typeof(${column}) when 'object' then ${column} || '{"other":1}' when 'array' then ${column} || '[1]' else '{}' end`;
-    case "text[]":
-      return `array_append(${column}, 'x')`;
-    case "uuid":
-      return "gen_random_uuid()";
-    default:
-      throw new Error(`${column} is of type ${type}: say here what another value of it is`);
-  }
-}
