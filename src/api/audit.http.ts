@@ -3,17 +3,19 @@ import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { parseEntry, trailItem } from "../audit/entry.ts";
 import { leafHash } from "../audit/hash.ts";
-import { type NotedTree, prover, readIntroductions, readNoted, readSignedLog } from "../audit/proofs.store.ts";
+import { type NotedTree, prover, readIntroductions, readKeptLeaf, readNoted, readSignedLog } from "../audit/proofs.store.ts";
 import { putAuditSettings, readAuditState, readCheckpoint } from "../audit/settings.store.ts";
 import { readEntry, searchTrail, TRAIL_ORDERS } from "../audit/trail.store.ts";
 import { attributionOf } from "./attribution.http.ts";
 import { REQUEST_CODES } from "./codes.ts";
 import type { ApiDeps } from "./deps.ts";
 import { invalid, notFound, Problem } from "./problem.ts";
+import { mustBeKept } from "./retention.http.ts";
 import {
   BODY_PROBLEMS,
   cursorText,
   decodeCursor,
+  GONE,
   instantText,
   json,
   listLimit,
@@ -59,7 +61,7 @@ const checkpointSchema = z.object({
 const proofSchema = z.object({
   site: z.string(),
   position: z.int(),
-  entry: z.string().describe("The entry's bytes, base64: what is hashed."),
+  entry: z.string().nullable().describe("The entry's bytes, base64: what is hashed. null: it was disposed of, and its bytes are in the archive."),
   leafHash: z.string().describe("SHA-256 of a zero byte and the entry, base64."),
   log: logNumber,
   origin: z.string().describe("The log's name, as the checkpoint's first line has it."),
@@ -215,12 +217,13 @@ export function auditRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         summary: "One entry of the audit log, in words and as the bytes that are hashed",
         tags: ["audit"],
         params: at,
-        response: { 200: json(entrySchema, "The entry."), ...READ_PROBLEMS },
+        response: { 200: json(entrySchema, "The entry."), ...READ_PROBLEMS, ...GONE },
       },
     },
     async (request) => {
       const { site, position } = request.params;
       const entry = await readEntry(db, site, position);
+      if (entry === null) await mustBeKept(db, site, position, `audit entry ${position}`);
       if (entry === null) throw notFound(`audit entry ${position} of site ${site}`);
       return entrySchema.parse({ ...trailItem(parseEntry(entry)), entry: entry.toString("base64"), leafHash: leafHash(entry).toString("base64") });
     },
@@ -243,7 +246,9 @@ export function auditRoutes(scope: FastifyInstance, deps: ApiDeps): void {
     async (request) => {
       const { site, position } = request.params;
       const [entry, signed] = await Promise.all([readEntry(db, site, position), readSignedLog(db, site, { position })]);
-      if (entry === null || signed === null) throw notFound(`audit entry ${position} of site ${site}`);
+      // of an entry that was disposed of its hash is kept
+      const leaf = entry !== null ? leafHash(entry) : signed === null ? null : await readKeptLeaf(db, site, signed.log, position);
+      if (leaf === null || signed === null) throw notFound(`audit entry ${position} of site ${site}`);
       const { log, ended, tree } = signed;
       const index = position - log.first;
       if (tree === null || index >= tree.size)
@@ -251,7 +256,6 @@ export function auditRoutes(scope: FastifyInstance, deps: ApiDeps): void {
           "AUDIT_NOT_SIGNED",
           `Log ${log.log} of site ${site} is signed up to position ${log.first - 1 + (tree?.size ?? 0)}, entry ${position} stands behind that${ended ? ", and the log has ended" : ""}.`,
         );
-      const leaf = leafHash(entry);
       const proof = await proofs.inclusion(site, log, leaf, index, tree);
       if (proof === null)
         throw unproven("AUDIT_ALTERED", `Entry ${position} of site ${site} does not lead to the root that was signed of log ${log.log} at size ${tree.size}.`);
@@ -259,7 +263,7 @@ export function auditRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       return {
         site,
         position,
-        entry: base64(entry),
+        entry: entry === null ? null : base64(entry),
         leafHash: base64(leaf),
         log: number,
         origin,

@@ -14,7 +14,8 @@ import { batchSchema } from "./batch-schema.ts";
 import type { ApiDeps } from "./deps.ts";
 import { quarantined } from "./operations.http.ts";
 import { countVerdictsOfBatch, listExceptions, listQuarantine, listVerdicts, readFactsOfBatch, readLocksOfBatch } from "./reads.store.ts";
-import { plantId, READ_PROBLEMS } from "./schemas.ts";
+import { batchMustBeKept } from "./retention.http.ts";
+import { GONE, plantId, READ_PROBLEMS } from "./schemas.ts";
 
 /** The batch record (ISA-88: production information of one batch): everything held about it, as of one moment, step by step; as JSON, and as a page to be printed. */
 export function batchRecordRoutes(scope: FastifyInstance, deps: ApiDeps): void {
@@ -32,6 +33,7 @@ export function batchRecordRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         response: {
           200: { description: "The batch record.", content: { "application/json": { schema: recordSchema }, "text/html": { schema: z.string() } } },
           ...READ_PROBLEMS,
+          ...GONE,
         },
       },
     },
@@ -58,6 +60,7 @@ const ALL = Number.MAX_SAFE_INTEGER;
 
 async function readRecord(db: Db, deps: ApiDeps, site: string, batch: string): Promise<BatchRecord> {
   const { state } = await readBatch(db, deps, site, batch);
+  await batchMustBeKept(db, site, batch);
   const asOf = await readAsOf(db, site, batch);
   const facts = await readFactsOfBatch(db, site, batch);
   const locks = await readLocksOfBatch(db, site, batch);

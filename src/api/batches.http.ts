@@ -24,11 +24,13 @@ import {
   readStanding,
   readVerdictsAt,
 } from "./reads.store.ts";
+import { batchMustBeKept } from "./retention.http.ts";
 import {
   COMMAND_PROBLEMS,
   cursorText,
   decodeCursor,
   FEED_PROBLEMS,
+  GONE,
   generationNumber,
   idempotencyHeaders,
   json,
@@ -305,12 +307,14 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
             "A page of the timeline.",
           ),
           ...READ_PROBLEMS,
+          ...GONE,
         },
       },
     },
     async (request) => {
       const { site, batch } = request.params;
       await load(site, batch);
+      await batchMustBeKept(db, site, batch);
       const { after, limit } = request.query;
       const positions = await readPositionsOfBatch(db, site, batch, after, limit + 1);
       const shown = positions.slice(0, limit);
@@ -348,6 +352,7 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
     async (request) => {
       const { site, batch } = request.params;
       await load(site, batch);
+      await batchMustBeKept(db, site, batch);
       const { after, generation: of, limit } = request.query;
       const stream = `batch/${batch}`;
       const { generation, head, stands } = await readStanding(db, site, of ?? 0);

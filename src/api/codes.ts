@@ -8,6 +8,7 @@ export type RequestCode =
   | "REQUEST_STALE"
   | "REQUEST_KEY_REUSED"
   | "REQUEST_RESTORED"
+  | "RECORD_DISPOSED"
   | "REV_PUBLISHED"
   | "REVIEW_STALE"
   | "REVIEW_CONCLUDED"
@@ -47,6 +48,12 @@ export const REQUEST_CODES: CodeTable<RequestCode> = {
     owner: "integrator",
     next: "correct",
     remedy: "Compare what you took behind `after` with the record; then read on from `after` in the new generation.",
+  },
+  RECORD_DISPOSED: {
+    meaning: "What is asked for was archived and disposed of.",
+    owner: "quality",
+    next: "ask",
+    remedy: "Read it in the archive. The entry that is named tells who disposed of it, why, and of which archives.",
   },
   REV_PUBLISHED: {
     meaning: "The revision is published; what is published never changes.",

@@ -14,7 +14,21 @@ import type { ApiDeps } from "./deps.ts";
 import { outcomeEventSchema, STATUSES, verdictSchema } from "./message-schemas.ts";
 import { invalid, notFound } from "./problem.ts";
 import { listVerdicts, readFacts, readOutcomesAt, readRounds, readSignal } from "./reads.store.ts";
-import { BODY_PROBLEMS, cursorText, decodeCursor, instantText, json, listLimit, pageOf, plantId, positionNumber, READ_PROBLEMS, whole } from "./schemas.ts";
+import { mustBeKept } from "./retention.http.ts";
+import {
+  BODY_PROBLEMS,
+  cursorText,
+  decodeCursor,
+  GONE,
+  instantText,
+  json,
+  listLimit,
+  pageOf,
+  plantId,
+  positionNumber,
+  READ_PROBLEMS,
+  whole,
+} from "./schemas.ts";
 
 const filter = z.strictObject({
   status: z.enum(STATUSES).optional(),
@@ -130,13 +144,14 @@ export function eventRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         summary: "One event by any of its verdicts: what came, what was decided in each round and why, what it brought about",
         tags: ["events"],
         params: z.strictObject({ verdict: z.string().max(128) }),
-        response: { 200: json(eventResource, "The event."), ...READ_PROBLEMS },
+        response: { 200: json(eventResource, "The event."), ...READ_PROBLEMS, ...GONE },
       },
     },
     async (request) => {
       const id = parseVerdictId(request.params.verdict);
       const rounds = id === null ? [] : await readRounds(db, id.site, id.generation, id.position);
       const asked = rounds.find((row) => row.position === id?.position);
+      if (id !== null && asked === undefined) await mustBeKept(db, id.site, id.position, `verdict ${request.params.verdict}`);
       if (id === null || asked === undefined) throw notFound(`verdict ${request.params.verdict}`);
       const positions = rounds.map((row) => row.position);
       const [signal, facts, outcomes] = await Promise.all([

@@ -3,6 +3,7 @@ import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { outcomeEvent } from "../publish/messages.ts";
+import { disposedOutcomes } from "../retention/disposed.store.ts";
 import type { ApiDeps } from "./deps.ts";
 import { outcomeEventSchema } from "./message-schemas.ts";
 import { invalid, notFound } from "./problem.ts";
@@ -82,6 +83,12 @@ export function outcomeRoutes(scope: FastifyInstance, deps: ApiDeps): void {
               items: z.array(outcomeEventSchema),
               after: z.int().describe("For the next page."),
               generation: z.int().describe("Of the record now; it rises when the record was restored from a backup."),
+              disposed: z
+                .object({ through: z.int(), disposal: z.int() })
+                .nullable()
+                .describe(
+                  "Up to position `through` outcomes of batches may be missing: those of some were archived and disposed of, as the entry at `disposal` tells last.",
+                ),
             }),
             "A page of outcomes.",
           ),
@@ -94,7 +101,12 @@ export function outcomeRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       const site = await siteOf(request.query.site);
       const generation = await generationFor(site, after, request.query.generation);
       const rows = await readOutcomesAfter(db, site, stream ?? null, after, limit);
-      return { items: rows.map((row) => outcomeEventSchema.parse(outcomeEvent(row))), after: rows.at(-1)?.position ?? after, generation };
+      return {
+        items: rows.map((row) => outcomeEventSchema.parse(outcomeEvent(row))),
+        after: rows.at(-1)?.position ?? after,
+        generation,
+        disposed: await disposedOutcomes(db, site),
+      };
     },
   );
 

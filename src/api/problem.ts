@@ -1,4 +1,6 @@
 import { z } from "zod";
+import type { Disposal } from "../retention/disposed.store.ts";
+import { REQUEST_CODES } from "./codes.ts";
 import { explanationSchema } from "./message-schemas.ts";
 
 /** RFC 9457. A refused event is a resource; a problem is about the request. */
@@ -14,6 +16,7 @@ export const problemSchema = z.object({
   position: z.int().optional().describe("Where a refused command stands on record."),
   remedy: z.string().optional(),
   generation: z.int().optional().describe("After a restore: the generation that the record is of now."),
+  disposal: z.int().optional().describe("Of what was disposed of: the position of the entry that tells of it."),
   after: z.int().optional().describe("After a restore: up to here everything stands as it was; read on from here."),
 });
 
@@ -44,7 +47,7 @@ export class Problem extends Error {
     /** A code of the rooms, or one of REQUEST_CODES; both are served at /v1/codes. */
     code: string,
     detail: string,
-    more: Partial<Pick<ProblemDocument, "errors" | "explanation" | "position" | "remedy" | "generation" | "after">> = {},
+    more: Partial<Pick<ProblemDocument, "errors" | "explanation" | "position" | "remedy" | "generation" | "after" | "disposal">> = {},
     headers: Readonly<Record<string, string>> = {},
   ) {
     super(detail);
@@ -65,6 +68,12 @@ export const gone = (generation: number, after: number): Problem =>
     { generation, after },
   );
 export const keyReused = (): Problem => new Problem(422, "REQUEST_KEY_REUSED", "The idempotency key was used before with another request.");
+/** `what`: what is asked for, in words. */
+export const disposedOf = (what: string, { site, disposal, by, at, reason }: Disposal): Problem =>
+  new Problem(410, "RECORD_DISPOSED", `At site ${site} ${what} was archived and disposed of by ${by} at ${at} (entry ${disposal}): ${reason}`, {
+    disposal,
+    remedy: REQUEST_CODES.RECORD_DISPOSED.remedy,
+  });
 /** The answer may be lost though the act was done: only the same key again tells. */
 export const unavailable = (): Problem =>
   new Problem(

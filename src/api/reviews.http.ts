@@ -8,11 +8,13 @@ import { itemSchema } from "./audit.http.ts";
 import type { ApiDeps } from "./deps.ts";
 import { notFound, Problem } from "./problem.ts";
 import { requestKeyOf, sayReplayed } from "./request-key.http.ts";
+import { batchMustBeKept } from "./retention.http.ts";
 import {
   ACT_PROBLEMS,
   actHeaders,
   cursorText,
   decodeCursor,
+  GONE,
   json,
   listLimit,
   page,
@@ -81,11 +83,12 @@ export function reviewRoutes(scope: FastifyInstance, { db }: ApiDeps): void {
           "Found by versioned rules; every rule that ran is named, also where it found nothing. The entries themselves: GET /v1/audit/entries?batch=….",
         tags: ["audit"],
         params: z.strictObject({ site: plantId, batch: plantId }),
-        response: { 200: json(trailSchema, "The trail as it stands."), ...READ_PROBLEMS },
+        response: { 200: json(trailSchema, "The trail as it stands."), ...READ_PROBLEMS, ...GONE },
       },
     },
     async (request) => {
       const { site, batch } = request.params;
+      await batchMustBeKept(db, site, batch, "entries");
       const trail = await db
         .transaction()
         .setIsolationLevel("repeatable read")
@@ -108,11 +111,13 @@ export function reviewRoutes(scope: FastifyInstance, { db }: ApiDeps): void {
         response: {
           201: json(z.object({ review: reviewSchema, trail: trailSchema }), "The review, and what is to be reviewed."),
           ...ACT_PROBLEMS,
+          ...GONE,
         },
       },
     },
     async (request, reply) => {
       const { site, batch } = request.body;
+      await batchMustBeKept(db, site, batch, "entries");
       const opened = await openReview(db, site, batch, attributionOf(request), requestKeyOf(request));
       if (opened === null) throw notFound(`audit trail of batch ${batch} at site ${site}`);
       const { review, trail, replayed } = opened;

@@ -56,8 +56,14 @@ export const READ_PROBLEMS = {
   503: problem("It cannot be answered now; try again."),
 } as const;
 
+/** What reading one thing answers besides. */
+export const GONE = { 410: problem("It was archived and disposed of; the entry that tells of it is named.") } as const;
+
 /** What a feed answers besides to whoever comes from before a restore. */
-export const FEED_PROBLEMS = { ...READ_PROBLEMS, 410: problem("The record was restored, and what was read last stands no more.") } as const;
+export const FEED_PROBLEMS = {
+  ...READ_PROBLEMS,
+  410: problem("The record was restored, and what was read last stands no more; or what is asked for was disposed of."),
+} as const;
 
 export const generationNumber = wholeNumber(1).describe(
   "The generation of what was read last. Whoever names it is told when a restore has cut off what follows.",

@@ -24,6 +24,7 @@ import { operationRoutes } from "./operations.http.ts";
 import { outcomeRoutes } from "./outcomes.http.ts";
 import { invalid, keyReused, notFound, Problem, type ProblemDocument, standingBy, unavailable } from "./problem.ts";
 import { registryRoutes } from "./registry.http.ts";
+import { retentionRoutes } from "./retention.http.ts";
 import { reviewRoutes } from "./reviews.http.ts";
 import { sourceRoutes } from "./sources.http.ts";
 
@@ -89,6 +90,7 @@ export async function createApi(deps: ApiDeps, tls: { readonly cert: string; rea
     operationRoutes,
     registryRoutes,
     auditRoutes,
+    retentionRoutes,
     reviewRoutes,
     exportRoutes,
     documentRoutes,

@@ -61,6 +61,14 @@ function noted(note: string): NotedTree {
   return { size: Number(size), root: Buffer.from(root, "base64"), note };
 }
 
+/** The leaf hash of an entry that was disposed of; null: it was not, or is not kept. */
+export async function readKeptLeaf(db: Db, site: string, log: Log, position: number): Promise<Hash | null> {
+  const { rows } = await sql<{ through: bigint }>`select disposed_position(${site}) as through`.execute(db);
+  if (position > safePosition(rows[0]?.through ?? 0n)) return null;
+  for await (const { leaf } of leavesOf(db, site, log, position, position)) return leaf;
+  return null;
+}
+
 /** Proofs that were tried before they are given away. */
 export interface Prover {
   /** That a leaf is in a tree; null: what the database has does not lead to the root that was signed. */

@@ -7,6 +7,7 @@ import { type RequestKey, readAnswer } from "../audit/request-key.store.ts";
 import { searchTrail } from "../audit/trail.store.ts";
 import type { Db } from "../db/database.ts";
 import { safePosition } from "../db/position.ts";
+import { disposalOfBatch } from "../retention/disposed.store.ts";
 import { type Chosen, EXPORTED, nameOf, type Selection } from "./manifest.ts";
 import { itemAt, type ReadingCopy } from "./reading-copy.ts";
 
@@ -50,7 +51,12 @@ export async function recordExport(
   by: Attribution,
 ): Promise<Exported> {
   const { head, first } = await headOf(db, site, false);
-  if ("batch" in of) mayBeHandedOut(await lastNumber(db, site, of.batch), most);
+  if ("batch" in of) {
+    mayBeHandedOut(await lastNumber(db, site, of.batch), most);
+    const disposal = await disposalOfBatch(db, site, of.batch, "positions");
+    if (disposal !== null)
+      throw new NothingToExport(`Of batch ${of.batch} entries were disposed of, as entry ${disposal.disposal} tells: they are in the archive.`);
+  }
   if ("from" in of) {
     if (of.from < first || of.to > head || of.to < of.from) throw new NothingToExport(`Site ${site} has entries from position ${first} to ${head}.`);
     mayBeHandedOut(of.to - of.from + 1, most);
@@ -132,7 +138,7 @@ function mayBeHandedOut(entries: number, most: number): void {
 
 async function headOf(db: Db, site: string, lock: boolean): Promise<{ readonly head: number; readonly first: number }> {
   const { rows } = await sql<{ position: bigint; first: bigint }>`
-    select s.position, l.first_position as first from sites s join audit_logs l on l.site = s.site and l.log = 1 where s.site = ${site} ${lock ? sql`for update of s` : sql``}`.execute(
+    select s.position, greatest(l.first_position, disposed_position(s.site) + 1) as first from sites s join audit_logs l on l.site = s.site and l.log = 1 where s.site = ${site} ${lock ? sql`for update of s` : sql``}`.execute(
     db,
   );
   const [row] = rows;
