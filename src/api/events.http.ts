@@ -3,7 +3,7 @@ import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { databaseNow } from "../commit/shard.store.ts";
 import type { Verdict } from "../decide/verdict.ts";
-import { decode } from "../decode/decode.ts";
+import { eventText } from "../decode/decode.ts";
 import { isEventTypeName } from "../decode/event-types.ts";
 import { parseTopic } from "../decode/topic.ts";
 import { outcomeEvent, parseVerdictId, verdictData } from "../publish/messages.ts";
@@ -246,7 +246,7 @@ function dryVerdict(verdict: Verdict): Record<string, unknown> {
 
 /** The event as it was read, decoded again by the code that decoded it first. */
 function envelopeOf(deps: ApiDeps, signal: NonNullable<Awaited<ReturnType<typeof readSignal>>>): Record<string, unknown> | null {
-  const decoded = decode(
+  const text = eventText(
     {
       topic: signal.topic ?? "",
       payload: signal.raw ?? new Uint8Array(),
@@ -262,5 +262,5 @@ function envelopeOf(deps: ApiDeps, signal: NonNullable<Awaited<ReturnType<typeof
     },
     { prefix: deps.prefix, maxBytes: deps.maxBytes },
   );
-  return decoded.kind === "event" ? z.record(z.string(), z.unknown()).parse(JSON.parse(decoded.event.text)) : null;
+  return text === null ? null : z.record(z.string(), z.unknown()).parse(JSON.parse(text));
 }

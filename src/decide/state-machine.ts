@@ -155,13 +155,6 @@ export function compile<V extends StateValue, C>(content: unknown, guards: Reado
     ),
   }).createMachine(definition.machine as never);
   const self = createActor(machine);
-  const snapshots = new Map<string, ReturnType<typeof machine.resolveState>>();
-  const snapshotOf = (value: V): ReturnType<typeof machine.resolveState> => {
-    const key = JSON.stringify(value);
-    const known = snapshots.get(key) ?? machine.resolveState({ value, context: {} });
-    snapshots.set(key, known);
-    return known;
-  };
   const scope = { self, id: "", sessionId: "", system: self.system, logger() {}, defer() {}, emit() {}, stopChild() {}, actionExecutor() {} } as never;
 
   const active = (value: V): readonly { readonly state: string; readonly node: StateNode | undefined }[] =>
@@ -191,6 +184,29 @@ export function compile<V extends StateValue, C>(content: unknown, guards: Reado
     return undefined;
   };
 
+  const reachedBy = new Map<string, { readonly to: V; readonly self: boolean }>();
+  /**
+   * Where XState goes. That rests on the state, the event, and the first candidate of each region whose guards hold; so it is asked once for each of these and its word kept, since
+   * asking costs more than all guards together.
+   */
+  const reached = (value: V, event: string, context: C): { readonly to: V; readonly self: boolean } => {
+    const open = active(value).map(({ node }) =>
+      ((node === undefined ? undefined : candidates.get(node)?.get(event)) ?? []).findIndex(({ guards: refs }) => refs.every((ref) => ask(ref, context).ok)),
+    );
+    const key = `${JSON.stringify(value)} ${event} ${open.join(" ")}`;
+    const known = reachedBy.get(key);
+    if (known !== undefined) return known;
+    asked = context;
+    try {
+      const to = machine.transition(machine.resolveState({ value, context: {} }), { type: event }, scope).value as V;
+      const found = { to, self: JSON.stringify(to) === JSON.stringify(value) };
+      reachedBy.set(key, found);
+      return found;
+    } finally {
+      asked = null;
+    }
+  };
+
   const permitted = (value: V, context: C): readonly string[] => [...events].filter((event) => judge(value, event, context)?.taken === true);
 
   return {
@@ -213,13 +229,7 @@ export function compile<V extends StateValue, C>(content: unknown, guards: Reado
           permitted: permitted(value, unasked),
         };
       }
-      asked = context;
-      try {
-        const to = machine.transition(snapshotOf(value), { type: event }, scope).value as V;
-        return { kind: "moved", to, self: JSON.stringify(to) === JSON.stringify(value), checks: judged.checks };
-      } finally {
-        asked = null;
-      }
+      return { kind: "moved", ...reached(value, event, context), checks: judged.checks };
     },
     isa88: (state) => definition.isa88[state] ?? state,
     isa95: (state) => definition.isa95[state] ?? state,

@@ -36,9 +36,20 @@ export function decode(delivery: Delivery, options: DecodeOptions): Decoded {
   if (length > options.maxBytes && !isBinary(delivery)) {
     return refused(none, "ENV_TOO_LARGE", `The payload has ${length} bytes; at most ${options.maxBytes} are taken.`);
   }
-  const envelope = isBinary(delivery) ? binaryEnvelope(delivery, options.maxBytes) : structuredEnvelope(delivery);
+  const envelope = envelopeIn(delivery, options);
   if ("refusal" in envelope) return { kind: "refused", refusal: envelope.refusal, partial: none };
   return decodeEnvelope(envelope, topic, none);
+}
+
+const envelopeIn = (delivery: Delivery, { maxBytes }: DecodeOptions): Envelope | { readonly refusal: Refusal } =>
+  isBinary(delivery) ? binaryEnvelope(delivery, maxBytes) : structuredEnvelope(delivery);
+
+/** An event as readable JSON text, attributes and data, numbers as written, for people who ask later; null: the delivery is no event. */
+export function eventText(delivery: Delivery, options: DecodeOptions): string | null {
+  const envelope = decode(delivery, options).kind === "event" ? envelopeIn(delivery, options) : null;
+  if (envelope === null || "refusal" in envelope) return null;
+  const { attributes, data } = envelope;
+  return write(new Map<string, Json>([...attributes, ...(data === undefined ? [] : ([["data", data]] as const))]));
 }
 
 const CONTEXT_ATTRIBUTES = [
@@ -171,15 +182,9 @@ function decodeEnvelope(envelope: Envelope, topic: BranchTopic, none: PartialEve
     recipeRevision: reciperevision,
     ...rest,
     data,
-    text: "",
     digest: digestOf(known, envelope.data ?? new Map()),
   };
-  return { kind: "event", event: { ...event, text: asText(attributes, envelope.data) } };
-}
-
-/** The event as readable JSON text, numbers as written. */
-function asText(attributes: JsonObject, data: Json | undefined): string {
-  return write(new Map<string, Json>([...attributes, ...(data === undefined ? [] : ([["data", data]] as const))]));
+  return { kind: "event", event };
 }
 
 function write(json: Json): string {

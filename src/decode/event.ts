@@ -41,8 +41,6 @@ export interface DeviceEvent {
   readonly traceparent: string | null;
   readonly tracestate: string | null;
   readonly data: EventData;
-  /** The envelope as readable JSON text, for people who ask later (attributes and data, numbers as written). */
-  readonly text: string;
   /** SHA-256 of the decoded event after defaults, keys sorted, numbers as written, without numbering, tracing and unknown attributes. */
   readonly digest: Uint8Array;
 }
