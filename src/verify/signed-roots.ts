@@ -151,8 +151,10 @@ export class SignedRoots {
     const read = this.byDatabase.read(note);
     if (read.kind === "refused") return altered("note", note, "a note that its signer made", `The checkpoint of size ${size} is refused (${read.because}).`);
     if (read.kind === "stranger") {
-      const finding = this.byStranger(base, size, read.impostor);
-      if (this.byDatabase.believes) this.findings.add(finding);
+      // whom an anchor shows to have signed before did not give way to a stranger
+      const instead = read.impostor || this.anchors.some((anchor) => anchor.size <= size);
+      const finding = this.byStranger(base, size, instead);
+      if (instead) this.findings.add(finding);
       else this.stranger ??= finding;
       return null;
     }

@@ -22,9 +22,12 @@ export function readKeys(text: string): Given | string {
   return first === undefined ? "There is no key in it." : [first, ...more];
 }
 
+/** What to ask oneself when nothing is signed by a key that was given. */
+export const WHICH_KEY = "Is it this site's key? Where the key was replaced, give the first one, or all in the order in which they signed.";
+
 export type NoteRead =
   | { readonly kind: "signed"; readonly checkpoint: Checkpoint }
-  /** Signed by nobody who is known. `impostor`: under the name of a key that is. */
+  /** Signed by nobody who is known. `impostor`: behind what was signed by somebody who is, and by no key that was introduced. */
   | { readonly kind: "stranger"; readonly impostor: boolean }
   | { readonly kind: "refused"; readonly because: RingRefusal };
 
@@ -59,12 +62,9 @@ export class Trust {
     }
     if (because !== "unknown-key") return { kind: "refused", because };
     // before the first that is believed there may be those of a key that has signed earlier and was not handed over
-    return { kind: "stranger", impostor: this.believes || claims(note, this.ring) };
+    return { kind: "stranger", impostor: this.believes };
   }
 }
-
-/** Whether a signature bears the name of a key that did not make it. */
-const claims = (note: string, keys: readonly VerifierKey[]): boolean => keys.some(({ name }) => note.includes(`\n— ${name} `));
 
 /** The origin and size that a note claims, unverified: to put notes in order before they are read. */
 export function claimOf(note: string): { readonly origin: string; readonly size: number } | null {

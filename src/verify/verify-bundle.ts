@@ -12,7 +12,7 @@ import { BatchNumbers } from "./batch-numbers.ts";
 import { type Decisions, decidedOtherwise } from "./decided-again.ts";
 import { type Finding, Findings, type Severity } from "./finding.ts";
 import { type AnchorNote, anchorMarks } from "./signed-roots.ts";
-import { claimOf, type Given, Trust } from "./trust.ts";
+import { claimOf, type Given, Trust, WHICH_KEY } from "./trust.ts";
 import { type Verified, withoutKey } from "./verify-site.ts";
 
 export interface BundleOptions {
@@ -231,9 +231,8 @@ class BundleVerification {
     }
     if (read.kind === "refused") this.found("altered", file, `The checkpoint is refused (${read.because}).`, note, "a note that its signer made");
     else if (read.impostor)
-      this.found("altered", file, "The checkpoint bears the name of a key that you gave, and another key made it.", note, "a note that its signer made");
-    else
-      this.found("unclear", file, "The checkpoint is signed by none of the keys that you gave. Is it this site's key?", note, "a note by a key that you gave");
+      this.found("altered", file, "The checkpoint was made by a key that no note here has introduced.", note, "a note that its signer made");
+    else this.found("unclear", file, `The checkpoint is signed by none of the keys that you gave. ${WHICH_KEY}`, note, "a note by a key that you gave");
     return null;
   }
 

@@ -287,6 +287,11 @@ describeWith({ sha256sum, xxd, "openssl 3": openssl }, "with stock tools, as REA
     expect(readdirSync(folder).filter((file) => file.startsWith("log-"))).toEqual(["log-1", "log-2"]);
     expect(readFileSync(join(folder, "log-2/keys.notes"), "utf8").match(/^key /gm)).toHaveLength(2);
     expect((await verify(folder)).exit).toBe(0);
+    // the notes that introduced the keys stand in the first log's mirror
+    expect((await verify(folder, "--anchors", record.mirror)).report).toMatchObject({ exit: 0, findings: [] });
+    await copy.query("update sites set rotate_after = 10000000");
+    const online = ["--site", SITE, "--key", record.vkey, "--anchors", record.mirror];
+    expect((await runVerify(online, { DATABASE_URL: copy.runtimeUrl })).report.findings).toEqual([]);
     const { stdout, stderr } = procedure(folder);
     expect([stderr, stdout.match(complains)]).toEqual(["", null]);
     // of each log: two notes by two keys each, and the checkpoint
