@@ -1,4 +1,4 @@
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { chown, type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 
 /** Files that must outlast a loss of power. When a call comes back, what it did is on the disk; when it is broken off, any part of it may be, but of `replace` all or nothing. */
@@ -13,7 +13,7 @@ export interface Disk {
   append(path: string, bytes: Uint8Array): Promise<void>;
   /** Cuts a file to a size. */
   cut(path: string, size: number): Promise<void>;
-  /** Puts a file in the place of another, or of none. `mode` as of chmod. */
+  /** Puts a file in the place of another, or of none; it belongs to whom its folder belongs to, where that may be given away. `mode` as of chmod. */
   replace(path: string, bytes: Uint8Array, mode?: number): Promise<void>;
   /** Names in a folder; none where there is no folder. */
   names(path: string): Promise<readonly string[]>;
@@ -71,6 +71,7 @@ export const disk: Disk = {
     const next = join(dirname(path), `.${basename(path)}.new`);
     await rm(next, { force: true });
     await written(await open(next, "wx", mode), bytes, 0);
+    await giveToOwnerOf(dirname(path), next);
     await rename(next, path);
     await syncFolder(dirname(path));
   },
@@ -98,6 +99,12 @@ async function written(file: FileHandle, bytes: Uint8Array, from: number | null)
   } finally {
     await file.close();
   }
+}
+
+/** Whoever makes a file, also an administrator: what is in a folder is its owner's to read. Nobody else may give a file away. */
+async function giveToOwnerOf(folder: string, file: string): Promise<void> {
+  const [of, now] = await Promise.all([stat(folder), stat(file)]);
+  if (process.getuid?.() === 0 && (of.uid !== now.uid || of.gid !== now.gid)) await chown(file, of.uid, of.gid);
 }
 
 /** A file's name is on the disk only when its folder is. Windows has no such thing to ask for. */

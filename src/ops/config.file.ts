@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 
@@ -170,6 +170,10 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   ] as const) {
     if ((given[one] === undefined) !== (given[other] === undefined)) problems.push(`${one} and ${other} go together.`);
   }
+  for (const name of ["DATA_DIR", "AUDIT_DIR", "AUDIT_MIRROR_DIR"]) {
+    const folder = given[name];
+    if (folder !== undefined && !mayBeFolder(folder)) problems.push(`${name} names ${folder}, which is no folder.`);
+  }
   if (!LOOPBACK.has(given["HTTP_HOST"] ?? "127.0.0.1") && given["ALLOW_UNAUTHENTICATED_NETWORK"] !== "yes") {
     problems.push(
       "HTTP_HOST is reachable from the network, and nobody is asked who they are. Listen on 127.0.0.1, or set ALLOW_UNAUTHENTICATED_NETWORK=yes where the network itself is closed.",
@@ -209,6 +213,16 @@ function auditOf(e: z.infer<typeof environment>): Config["audit"] {
   const adopt = e.AUDIT_ADOPT === "yes";
   if (e.AUDIT_DIR !== undefined && e.AUDIT_MIRROR_DIR !== undefined) return { directory: e.AUDIT_DIR, mirror: e.AUDIT_MIRROR_DIR, adopt };
   return e.DATABASE_URL === undefined ? { directory: join(e.DATA_DIR, "audit"), mirror: join(e.DATA_DIR, "audit-mirror"), adopt } : null;
+}
+
+/** Whether a path is a folder, or can become one. */
+function mayBeFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch (error) {
+    // something above it is a file
+    return !(error instanceof Error && "code" in error && error.code === "ENOTDIR");
+  }
 }
 
 function readText(file: string): string | null {
