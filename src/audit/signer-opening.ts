@@ -67,7 +67,8 @@ async function beginFirst(options: SignerOptions): Promise<Step | Following> {
   const { logs, last } = await options.look({ log: null, after: null, again: [] });
   const [first] = logs;
   if (first === undefined) return { kind: "idle", checkpoint: null, position: 0 };
-  const begun = await begin(options, first, options.trust ?? [options.keys[0].verifier], 0);
+  const ring = options.trust ?? [options.keys[0].verifier];
+  const begun = await begin(options, first, ring, await disposedInMirrors(options.files, logs, ring));
   if ("kind" in begun || begun.anchors.length > 0 || last < first.first || options.adopt === true) return begun;
   return refused(
     "no-anchor",
@@ -75,6 +76,20 @@ async function beginFirst(options: SignerOptions): Promise<Step | Following> {
     first.first,
     `Log ${first.log} has entries, but there is no anchor of it to begin from. Adopting it vouches for what is there.`,
   );
+}
+
+/** Up to which position entries were disposed of, by the word of the notes in the mirrors: those of an ended log are told of in a later one's. */
+async function disposedInMirrors(files: SignerFiles, logs: readonly Log[], ring: KeyRing): Promise<number> {
+  let keys = ring;
+  let disposed = 0;
+  for (const { log, origin } of logs) {
+    const read = readAnchors((await files.mirror(log, 0)).toString(), origin, keys);
+    // what is wrong with it is said when its turn comes
+    if (read.kind === "refused") break;
+    keys = read.ring;
+    disposed = Math.max(disposed, read.disposed);
+  }
+  return disposed;
 }
 
 /** A log that was signed to its end is an anchor for the beginning of the next: this signer has been there. */
@@ -90,7 +105,7 @@ async function beginNext(options: SignerOptions, { log, ring, disposed }: Signer
     : begin(options, next, ring, disposed);
 }
 
-/** `disposed`: up to which position the checkpoints of the logs before it have said that entries are gone. */
+/** `disposed`: up to which position the checkpoints of other logs have said that entries are gone. */
 async function begin({ files }: SignerOptions, log: Log, ring: KeyRing, disposed: number): Promise<Step | Following> {
   const read = readAnchors((await files.mirror(log.log, 0)).toString(), log.origin, ring);
   if (read.kind === "refused") return { ...read, log: log.log };

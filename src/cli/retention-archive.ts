@@ -49,21 +49,24 @@ export const retentionArchive: Command = {
       const found = [];
       for (const own of (await readPart(db, part)).sites) {
         const before = await readArchives(db, own);
-        if ((await firstUncovered(db, part, own, before)) === null) {
+        const from = await firstUncovered(db, part, own, before);
+        if (from === null) {
           terminal.err(`${nameOfPart(part, own)}: archived before (${before.map(({ archive }) => archive).join(", ")}).`);
           continue;
         }
-        const path = join(out, `${own.site}-${part.part}`);
+        // what is in archives already may be disposed of by now
+        const wanted = { site: own.site, from, to: own.to };
+        const path = join(out, `${own.site}-${part.class}-${part.part}`);
         const keys = keysFor(call, config, own.site);
-        await exported(db, own, path, by, wait * 1000);
+        await exported(db, wanted, path, by, wait * 1000);
         const verified = await checkBundle(path, { keys, anchors: null, replay: true, topicPrefix: config.topicPrefix, terminal });
         if (verified.findings.exit() !== 0) {
           for (const line of tellReport(reportOf(verified), terminal.paint)) terminal.err(line);
           throw new Said(`${path} does not prove what it holds, and is not put on record.`);
         }
         const sha256 = sumsOf(path);
-        const archive = await recordArchive(db, { ...part, site: own.site, from: own.from, to: own.to, sha256 }, by);
-        found.push({ ...part, site: own.site, from: own.from, to: own.to, path, sha256, archive });
+        const archive = await recordArchive(db, { ...part, ...wanted, sha256 }, by);
+        found.push({ ...part, ...wanted, path, sha256, archive });
       }
       return found;
     });
@@ -74,7 +77,7 @@ export const retentionArchive: Command = {
   }),
 };
 
-async function exported(db: Db, { site, from, to }: SitePart, path: string, by: Attribution, waitMs: number): Promise<void> {
+async function exported(db: Db, { site, from, to }: Pick<SitePart, "site" | "from" | "to">, path: string, by: Attribution, waitMs: number): Promise<void> {
   const of = { from, to };
   try {
     const folder = await newFolder(path);

@@ -4,7 +4,7 @@ import { join as path } from "node:path";
 import pg from "pg";
 import { openDatabase } from "../../src/db/database.ts";
 import { createLog } from "../../src/ops/log.ts";
-import { ownTime } from "../../src/ops/time.ts";
+import { ownTime, type Time } from "../../src/ops/time.ts";
 import { createSigners, type Signers } from "../../src/signers.ts";
 import { BLEND } from "./blend.ts";
 import { type Act, commands, creates, Line, type Speaker, speaker } from "./given.ts";
@@ -47,12 +47,13 @@ export interface AgedRecord {
   readonly written: number;
   /** A weight of the first batch, byte by byte: when it comes again, it is known. */
   readonly weight: { readonly topic: string; readonly payload: string };
-  /** A copy of the database, and of the signer's files, of their own. Nobody may be connected. */
-  copy(): Promise<AgedCopy>;
+  /** A copy of the database, and of the signer's files, of their own; or of an earlier copy. Nobody may be connected to what is copied. */
+  copy(of?: AgedCopy): Promise<AgedCopy>;
   drop(): Promise<void>;
 }
 
 export interface AgedCopy {
+  readonly name: string;
   readonly state: string;
   readonly mirror: string;
   readonly environment: Readonly<Record<string, string>>;
@@ -116,13 +117,13 @@ export async function agedRecord(): Promise<AgedRecord> {
     vkey: path(state, SITE, "signer.vkey"),
     written: writer.model.position,
     weight: { topic: first?.topic ?? "", payload: Buffer.from(first?.payload ?? "").toString() },
-    async copy() {
+    async copy(of) {
       copies += 1;
       const name = `copy_${copies}`;
-      await ask("postgres", `create database ${name} template signalbox`);
+      await ask("postgres", `create database ${name} template ${of?.name ?? "signalbox"} owner signalbox_owner`);
       const folder = path(home, name);
-      cpSync(state, path(folder, "state"), { recursive: true });
-      cpSync(mirror, path(folder, "mirror"), { recursive: true });
+      cpSync(of?.state ?? state, path(folder, "state"), { recursive: true });
+      cpSync(of?.mirror ?? mirror, path(folder, "mirror"), { recursive: true });
       const environment = {
         DATABASE_URL: named(database.runtimeUrl, name),
         DATABASE_OWNER_URL: named(database.ownerUrl, name),
@@ -130,6 +131,7 @@ export async function agedRecord(): Promise<AgedRecord> {
         AUDIT_MIRROR_DIR: path(folder, "mirror"),
       };
       return {
+        name,
         state: environment.AUDIT_DIR,
         mirror: environment.AUDIT_MIRROR_DIR,
         environment,
@@ -181,9 +183,10 @@ export async function signing(
   { runtimeUrl }: { readonly runtimeUrl: string },
   { state, mirror }: { readonly state: string; readonly mirror: string },
   meanwhile: (signers: Signers) => Promise<void>,
+  time: Time = ownTime,
 ): Promise<void> {
   const { db, close } = openDatabase(runtimeUrl, { max: 2, applicationName: "signer" });
-  const signers = createSigners({ db, time: ownTime, log: createLog({ level: "silent" }), directory: state, mirror, adopt: false, onSigned: () => {} });
+  const signers = createSigners({ db, time, log: createLog({ level: "silent" }), directory: state, mirror, adopt: false, onSigned: () => {} });
   await signers.open(SITE);
   try {
     await meanwhile(signers);

@@ -2,16 +2,25 @@
 // make entries vanish by pretending that they were disposed of.
 // Attack: the life of a record of years, with a service that goes on; then, on copies of it, a disposal without archive, under hold, too early, with something open, with a manipulated archive, by
 // the runtime role, behind the procedure's back; a forged disposal with and without entries that tell of it; and a signer that has lost everything but its mirror.
+import { createHash } from "node:crypto";
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import pg from "pg";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { openCheckpoint } from "../../../src/audit/checkpoint.ts";
+import { parseVerifierKey } from "../../../src/audit/note-key.ts";
+import { refuseInclusion } from "../../../src/audit/verify-proof.ts";
 import { inWords } from "../../../src/cli/failure.ts";
 import { parse } from "../../../src/cli/parse.ts";
 import { retentionArchive } from "../../../src/cli/retention-archive.ts";
 import { retentionDispose } from "../../../src/cli/retention-dispose.ts";
 import { retentionHold, retentionKeep, retentionRelease } from "../../../src/cli/retention-hold.ts";
 import { retentionList } from "../../../src/cli/retention-list.ts";
-import { type AgedRecord, agedRecord, LIMIT, reach, SITE } from "../../support/aged-record.ts";
+import { ownTime, type Time } from "../../../src/ops/time.ts";
+import { comparedOf } from "../../../src/verify/columns.ts";
+import { type AgedCopy, type AgedRecord, agedRecord, LIMIT, reach, SITE, signing } from "../../support/aged-record.ts";
 import { join as joinBroker, type Party } from "../../support/mqtt.ts";
+import { otherThan } from "../../support/other-value.ts";
 import { type Plant, startPlant } from "../../support/plant.ts";
 import { runVerify, type Verification } from "../../support/signed-record.ts";
 
@@ -50,6 +59,9 @@ async function retention(
 
 let record: AgedRecord;
 let environment: Readonly<Record<string, string>>;
+/** Archived and not disposed of; and disposed of, with what came afterwards. */
+let ready: AgedCopy;
+let over: AgedCopy;
 beforeAll(async () => {
   record = await agedRecord();
   environment = {
@@ -81,10 +93,14 @@ describe("the life of a record", () => {
     await allSigned();
   };
   const verify = (...args: string[]): Promise<Verification> => runVerify(["--key", record.vkey, "--anchors", record.mirror, ...args], environment);
-  beforeAll(start, 120_000);
-  afterAll(async () => {
+  const stop = async (): Promise<void> => {
     await party?.end();
     await plant?.stop();
+  };
+  beforeAll(start, 120_000);
+  afterAll(async () => {
+    await stop();
+    over = await record.copy();
   });
 
   test("is kept for ten years where nobody says otherwise", async () => {
@@ -92,12 +108,18 @@ describe("the life of a record", () => {
     expect(out?.parts[0]).toMatchObject({ class: "positions", part: "p0", sites: [{ site: SITE, from: 1, to: LIMIT - 1 }] });
     expect(out?.parts[0]?.sites[0]?.obstacles.map(({ obstacle }) => obstacle)).toEqual(["kept", "not archived"]);
     expect((await retention(environment, "keep", "positions", "365", "--site", SITE, ...WHY)).exit).toBe(0);
+    const { out: held } = await retention(environment, "hold", "--site", SITE, "--batch", "B-1", ...WHY);
+    expect((await retention(environment, "release", String(held?.hold), "--site", SITE, ...WHY)).exit).toBe(0);
     expect((await verify()).report.findings).toEqual([]);
   });
 
   test("is archived, and disposed of, while the service runs", async () => {
     const archived = await retention(environment, "archive", ...PART, "--out", archives(), ...WHY);
     expect(archived).toMatchObject({ exit: 0, err: "", out: { archived: [{ site: SITE, from: 1, to: LIMIT - 1 }] } });
+    await allSigned();
+    await stop();
+    ready = await record.copy();
+    await start();
     const disposed = await retention(environment, "dispose", ...PART, "--archive", archives(), ...WHY);
     expect(disposed).toMatchObject({ exit: 0, err: "", out: { disposed: [{ site: SITE, from: 1, to: LIMIT - 1 }] } });
     disposal = disposed.out?.disposed[0]?.disposal ?? 0;
@@ -114,6 +136,42 @@ describe("the life of a record", () => {
     for (const command of ["release-to-floor", "start", "stop", "close"])
       expect((await plant.ask("POST", `/v1/sites/${SITE}/batches/B-new/commands`, { command, reason: "plan" })).status, command).toBe(200);
     await allSigned();
+  });
+
+  test("answers what is gone with the entry that tells of it; proofs are given all the same", async () => {
+    const gone = { status: 410, body: { code: "RECORD_DISPOSED", disposal } };
+    const [old] = await record.database.query(`select position::int as position from disposed_verdicts where status = 'accepted' order by position limit 1`);
+    const position = Number(old?.["position"]);
+    for (const path of [
+      `/v1/audit/sites/${SITE}/entries/${position}`,
+      `/v1/events/${SITE}.1.${position}`,
+      ...["record", "timeline", "outcomes", "audit-trail"].map((what) => `/v1/sites/${SITE}/batches/B-1/${what}`),
+    ])
+      expect(await plant.ask("GET", path), path).toMatchObject(gone);
+    expect(await plant.ask("POST", "/v1/audit/reviews", { site: SITE, batch: "B-1" })).toMatchObject(gone);
+    expect(await plant.ask("POST", "/v1/audit/exports", { site: SITE, batch: "B-1", format: "csv", reason: "x" })).toMatchObject({ status: 404 });
+    expect((await plant.ask("GET", `/v1/sites/${SITE}/batches/B-new/record`)).status).toBe(200);
+    const kept = await plant.ask("GET", `/v1/audit/sites/${SITE}/retention`);
+    expect(kept.body).toMatchObject({
+      keepDays: { positions: 365, batches: 3653 },
+      holds: [{ batch: "B-1", released: { reason: "SOP-12" } }],
+      disposals: [{ disposal, class: "positions", from: 1, to: LIMIT - 1 }],
+    });
+    const key = parseVerifierKey(readFileSync(record.vkey, "utf8").trim());
+    if (typeof key === "string") throw new Error(key);
+    // the last leaves of a log that has ended, the last of the next log that are gone, and the first that are not
+    const [ended] = await record.database.query("select first_position::int as first from audit_logs where log = 2");
+    for (const at of [1, 300, Number(ended?.["first"]) - 1, Number(ended?.["first"]), LIMIT - 1, LIMIT]) {
+      const { status, body } = await plant.ask("GET", `/v1/audit/sites/${SITE}/entries/${at}/proof`);
+      expect(status, `position ${at}`).toBe(200);
+      const { entry, index, leafHash, proof, checkpoint } = Object(body);
+      expect(entry === null, `position ${at}`).toBe(at < LIMIT);
+      const opened = openCheckpoint(Buffer.from(checkpoint.note), [key]);
+      if (opened.kind === "refused") throw new Error(opened.because);
+      const { size, root } = opened.checkpoint;
+      const hashes = proof.map((hash: string) => Buffer.from(hash, "base64"));
+      expect(refuseInclusion({ index, size, leaf: Buffer.from(leafHash, "base64"), proof: hashes, root }), `position ${at}`).toBeNull();
+    }
   });
 
   test("is verified without its archive, which says what is not covered", async () => {
@@ -135,11 +193,277 @@ describe("the life of a record", () => {
     expect(report.entries).toBe(report.positions.to);
   });
 
+  test("facts and outcomes of the batches of a month go the same way", async () => {
+    const month = ["--partition", "batches/2019_03"];
+    expect(await retention(environment, "dispose", ...month, "--archive", archives(), ...WHY)).toMatchObject({
+      exit: 1,
+      err: expect.stringContaining("is kept until"),
+    });
+    expect((await retention(environment, "keep", "batches", "365", "--site", SITE, ...WHY)).exit).toBe(0);
+    expect(await retention(environment, "archive", ...month, "--out", archives(), ...WHY)).toMatchObject({
+      exit: 0,
+      err: "",
+      out: { archived: [{ from: LIMIT }] },
+    });
+    const disposed = await retention(environment, "dispose", ...month, "--archive", archives(), ...WHY);
+    expect(disposed).toMatchObject({ exit: 0, err: "", out: { disposed: [{ site: SITE }] } });
+    expect(await record.database.query("select to_regclass('facts_2019_03') as there")).toEqual([{ there: null }]);
+    await allSigned();
+    const [late] = await record.database.query(`select batch from audit_numbers group by batch having min(position) > ${LIMIT} limit 1`);
+    const path = `/v1/sites/${SITE}/batches/${late?.["batch"]}`;
+    expect(await plant.ask("GET", `${path}/outcomes`)).toMatchObject({ status: 410, body: { disposal: disposed.out?.disposed[0]?.disposal } });
+    expect((await plant.ask("GET", `${path}/audit-trail`)).status).toBe(200);
+    expect((await plant.ask("GET", "/v1/outcomes")).body).toMatchObject({ disposed: { disposal: disposed.out?.disposed[0]?.disposal } });
+    for (const more of [[], ["--archive", archives()]]) expect((await verify(...more)).report.findings, more.join(" ")).toEqual([]);
+  });
+
   test("after a restart it goes on all the same", async () => {
-    await party.end();
-    await plant.stop();
+    await stop();
     await start();
     expect((await plant.ask("GET", "/health/ready")).status).toBe(200);
     expect((await verify("--archive", archives())).report.findings).toEqual([]);
   });
 });
+
+describe("nothing is disposed of", () => {
+  let copy: AgedCopy;
+  const dispose = (...more: string[]) => retention(copy.environment, "dispose", ...PART, ...(more.length > 0 ? more : ["--archive", archives()]), ...WHY);
+  const untouched = async (): Promise<void> => {
+    expect(await copy.query("select count(*)::int as n from audit_entries_p0")).toEqual([{ n: LIMIT - 1 }]);
+    expect(await copy.query("select 1 from disposals")).toEqual([]);
+  };
+  const refused = async (why: string, ...more: string[]): Promise<void> => {
+    const { exit, err } = await dispose(...more);
+    expect(err).toContain(why);
+    expect(exit).toBe(1);
+    await untouched();
+  };
+  beforeEach(async () => {
+    copy = await record.copy(ready);
+  });
+
+  test("without an archive at hand, or one on record", async () => {
+    expect((await retention(copy.environment, "dispose", ...PART, ...WHY)).exit).toBe(2);
+    await refused("There is no archive in", "--archive", record.home);
+    await copy.query("delete from record_archives");
+    await refused("no archive of it is on record");
+  });
+
+  test.each([
+    ["entries", "log-1/entries.txt"],
+    ["the page to be read", "record.html"],
+    ["a delivery", null],
+  ])("whose archive has one byte changed: %s", async (_, name) => {
+    const changed = join(copy.state, "changed");
+    cpSync(join(archives(), `${SITE}-positions-p0`), changed, { recursive: true });
+    const file = join(changed, name ?? join("deliveries", readdirSync(join(changed, "deliveries"))[7] ?? ""));
+    const bytes = readFileSync(file);
+    bytes[100] = (bytes[100] ?? 0) ^ 1;
+    writeFileSync(file, bytes);
+    await refused("is not what was archived", "--archive", changed);
+    // and with sums that say so
+    const sums = join(changed, "SHA256SUMS");
+    const before = createHash("sha256")
+      .update(readFileSync(join(archives(), `${SITE}-positions-p0`, file.slice(changed.length + 1))))
+      .digest("hex");
+    writeFileSync(sums, readFileSync(sums, "utf8").replace(before, createHash("sha256").update(bytes).digest("hex")));
+    await refused("is the archive on record", "--archive", changed);
+  });
+
+  test.each([
+    ["all of the site", []],
+    ["a batch in it", ["--batch", "B-3"]],
+    ["positions that touch it", ["--positions", `${LIMIT - 1}-${LIMIT + 5}`]],
+  ])("that is under legal hold: %s; and it is, when the hold is released", async (_, what) => {
+    const { out } = await retention(copy.environment, "hold", "--site", SITE, ...what, "--reason", "claim 17");
+    await refused(`under legal hold ${out?.hold}: claim 17`);
+    expect((await retention(copy.environment, "release", String(out?.hold), "--site", SITE, "--reason", "settled")).exit).toBe(0);
+    expect((await retention(copy.environment, "release", String(out?.hold), "--site", SITE, "--reason", "settled")).exit).toBe(1);
+    expect(await dispose()).toMatchObject({ exit: 0, err: "" });
+  });
+
+  test("that other batches and positions hold is disposed of", async () => {
+    expect((await retention(copy.environment, "hold", "--site", SITE, "--positions", `${LIMIT}-${LIMIT + 5}`, ...WHY)).exit).toBe(0);
+    expect((await retention(copy.environment, "hold", "--site", SITE, "--batch", "nobody", ...WHY)).exit).toBe(1);
+    expect(await dispose()).toMatchObject({ exit: 0, err: "" });
+  });
+
+  test("that is too young", async () => {
+    expect((await retention(copy.environment, "keep", "positions", "20000", "--site", SITE, ...WHY)).exit).toBe(0);
+    await refused("is kept until");
+  });
+
+  test.each([
+    ["batch B-2 is not closed", "update batches set execution = 'complete', closed_at = null where batch = 'B-2'"],
+    [
+      "an event is quarantined (position 9)",
+      `insert into quarantine (site, position, round, code, since) values ('${SITE}', 9, 1, 'STA_INVALID_TRANSITION', now())`,
+    ],
+    [
+      "an exception is not resolved (position 9)",
+      `insert into exceptions (site, position, ordinal, code, reason, opened_at) values ('${SITE}', 9, 9, 'SEQ_SKIPPED', 'x', now())`,
+    ],
+    [
+      "an event is deferred (position 9)",
+      `insert into deferrals (site, position, shard, source_key, round, code, moves, bytes, due_at) select '${SITE}', 9, '${SITE}', min(source_key), 1, 'EVD_MISSING', true, 1, now() from sources`,
+    ],
+    [
+      "an event waits for the numbers before it (position 9)",
+      `insert into waiting (source_key, incarnation, epoch, sequence, site, position, digest, bytes, ahead) select min(source_key), 1, 9, 9, '${SITE}', 9, '', 1, false from sources`,
+    ],
+    ["has a gap, or is parked", "update sources set gap_position = 9, gap_since = now() where equipment = 'scale-1'"],
+    [
+      "review 9 of batch B-1 is not concluded",
+      `insert into audit_reviews (site, review, batch, entries, digest, catalogue, found, opened_by) values ('${SITE}', 9, 'B-1', 1, sha256(''), 1, '{}', 'x')`,
+    ],
+    ["has published up to position 10", "update relay_cursors set position = 10"],
+    ["is signed up to position", "delete from audit_checkpoints where size > 300"],
+    ["log 2 has no full tile 1 of leaf hashes", "delete from audit_tiles where log = 2 and level = 0 and n = 1"],
+  ])("where %s", async (why, change) => {
+    await copy.query(change);
+    await refused(why);
+  });
+
+  test("by anybody but the owner, or without an entry that tells of it", async () => {
+    const as = async (url: string, ...statements: string[]): Promise<unknown> => {
+      const client = new pg.Client({ connectionString: url });
+      await client.connect();
+      try {
+        for (const statement of statements) await client.query(statement);
+        return null;
+      } catch (error) {
+        return error instanceof Error ? error.message : error;
+      } finally {
+        await client.end();
+      }
+    };
+    for (const statement of [
+      "select dispose_of('positions', 'p0')",
+      "drop table audit_entries_p0",
+      "delete from audit_entries",
+      `insert into disposals (site, disposal, class, part, from_position, to_position, reason, disposed_by) values ('${SITE}', 9999, 'positions', 'p0', 1, 2, 'x', 'x')`,
+    ])
+      expect(await as(copy.runtimeUrl, statement), statement).toMatch(/permission denied|must be owner/);
+    expect(await as(copy.ownerUrl, "select dispose_of('positions', 'p0')")).toContain("does not tell");
+    expect(await as(copy.ownerUrl, "select dispose_of('positions', 'p1')")).toContain("not to be disposed of");
+    // an entry of another transaction, and one that tells of something else
+    const act = (to: number): string =>
+      `select record_act('${SITE}', 'x', 'record.disposed', '{"new":{"class":"positions","part":"p0","from":1,"to":${to}},"reason":"x"}', '{}', '{"signals":[]}')`;
+    expect(await as(copy.ownerUrl, act(LIMIT - 1), "select dispose_of('positions', 'p0')")).toContain("does not tell");
+    expect(await as(copy.ownerUrl, "begin", act(7), "select dispose_of('positions', 'p0')")).toContain("does not tell");
+    // entries that are not those whose hashes were kept
+    await copy.query("update audit_entries set entry = set_byte(entry, 9, get_byte(entry, 9) # 1) where position = 1234");
+    expect(await as(copy.ownerUrl, "begin", act(LIMIT - 1), "select dispose_of('positions', 'p0')")).toContain("not those whose hashes were kept");
+    await untouched();
+  });
+});
+
+describe("entries that were made to vanish", () => {
+  let copy: AgedCopy;
+  const verify = (...args: string[]): Promise<Verification> =>
+    runVerify(["--key", record.vkey, "--anchors", copy.mirror, ...args], { DATABASE_URL: copy.runtimeUrl });
+  /** What a signer makes of it, after so many steps as it takes to look at everything again. */
+  async function signerSays(): Promise<unknown> {
+    const time: Time = { ...ownTime, after: (_, then) => ownTime.after(1, then) };
+    let says: unknown = null;
+    await signing(
+      copy,
+      copy,
+      async (signers) => {
+        for (let tries = 0; tries < 200 && signers.conditions.get(SITE)?.kind !== "refused"; tries += 1)
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        says = signers.conditions.get(SITE);
+      },
+      time,
+    );
+    return says;
+  }
+  const DROP = "truncate audit_entries_p0, signals_p0, verdicts_p0";
+  const FORGED = `insert into disposals (site, disposal, class, part, from_position, to_position, reason, disposed_by)
+    select '${SITE}', position, 'positions', 'p0', 1, ${LIMIT - 1}, 'SOP-12', 'x' from sites`;
+  const ENTRY = JSON.stringify({
+    object: "positions/p0",
+    old: null,
+    new: { class: "positions", part: "p0", from: 1, to: LIMIT - 1, archives: [], disposed: { positions: LIMIT - 1, batches: [] } },
+    reason: "SOP-12",
+    from: "x",
+  });
+  const ACT = `select record_act('${SITE}', 'x', 'record.disposed', '${ENTRY}', '{}', '{"signals":[{"ref":-1,"kind":"act","type":"record.disposed","actor":"x","body":${ENTRY}}]}')`;
+
+  test.each([
+    ["behind the procedure's back", [DROP]],
+    ["with a row that says that they were disposed of", [FORGED, DROP]],
+    ["with a row and an entry that say so", [ACT, FORGED, DROP]],
+  ])("%s are missed by the signer, and by whoever verifies", async (_, statements) => {
+    copy = await record.copy(ready);
+    for (const statement of statements) await copy.query(statement);
+    expect(await signerSays()).toMatchObject({ kind: "refused", refusal: { because: "missing" } });
+    for (const more of [[], ["--archive", archives()]]) {
+      const { exit, report } = await verify(...more);
+      expect(exit).toBe(3);
+      expect(report.findings).toContainEqual(expect.objectContaining({ severity: "incomplete", table: "audit_entries", position: 1 }));
+    }
+  });
+
+  test("beyond what was disposed of are missed too, and rows that come back where they were are found", async () => {
+    copy = await record.copy(over);
+    await copy.query(`delete from audit_entries where position = ${LIMIT}`);
+    expect((await verify()).report.first).toMatchObject({ severity: "incomplete", table: "audit_entries", position: LIMIT });
+    copy = await record.copy(over);
+    await copy.query(`insert into audit_entries values ('${SITE}', 7, 'x')`);
+    expect((await verify()).report.first).toMatchObject({ severity: "altered", table: "audit_entries", position: 7 });
+  });
+
+  test("a signer that has lost everything but its keys and its mirror knows of the disposal from the mirror, and goes on", async () => {
+    copy = await record.copy(over);
+    for (const name of readdirSync(join(copy.state, SITE)).filter((one) => !one.startsWith("signer")))
+      rmSync(join(copy.state, SITE, name), { recursive: true });
+    const [before] = await copy.query("select position::int as position from sites");
+    await signing(copy, copy, async (signers) => {
+      for (let tries = 0; tries < 400 && signers.conditions.get(SITE)?.kind !== "signing"; tries += 1) await new Promise((resolve) => setTimeout(resolve, 50));
+      expect(signers.conditions.get(SITE)).toMatchObject({ kind: "signing", position: before?.["position"] });
+    });
+  });
+});
+
+test("every column of what disposing leaves behind is compared", async () => {
+  const copy = await record.copy(over);
+  const verify = (): Promise<Verification> =>
+    runVerify(["--key", record.vkey, "--anchors", copy.mirror, "--archive", archives()], { DATABASE_URL: copy.runtimeUrl });
+  expect((await verify()).report.findings).toEqual([]);
+  const tables = ["retention_rules", "legal_holds", "legal_hold_releases", "record_archives", "disposals", "disposed_verdicts", "disposed_leaves"];
+  const columns = await copy.query(
+    `select c.relname::text as table, a.attname::text as column, format_type(coalesce(nullif(t.typbasetype, 0), a.atttypid), null) as type
+    from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped join pg_type t on t.oid = a.atttypid
+    where c.relnamespace = 'public'::regnamespace and c.relname = any ($1) order by 1, a.attnum`,
+    [tables],
+  );
+  await copy.query(`do $$ declare c record; begin
+    for c in select conrelid::regclass as of, conname from pg_constraint where connamespace = 'public'::regnamespace and contype in ('c', 'f') and conrelid::regclass::text = any ('{${tables.join(",")}}')
+    loop execute format('alter table %s drop constraint %I cascade', c.of, c.conname); end loop; end $$; create schema kept`);
+  for (const table of tables) await copy.query(`create table kept.${table} as table public.${table}`);
+  const unfound: string[] = [];
+  for (const { table, column, type } of columns.map((row) => ({ table: String(row["table"]), column: String(row["column"]), type: String(row["type"]) }))) {
+    if (!comparedOf(table).has(column) || column === "site") continue;
+    // which disposal there was decides what is read at all
+    const changed = await copy.query(
+      `update ${table} set ${column} = ${otherThan(column, type)} where ctid = (select ctid from ${table} order by ${column} is null, ctid limit 1) returning 1`,
+    );
+    expect(changed, `${table}.${column}`).toHaveLength(1);
+    const withArchives = await verify();
+    // a row that says of more that it was disposed of has verification ask for archives that there are not; without them it is found
+    const { exit, report } = withArchives.exit === 4 ? await runVerify(["--key", record.vkey], { DATABASE_URL: copy.runtimeUrl }) : withArchives;
+    const tells = report?.findings.some((finding) => finding.table === table) || (table === "disposals" && exit !== 0);
+    if ((exit !== 1 && exit !== 3) || !tells) unfound.push(`${table}.${column}: ${exit} ${JSON.stringify(report?.first)}`);
+    await copy.query(`delete from ${table}`).then(() => copy.query(`insert into ${table} select * from kept.${table}`));
+  }
+  expect(unfound).toEqual([]);
+  for (const table of tables) {
+    await copy.query(`delete from ${table} where ctid = (select max(ctid) from ${table})`);
+    const { exit } = await verify();
+    if (exit !== 1 && exit !== 3) unfound.push(`${table}, a row that is gone: ${exit}`);
+    await copy.query(`delete from ${table}`).then(() => copy.query(`insert into ${table} select * from kept.${table}`));
+  }
+  expect(unfound).toEqual([]);
+  expect((await verify()).report.findings).toEqual([]);
+}, 300_000);
