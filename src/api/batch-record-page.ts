@@ -65,7 +65,9 @@ const refusalsTable = (refusals: readonly Refusal[]): string =>
         status,
         code,
         sentence,
-        became === null ? "" : `${became.status}${became.code === null ? "" : `: ${became.code}`} at ${became.position}`,
+        became === null
+          ? ""
+          : `${became.status}${became.code === null ? "" : `: ${became.code}`} at ${became.position}, ${by(became.by)}${became.comment === null ? "" : `: ${became.comment}`}`,
       ],
     })),
     "Nothing was refused.",
@@ -127,8 +129,8 @@ ${table(
 const commandsTable = (commands: readonly CommandOnRecord[]): string =>
   table(
     ["Position", "On record (UTC)", "By", "From", "Step", "Reason", "Comment", "Result"],
-    commands.map(({ position, recordedAt, by: who, from, step, reason, comment, result, code }) => ({
-      kind: result === "refused" ? "refused" : "",
+    commands.map(({ position, recordedAt, by: who, from, step, reason, comment, result, code, sentence }) => ({
+      kind: sentence === null ? "" : "refused",
       cells: [position, recordedAt, by(who), from, step, reason, comment, code === null ? result : `${result}: ${code}`],
     })),
     "None is in the log.",
@@ -140,6 +142,7 @@ export function batchRecordPage(record: BatchRecord): string {
   const inSteps = new Set(
     steps.flatMap(({ exceptions, refusals }) => [...exceptions.map(({ id }) => id), ...refusals.map(({ position }) => String(position))]),
   );
+  const comments = new Set(steps.flatMap((step) => step.comments.map(({ position }) => position)));
   return `${pageHead(title)}<h1>${escaped(title)}</h1>
 ${factTable([
   ["As of (UTC)", `${asOf.time}, position ${asOf.position}; ${asOf.entries} entries of the audit log change this record; signed up to position ${asOf.signed}`],
@@ -159,7 +162,7 @@ ${steps.map(stepSection).join("")}<section>
 <h2>The batch itself</h2>
 <h3>What moved it</h3>
 ${movesTable(record.moves)}<h3>Ordered by people</h3>
-${commandsTable(record.commands)}<h3>Exceptions that belong to no step</h3>
+${commandsTable(record.commands.filter(({ position }) => !comments.has(position)))}<h3>Exceptions that belong to no step</h3>
 ${exceptionsTable(record.exceptions.filter(({ id }) => !inSteps.has(id)))}<h3>Refused, and belongs to no step</h3>
 ${refusalsTable(record.refusals.filter(({ position }) => !inSteps.has(String(position))))}<h3>Quarantined, and still to be decided by a person</h3>
 ${table(

@@ -22,7 +22,16 @@ const refusalSchema = z.object({
   status: z.enum(["rejected", "quarantined", "refused"]).describe("refused: a command."),
   code: text.nullable(),
   sentence: text.describe("What was met, expected and found, and what is done about it."),
-  became: z.object({ position: z.int(), status: text, code: text.nullable() }).nullable().describe("What has become of a quarantined event until now."),
+  became: z
+    .object({
+      position: z.int(),
+      status: text,
+      code: text.nullable(),
+      by: performerSchema.nullable().describe("Who decided so, or what brought it about."),
+      comment: text.nullable().describe("The reason of whoever decided."),
+    })
+    .nullable()
+    .describe("What has become of the event until now; of one that a person decided about, by whom and why."),
 });
 
 const recordedExceptionSchema = exceptionSchema.extend({

@@ -3,10 +3,20 @@ import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import type { Db } from "../db/database.ts";
 import { batchView } from "../decide/commands.ts";
+import { saidIn } from "../decide/sentence.ts";
 import { listReviews } from "../review/review.store.ts";
 import { accepted } from "./accept.ts";
 import { readBatch } from "./batch.store.ts";
-import { readAsOf, readAttempts, readCauses, readCommandEntries, readEvidenceOfBatch, readLastRounds, readResolutions } from "./batch-record.store.ts";
+import {
+  readAsOf,
+  readAttempts,
+  readCauses,
+  readCommandEntries,
+  readDeliveries,
+  readEvidenceOfBatch,
+  readLastRounds,
+  readResolutions,
+} from "./batch-record.store.ts";
 import { commandOf, movesOf, recordedException, refusedCommand, refusedEvent, stepsOf } from "./batch-record.ts";
 import { batchRecordPage } from "./batch-record-page.ts";
 import { type BatchRecord, recordSchema } from "./batch-record-schema.ts";
@@ -66,9 +76,12 @@ async function readRecord(db: Db, deps: ApiDeps, site: string, batch: string): P
   const locks = await readLocksOfBatch(db, site, batch);
   const attempts = await readAttempts(db, site, batch);
   const evidence = await readEvidenceOfBatch(db, site, batch);
+  const quarantines = await listVerdicts(db, { site, batch, status: "quarantined" }, null, ALL);
+  const decidedBefore = new Set(quarantines.map(({ eventPosition }) => eventPosition));
   const events = [
-    ...(await listVerdicts(db, { site, batch, status: "rejected" }, null, ALL)),
-    ...(await listVerdicts(db, { site, batch, status: "quarantined" }, null, ALL)),
+    ...quarantines,
+    // what a person rejects is told once, by what has become of it
+    ...(await listVerdicts(db, { site, batch, status: "rejected" }, null, ALL)).filter(({ eventPosition }) => !decidedBefore.has(eventPosition)),
   ];
   const last = await readLastRounds(
     db,
@@ -82,12 +95,20 @@ async function readRecord(db: Db, deps: ApiDeps, site: string, batch: string): P
     false,
   );
   const resolutions = await readResolutions(db, site, batch);
-  const decided = await readCauses(db, site, [...resolutions.values()], true);
-  const exceptions = (await listExceptions(db, { site, batch }, null, ALL)).map((row) => recordedException(row, resolutions.get(row.id), decided));
+  const decided = await readCauses(db, site, [...resolutions.values(), ...[...last.values()].map(({ position }) => position)], true);
+  const deliveries = await readDeliveries(
+    db,
+    site,
+    events.map(({ eventPosition }) => eventPosition),
+  );
+  const said = new Map(events.map(({ position, eventPosition }) => [position, saidIn(deliveries.get(eventPosition) ?? Buffer.alloc(0))]));
+  const exceptions = (await listExceptions(db, { site, batch }, null, ALL)).map((row) =>
+    recordedException(row, said.get(row.position), resolutions.get(row.id), decided),
+  );
   const commands = (await readCommandEntries(db, site, batch)).map(commandOf);
   const refusals = [
-    ...events.map((row) => refusedEvent(row, causes, last.get(row.eventPosition))),
-    ...commands.filter(({ result }) => result === "refused").map(refusedCommand),
+    ...events.map((row) => refusedEvent(row, said.get(row.position), causes, last.get(row.eventPosition), decided)),
+    ...commands.filter(({ sentence }) => sentence !== null).map(refusedCommand),
   ].sort((one, other) => one.position - other.position);
   return {
     site,

@@ -57,11 +57,17 @@ export async function readResolutions(db: Db, site: string, batch: string): Prom
   return new Map(rows.map(({ id, position }) => [id, safePosition(position)]));
 }
 
-/** The entries of the commands that were about a batch, in order: only there stands what was answered to each. None from before the log began. */
+/**
+ * The entries of the commands that were about a batch, in order: only there stands what was answered to each. None from before the log began. A person's decision about a quarantined
+ * event names the event alone, so it is found by what it brought about.
+ */
 export async function readCommandEntries(db: Db, site: string, batch: string): Promise<readonly { readonly position: number; readonly entry: Buffer }[]> {
   const { rows } = await sql<{ position: string; entry: Buffer }>`
-    select n.position::text as position, e.entry from audit_numbers n join signals g on g.site = n.site and g.position = n.position and g.kind = 'command'
-    join audit_entries e on e.site = n.site and e.position = n.position where n.site = ${site} and n.batch = ${batch} order by n.number`.execute(db);
+    select p.position::text as position, e.entry
+    from (select position from audit_numbers where site = ${site} and batch = ${batch}
+      union select cause_position from verdicts where site = ${site} and batch = ${batch} and cause_position is not null) as p
+    join signals g on g.site = ${site} and g.position = p.position and g.kind = 'command'
+    join audit_entries e on e.site = ${site} and e.position = p.position order by p.position`.execute(db);
   return rows.map(({ position, entry }) => ({ position: safePosition(position), entry }));
 }
 
@@ -87,6 +93,17 @@ export async function readCauses(db: Db, site: string, positions: readonly numbe
     from unnest(${[...new Set(positions)]}::bigint[]) as p (position)
     left join verdicts v on v.site = ${site} and v.position = p.position join signals g on g.site = ${site} and g.position = ${at}`.execute(db);
   return new Map(rows.map(({ position, ...row }) => [safePosition(position), row]));
+}
+
+/** Deliveries that a sentence can be made of; the rest of a long one would not be shown anyway. */
+const READABLE_BYTES = 16_384;
+
+/** The deliveries at some positions, byte by byte, as far as they are kept and short. */
+export async function readDeliveries(db: Db, site: string, positions: readonly number[]): Promise<ReadonlyMap<number, Buffer>> {
+  const { rows } = await sql<{ position: string; raw: Buffer }>`
+    select position::text as position, raw from signals
+    where site = ${site} and position = any(${[...new Set(positions)]}::bigint[]) and length(raw) <= ${READABLE_BYTES}`.execute(db);
+  return new Map(rows.map(({ position, raw }) => [safePosition(position), raw]));
 }
 
 export interface LastRound {

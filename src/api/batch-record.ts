@@ -1,11 +1,12 @@
 import { Decimal } from "decimal.js";
 import { parseEntry, trailItem } from "../audit/entry.ts";
 import { type BatchState, playerOf, recipeStep } from "../authorise/execution-context.ts";
-import { sentenceOf } from "../decide/sentence.ts";
+import { type Said, sentenceOf } from "../decide/sentence.ts";
 import type { VerdictRow } from "../publish/messages.ts";
 import { limitsFor } from "../registry/limits.ts";
 import type { AttemptRow, CauseRow, EvidenceRow, LastRound } from "./batch-record.store.ts";
 import type { CommandOnRecord, Move, Performer, RecordedException, Refusal, StepAttempt } from "./batch-record-schema.ts";
+import { REQUEST_CODES } from "./codes.ts";
 import { explanationSchema } from "./message-schemas.ts";
 import type { ExceptionView, FactView, LockView } from "./reads.store.ts";
 
@@ -44,7 +45,7 @@ const Exact = Decimal.clone({ precision: 200 });
 const DECIMAL = /^-?\d{1,64}(?:\.\d{1,64})?$/;
 
 /** A quarantined or rejected event in one sentence, with what has become of it. */
-export function refusedEvent(row: VerdictRow, causes: Causes, last: LastRound | undefined): Refusal {
+export function refusedEvent(row: VerdictRow, said: Said | undefined, causes: Causes, last: LastRound | undefined, decided: Causes): Refusal {
   const explanation = row.explanation === null ? null : explanationSchema.parse(row.explanation);
   return {
     position: row.position,
@@ -54,10 +55,12 @@ export function refusedEvent(row: VerdictRow, causes: Causes, last: LastRound | 
     attempt: row.attempt,
     status: row.status === "quarantined" ? "quarantined" : "rejected",
     code: row.code,
-    sentence: sentenceOf({ code: row.code ?? "", reason: row.reason, remedy: row.remedy, explanation: explained(explanation) }),
-    became: last === undefined || last.position === row.position ? null : last,
+    sentence: sentenceOf({ code: row.code ?? "", reason: row.reason, remedy: row.remedy, explanation: explained(explanation), said: said ?? [] }),
+    became: last === undefined || last.position === row.position ? null : becameOf(last, decided.get(last.position)),
   };
 }
+
+const becameOf = (last: LastRound, cause: CauseRow | undefined): Refusal["became"] => ({ ...last, by: performerOf(cause), comment: commentOf(cause) });
 
 type Explained = NonNullable<Parameters<typeof sentenceOf>[0]["explanation"]>;
 
@@ -85,8 +88,6 @@ export function commandOf({ position, entry }: { readonly position: number; read
   const body = part(read.body["signals"]?.[0]?.["body"]);
   const answer = part(read.body["answers"]?.[0]?.["answer"]);
   const code = text(answer["code"]);
-  const refused = answer["kind"] === "refused";
-  const explanation = explanationSchema.safeParse(answer["explanation"]);
   return {
     position,
     recordedAt: time,
@@ -97,15 +98,29 @@ export function commandOf({ position, entry }: { readonly position: number; read
     comment: text(body["comment"]),
     result: text(answer["kind"]) ?? "recorded",
     code,
-    sentence: refused
-      ? sentenceOf({
-          code: code ?? "",
-          reason: text(answer["reason"]) ?? "",
-          remedy: null,
-          explanation: explained(explanation.success ? explanation.data : null),
-        })
-      : null,
+    sentence: notDone(answer),
   };
+}
+
+/** Why a command was not done; null: it was. */
+function notDone(answer: Readonly<Record<string, unknown>>): string | null {
+  const explanation = explanationSchema.safeParse(answer["explanation"]);
+  const because = (code: string, reason: string, remedy: string | null): string =>
+    sentenceOf({ code, reason, remedy, explanation: explained(explanation.success ? explanation.data : null) });
+  switch (answer["kind"]) {
+    case "refused":
+      return because(text(answer["code"]) ?? "", text(answer["reason"]) ?? "", null);
+    case "unknown":
+      return because("", `There is no ${text(answer["what"])}.`, "Ask again about one that there is.");
+    case "stale":
+      return because(
+        "",
+        `What it was about had changed since it was read, and was of version ${String(answer["version"])}.`,
+        REQUEST_CODES.REQUEST_STALE.remedy,
+      );
+    default:
+      return null;
+  }
 }
 
 /** A command that was refused, among what else was. */
@@ -121,11 +136,16 @@ export const refusedCommand = ({ position, recordedAt, by, step, code, sentence 
   became: null,
 });
 
-export function recordedException({ ordinal: _, ...row }: ExceptionView, resolvedAt: number | undefined, decided: Causes): RecordedException {
+export function recordedException(
+  { ordinal: _, ...row }: ExceptionView,
+  said: Said | undefined,
+  resolvedAt: number | undefined,
+  decided: Causes,
+): RecordedException {
   const cause = resolvedAt === undefined ? undefined : decided.get(resolvedAt);
   return {
     ...row,
-    sentence: sentenceOf({ code: row.code, reason: row.reason, remedy: null, explanation: null }),
+    sentence: sentenceOf({ code: row.code, reason: row.reason, remedy: null, explanation: null, said: said ?? [] }),
     resolution:
       resolvedAt === undefined || row.resolvedAt === null
         ? null
@@ -163,8 +183,8 @@ export function stepsOf(parts: StepParts): StepAttempt[] {
     const own = (of: { readonly step: string | null; readonly attempt: number | null }): boolean =>
       of.step === step && (of.attempt ?? last.get(step)) === attempt;
     const evidence = parts.evidence.filter(own);
-    const comments = parts.commands.flatMap(({ position, recordedAt, by, comment, step: of }) =>
-      comment === null || !own({ step: of, attempt: null }) ? [] : [{ position, recordedAt, by, comment }],
+    const comments = parts.commands.flatMap(({ position, recordedAt, by, comment, step: of, sentence }) =>
+      comment === null || sentence !== null || !own({ step: of, attempt: null }) ? [] : [{ position, recordedAt, by, comment }],
     );
     return {
       ...row,

@@ -42,20 +42,28 @@ export async function readBatchTrail(db: Db, site: string, batch: string, then: 
     where n.site = ${site} and n.batch = ${batch} and (${entries}::bigint is null or n.number <= ${entries}) order by n.number`.execute(db);
   const [first, last] = [own[0], own.at(-1)];
   if (first === undefined || last === undefined) return null;
+  // what a person decided about one of its events, by the event alone, has no number of the batch either
   const { rows: meanwhile } = await sql<{ entry: Buffer }>`
-    select e.entry from signals g join audit_entries e on e.site = g.site and e.position = g.position
-    where g.site = ${site} and g.actor is not null and g.kind = 'act' and g.position > ${first.position}
-      and (${before}::bigint is null or g.position < ${before})
-      and (g.position < ${last.position} or exists (select from batches b where b.site = g.site and b.batch = ${batch} and (b.closed_at is null
-        or b.closed_at > (select r.opened_at from audit_reviews r where r.site = b.site and r.review = ${before}::bigint))))
-      and not exists (select from audit_numbers n where n.site = g.site and n.batch = ${batch} and n.position = g.position)
-    order by g.position`.execute(db);
+    select e.entry from (
+      select g.position from signals g where g.site = ${site} and g.actor is not null and g.kind = 'act' and g.position > ${first.position}
+        and (g.position < ${last.position} or exists (select from batches b where b.site = g.site and b.batch = ${batch} and (b.closed_at is null
+          or b.closed_at > (select r.opened_at from audit_reviews r where r.site = b.site and r.review = ${before}::bigint))))
+      union
+      select g.position from verdicts v join signals g on g.site = v.site and g.position = v.cause_position
+        where v.site = ${site} and v.batch = ${batch} and g.kind = 'command' and g.body ->> 'kind' = any(${DECISIONS}::text[])
+    ) as m join audit_entries e on e.site = ${site} and e.position = m.position
+    where (${before}::bigint is null or m.position < ${before})
+      and not exists (select from audit_numbers n where n.site = ${site} and n.batch = ${batch} and n.position = m.position)
+    order by m.position`.execute(db);
   return batchTrail(
     batch,
     own.map(({ entry }) => entry),
     meanwhile.map(({ entry }) => entry),
   );
 }
+
+/** Commands that decide about what is named by itself, and not by its batch. */
+const DECISIONS = ["quarantine.resolve", "gap.resolve", "source.succession", "lock.takeover"];
 
 export interface Opened {
   readonly review: Review;

@@ -48,6 +48,15 @@ beforeAll(async () => {
   await say(MIXER, "step.evidence", { evidence: "net-weight", value: "12.500", unit: "kg" }, claim);
   expect((await order("step", { command: "correct", evidence: { evidence: "net-weight", value: "12.510", unit: "kg" }, reason: SCRIPT })).status).toBe(200);
   expect((await order("step", { command: "comment", comment: `${SCRIPT}\n=looked at` })).status).toBe(200);
+  // refused for what it says: a value that is none, one more than there is room for, another content under a used id, a command about nothing
+  await say(SCALE, "step.evidence", { evidence: "net-weight", value: "twelve", unit: "kg" }, claim);
+  await say(SCALE, "step.evidence", { evidence: "net-weight", value: "12.777", unit: "kg" }, claim);
+  const reused = { ...envelope(SCALE, 1, (sequences.get(SCALE) ?? 0) + 1, "step.evidence", { evidence: "net-weight", value: "12.888", unit: "kg" }, claim) };
+  sequences.set(SCALE, (sequences.get(SCALE) ?? 0) + 1);
+  await party.publish(eventTopic(SCALE), { ...reused, id: "scale-1-1-1" });
+  await party.until("the conflict", ({ body }) => body.data?.code === "DUP_ID_REUSED");
+  const mill = await plant.ask("POST", `/v1/sites/${SITE}/batches/B-1/steps/mill/commands`, { command: "comment", comment: "to nothing" });
+  expect(mill.status).toBe(404);
   const { items } = (await ok("GET", `/v1/quarantine?site=${SITE}`)).body;
   await ok("POST", `/v1/quarantine/${items[0]?.id}/resolution`, { action: "reject", reason: `not ours ${SCRIPT}` });
   await say(SCALE, "step.complete", {}, claim);
@@ -132,6 +141,7 @@ describe("a step of the record", () => {
   test("has what was refused, in a sentence with what was found and what to do, and what became of it", async () => {
     const { steps, refusals } = await record();
     const [weigh] = steps;
+    // a person's rejection had been told twice, and each time without the person
     expect(weigh.refusals).toMatchObject([
       {
         status: "rejected",
@@ -139,11 +149,44 @@ describe("a step of the record", () => {
         sentence: expect.stringMatching(/Step weigh needs one net-weight and has none\..*Send/),
         by: { event: "scale-1-1-2" },
       },
-      { status: "quarantined", code: "LCK_NOT_HELD", by: { name: MIXER }, became: { status: "rejected" } },
-      { status: "rejected", code: "LCK_NOT_HELD", sentence: expect.stringContaining(`Rejected by a person: not ours ${SCRIPT}`), became: null },
+      {
+        status: "quarantined",
+        code: "LCK_NOT_HELD",
+        by: { name: MIXER },
+        became: {
+          status: "rejected",
+          code: "LCK_NOT_HELD",
+          by: { kind: "person", name: "unattributed", what: "quarantine.resolve" },
+          comment: `not ours ${SCRIPT}`,
+        },
+      },
+      // what was refused had stood in none of these
+      { status: "rejected", code: "SCH_INVALID", sentence: expect.stringContaining('The event said evidence "net-weight", value "twelve", unit "kg".') },
+      { status: "quarantined", code: "EVD_ALREADY_SATISFIED", sentence: expect.stringContaining('value "12.777", unit "kg".'), became: null },
+      { status: "quarantined", code: "DUP_ID_REUSED", sentence: expect.stringContaining('value "12.888", unit "kg".'), became: null },
     ]);
-    expect(refusals.map(({ status }: { status: string }) => status)).toEqual(["refused", "rejected", "quarantined", "rejected"]);
+    expect(refusals.map(({ status }: { status: string }) => status)).toEqual([
+      "refused",
+      "rejected",
+      "quarantined",
+      "rejected",
+      "quarantined",
+      "quarantined",
+      "refused",
+    ]);
+    expect(refusals.at(-1)).toMatchObject({
+      by: { kind: "person", what: "step.comment" },
+      step: "mill",
+      sentence: "There is no step mill of batch B-1. Ask again about one that there is.",
+    });
     expect(refusals[0]).toMatchObject({ by: { kind: "person", what: "batch.resume" }, step: null, code: "STA_INVALID_TRANSITION" });
+  });
+
+  // the command names the event alone, and so it was in nobody's trail
+  test("and the trail of the batch has the person's decision among its exceptions", async () => {
+    const { exceptions } = (await ok("GET", RECORD.replace(/record$/, "audit-trail"))).body;
+    const decided = exceptions.filter(({ rule }: { rule: string }) => rule === "decided-by-a-person");
+    expect(decided).toMatchObject([{ sentence: `quarantine.resolve (reject) by unattributed, because: not ours ${SCRIPT}`, item: { batches: {} } }]);
   });
 
   test("has its exceptions with who resolved them, when and why", async () => {
@@ -164,6 +207,8 @@ describe("a step of the record", () => {
       ["batch.start", "done", TURNED],
       ["step.correct", "done", SCRIPT],
       ["step.comment", "done", null],
+      ["step.comment", "unknown", null],
+      ["quarantine.resolve", "done", `not ours ${SCRIPT}`],
     ]);
     expect(moves.map(({ to, comment }: { to: string; comment: string }) => [to, comment])).toEqual([
       ["planned", null],
@@ -205,6 +250,13 @@ describe("the page", () => {
     expect(html).toContain("counter(page)");
     expect(html).not.toMatch(/\b(src|href|on\w+)\s*=|url\(|@import/);
     expect(headers.get("content-security-policy")).toContain("default-src 'none'");
+  });
+
+  // each comment stood among what people ordered, too
+  test("tells a comment once, and one that came to nothing where it was refused", async () => {
+    const { html } = await page("text/html");
+    expect(html.match(/=looked at/g)).toHaveLength(1);
+    expect(html.match(/to nothing/g)).toHaveLength(1);
   });
 
   test("has no text that is more than text", async () => {

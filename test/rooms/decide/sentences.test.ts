@@ -1,7 +1,7 @@
 // Promise: of every code that can occur, the record's sentence says what the guard that failed had expected and found, the limit where there is one, and what to do next.
 // Attack: each code is brought about on a line, and its sentence is held against the explanation that is stored. A code that nobody brings about here must say why it cannot occur.
 import { describe, expect, test } from "vitest";
-import { sentenceOf, type Told } from "../../../src/decide/sentence.ts";
+import { saidIn, sentenceOf, type Told } from "../../../src/decide/sentence.ts";
 import { CODES } from "../../../src/decide/verdict.ts";
 import { WAITING } from "../../../src/sequence/source-state.ts";
 import { BLEND } from "../../support/blend.ts";
@@ -274,6 +274,25 @@ describe("the record's sentence", () => {
     const silent = { ...explanation, guards: [{ guard: "g@1", ok: false }] };
     expect(sentenceOf({ ...told, reason: "So.", explanation: silent })).toBe("So. Expected otherwise; found nothing. Load it.");
     expect(sentenceOf({ ...told, reason: "So.", remedy: null, explanation: null })).toBe(`So. ${CODES["REV_MISMATCH"]?.remedy}`);
+  });
+  test("shows what was refused, as it was written, unless the reason has all of it", () => {
+    const told = { code: "EVD_ALREADY_SATISFIED", remedy: "Correct it.", explanation: null };
+    const said = saidIn(Buffer.from('{"specversion":"1.0","id":"h-1","data":{"value":"12.510","unit":"kg"}}'));
+    expect(said).toEqual([
+      { name: "value", value: '"12.510"' },
+      { name: "unit", value: '"kg"' },
+    ]);
+    expect(sentenceOf({ ...told, reason: "It is full.", said })).toBe('It is full. The event said value "12.510", unit "kg". Correct it.');
+    expect(sentenceOf({ ...told, reason: "12.510 kg is too much.", said })).toBe("12.510 kg is too much. Correct it.");
+    // in binary mode the payload is all data; a number keeps its places
+    expect(saidIn(Buffer.from('{"value":12.500,"more":[1,{"a":null}]}'))).toEqual([
+      { name: "value", value: "12.500" },
+      { name: "more", value: '[1,{"a":null}]' },
+    ]);
+    for (const nothing of ["", "no JSON", "[1]", '"text"', '{"specversion":"1.0"}', '{"specversion":"1.0","data":5}', "{}"])
+      expect(saidIn(Buffer.from(nothing)), nothing).toEqual([]);
+    const long = saidIn(Buffer.from(JSON.stringify(Object.fromEntries(Array.from({ length: 100 }, (_, n) => [`n${n}`, "x".repeat(10_000)])))));
+    expect(sentenceOf({ ...told, reason: "So.", said: long }).length).toBeLessThan(2_000);
   });
   test("was read of every code", () => {
     expect(sentences).toBeGreaterThan(Object.keys(CODES).length);
