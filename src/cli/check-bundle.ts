@@ -1,11 +1,10 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { type BundleFolder, bundleIn } from "../bundle/folder.file.ts";
+import { bundleIn } from "../bundle/folder.file.ts";
 import { FILES, type Manifest, readManifest } from "../bundle/manifest.ts";
 import { MAX_EVENT_BYTES } from "../receive/delivery.ts";
 import { type Archived, archivedRecord } from "../replay/archived.ts";
-import { recordedBundle } from "../replay/recorded-bundle.ts";
-import { type Replayed, replaySite } from "../replay/run.ts";
+import { decideBundle } from "../replay/decide-bundle.process.ts";
 import { keysFrom } from "../verify/handed-over.file.ts";
 import type { AnchorNote } from "../verify/signed-roots.ts";
 import type { Given } from "../verify/trust.ts";
@@ -57,11 +56,8 @@ export interface Checking {
 /** Verifies the bundle in a folder, by what is in it. */
 export function checkBundle(path: string, { keys, anchors, replay, topicPrefix, terminal }: Checking): Promise<Verified> {
   const reading = { prefix: topicPrefix, maxBytes: MAX_EVENT_BYTES };
-  const again = async (of: BundleFolder, manifest: Manifest): Promise<Replayed | null> => {
-    const recorded = recordedBundle(of, manifest);
-    return recorded === null ? null : (await replaySite(recorded, reading)).replayed;
-  };
-  return verifyBundle(bundleIn(path), { keys, anchors, replay: replay ? again : null, progress: progressOn(terminal) });
+  const again = replay ? (manifest: Manifest) => decideBundle(path, manifest, reading) : null;
+  return verifyBundle(bundleIn(path), { keys, anchors, replay: again, progress: progressOn(terminal) });
 }
 
 export const progressOn =

@@ -18,9 +18,16 @@ import { type Verified, withoutKey } from "./verify-site.ts";
 export interface BundleOptions {
   readonly keys: Given | null;
   readonly anchors: readonly AnchorNote[] | null;
-  /** Decides again what the bundle holds, as far as its commits are whole; what it gives null for holds too little for that. null: nobody decides anything. */
-  readonly replay: ((folder: BundleFolder, manifest: Manifest) => Promise<(Decisions & { readonly position: number }) | null>) | null;
+  /** Decides again what the bundle holds, as far as its commits are whole, and may do it beside what is verified; null: nobody decides anything. */
+  readonly replay: ((manifest: Manifest) => Deciding) | null;
   progress(position: number, of: number): void;
+}
+
+export interface Deciding {
+  /** Null: the bundle holds too little. */
+  result(): Promise<(Decisions & { readonly position: number }) | null>;
+  /** It is of no account any more. */
+  discard(): void;
 }
 
 /** What lies there cannot be read as a bundle. */
@@ -78,6 +85,7 @@ class BundleVerification {
 
   async run(): Promise<void> {
     const { manifest, findings, options } = this;
+    const deciding = options.replay?.(manifest) ?? null;
     if (options.keys === null) findings.add(withoutKey(manifest.site));
     this.html.update(htmlHead(manifest));
     this.csv.update(CSV_HEAD);
@@ -90,16 +98,16 @@ class BundleVerification {
     for (const { name, sha256 } of manifest.definitions) this.sameBytes(FILES.definition(sha256), sha256, `It is not ${name} as it was registered.`);
     this.complete();
     this.sums();
-    await this.decideAgain();
+    await this.decidedAgain(deciding);
   }
 
-  private async decideAgain(): Promise<void> {
-    const { findings, options, manifest, folder } = this;
+  private async decidedAgain(deciding: Deciding | null): Promise<void> {
+    const { findings, manifest } = this;
     const sound = findings.count("altered") + findings.count("incomplete") === 0;
-    const again = options.replay === null || !sound ? null : await options.replay(folder, manifest);
+    if (!sound) deciding?.discard();
+    const again = sound ? ((await deciding?.result()) ?? null) : null;
     if (again === null) {
-      const why =
-        options.replay === null ? "" : sound ? ": that takes the whole record, from position 1 on" : ", since what they rest on is not as it was signed";
+      const why = deciding === null ? "" : sound ? ": that takes the whole record, from position 1 on" : ", since what they rest on is not as it was signed";
       this.undecided = `the decisions: they were not replayed${why}`;
       return;
     }
