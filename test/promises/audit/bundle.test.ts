@@ -10,7 +10,10 @@ import { Cover } from "../../../src/audit/cover.ts";
 import { disk } from "../../../src/audit/disk.file.ts";
 import { leafHash } from "../../../src/audit/hash.ts";
 import { loadSigningKey, makeNextKey } from "../../../src/audit/signer-key.file.ts";
+import { readManifest } from "../../../src/bundle/manifest.ts";
 import { readTreeLine, writeTreeLine } from "../../../src/bundle/tree-line.ts";
+import { MAX_EVENT_BYTES } from "../../../src/receive/delivery.ts";
+import { decideBundle } from "../../../src/replay/decide-bundle.process.ts";
 import { describeWith, findCommand } from "../../support/needs.ts";
 import { BATCH, type Copy, runExport, runVerify, SITE, type SignedRecord, signedRecord, type Verification } from "../../support/signed-record.ts";
 
@@ -80,6 +83,17 @@ describe("a bundle", () => {
     expect(report.notCovered.join()).not.toContain("decisions: they were not replayed");
     expect((await verify(range)).report.notCovered.join()).toContain("the decisions: they were not replayed: that takes the whole record");
     expect((await verify(whole, "--no-replay")).report.notCovered.join()).toContain("the decisions: they were not replayed");
+  });
+  test("is decided in a thread of its own, as long ones are, as it is in this one", async () => {
+    const manifest = readManifest(readFileSync(join(whole, "manifest.json"), "utf8"));
+    if (manifest === null) throw new Error("the bundle has no manifest");
+    const reading = { prefix: "", maxBytes: MAX_EVENT_BYTES };
+    // as it is built: not every Node reads TypeScript in a thread
+    const { inThread } = await import(new URL("../../../dist/replay/decide-bundle.process.js", import.meta.url).href);
+    const here = await decideBundle(whole, manifest, reading).result();
+    expect(here).toMatchObject({ different: 0, stopped: null });
+    expect(await inThread(whole, manifest, reading).result()).toEqual(here);
+    await expect(inThread(join(record.home, "nowhere"), manifest, reading).result()).rejects.toThrow("ENOENT");
   });
   test("of its first positions is decided again as far as its commits are whole", async () => {
     for (const to of ENDS) {
