@@ -184,7 +184,7 @@ describe("a step of the record", () => {
 
   // the command names the event alone, and so it was in nobody's trail
   test("and the trail of the batch has the person's decision among its exceptions", async () => {
-    const { exceptions } = (await ok("GET", RECORD.replace(/record$/, "audit-trail"))).body;
+    const { exceptions } = Object((await ok("GET", RECORD.replace(/record$/, "audit-trail"))).body);
     const decided = exceptions.filter(({ rule }: { rule: string }) => rule === "decided-by-a-person");
     expect(decided).toMatchObject([{ sentence: `quarantine.resolve (reject) by unattributed, because: not ours ${SCRIPT}`, item: { batches: {} } }]);
   });
