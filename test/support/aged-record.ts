@@ -2,6 +2,7 @@ import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join as path } from "node:path";
 import pg from "pg";
+import { TILE_WIDTH } from "../../src/audit/tiles.ts";
 import { openDatabase } from "../../src/db/database.ts";
 import { createLog } from "../../src/ops/log.ts";
 import { ownTime, type Time } from "../../src/ops/time.ts";
@@ -17,7 +18,9 @@ import { writeRecord } from "./written-record.ts";
 
 export const SITE = "old1";
 /** The first position behind the oldest partition; no multiple of a tile's 256, so that one tile has leaves of both. */
-export const LIMIT = 1_500;
+export const LIMIT = 1_100;
+/** And behind the next one. */
+export const NEXT = 1_400;
 /** The first log ends about here, within the oldest partition, and within a tile. */
 const ROTATE = 1_000;
 
@@ -93,7 +96,8 @@ export async function agedRecord(): Promise<AgedRecord> {
   await database.query(`alter table sites disable trigger all; update sites set rotate_after = 10000000; alter table sites enable trigger all`);
   const [head] = await database.query(`select position::int as position from sites where site = '${SITE}'`);
   writer.model.position = Number(head?.["position"]);
-  await until(LIMIT + 100);
+  // the tile that has the last of them is full
+  await until(NEXT + 2 * TILE_WIDTH);
   await writer.close();
   await database.query("alter role signalbox_owner reset search_path");
 
@@ -165,7 +169,7 @@ function lifeOf(batch: string, scale: Speaker, mixer: Speaker): readonly Act[] {
 }
 
 async function cutPartitions(database: TestDatabase): Promise<void> {
-  const bounds = [0, LIMIT, 2 * LIMIT, 3_000_000];
+  const bounds = [0, LIMIT, NEXT, 3_000_000];
   for (const parent of ["signals", "verdicts", "audit_entries"])
     await database.query(
       `set role signalbox_owner; ${bounds

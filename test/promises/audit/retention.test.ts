@@ -18,7 +18,7 @@ import { retentionHold, retentionKeep, retentionRelease } from "../../../src/cli
 import { retentionList } from "../../../src/cli/retention-list.ts";
 import { ownTime, type Time } from "../../../src/ops/time.ts";
 import { comparedOf } from "../../../src/verify/columns.ts";
-import { type AgedCopy, type AgedRecord, agedRecord, LIMIT, reach, SITE, signing } from "../../support/aged-record.ts";
+import { type AgedCopy, type AgedRecord, agedRecord, LIMIT, NEXT, reach, SITE, signing } from "../../support/aged-record.ts";
 import { join as joinBroker, type Party } from "../../support/mqtt.ts";
 import { otherThan } from "../../support/other-value.ts";
 import { type Plant, startPlant } from "../../support/plant.ts";
@@ -193,6 +193,25 @@ describe("the life of a record", () => {
     expect(report.entries).toBe(report.positions.to);
   });
 
+  test("the next partition goes after the oldest, and not before; what goes on begins behind it", async () => {
+    const next = ["--partition", "positions/p1"];
+    expect(await retention(environment, "archive", ...next, "--out", archives(), ...WHY)).toMatchObject({
+      exit: 0,
+      err: "",
+      out: { archived: [{ from: LIMIT, to: NEXT - 1 }] },
+    });
+    const disposed = await retention(environment, "dispose", ...next, "--archive", archives(), ...WHY);
+    expect(disposed).toMatchObject({ exit: 0, err: "", out: { disposed: [{ site: SITE, from: LIMIT, to: NEXT - 1 }] } });
+    await allSigned();
+    const without = await verify();
+    expect(without.report.findings).toEqual([]);
+    expect(without.report.notCovered.join()).toContain(`up to position ${NEXT - 1}`);
+    expect((await verify("--archive", archives())).report.findings).toEqual([]);
+    // one of them alone is not enough
+    expect((await verify("--archive", join(archives(), `${SITE}-positions-p0`))).err).toContain(`lack those from ${LIMIT} on`);
+    expect((await plant.ask("GET", `/v1/audit/sites/${SITE}/entries/${NEXT - 1}/proof`)).status).toBe(200);
+  });
+
   test("facts and outcomes of the batches of a month go the same way", async () => {
     const month = ["--partition", "batches/2019_03"];
     expect(await retention(environment, "dispose", ...month, "--archive", archives(), ...WHY)).toMatchObject({
@@ -203,13 +222,13 @@ describe("the life of a record", () => {
     expect(await retention(environment, "archive", ...month, "--out", archives(), ...WHY)).toMatchObject({
       exit: 0,
       err: "",
-      out: { archived: [{ from: LIMIT }] },
+      out: { archived: [{ from: NEXT }] },
     });
     const disposed = await retention(environment, "dispose", ...month, "--archive", archives(), ...WHY);
     expect(disposed).toMatchObject({ exit: 0, err: "", out: { disposed: [{ site: SITE }] } });
     expect(await record.database.query("select to_regclass('facts_2019_03') as there")).toEqual([{ there: null }]);
     await allSigned();
-    const [late] = await record.database.query(`select batch from audit_numbers group by batch having min(position) > ${LIMIT} limit 1`);
+    const [late] = await record.database.query(`select batch from audit_numbers group by batch having min(position) > ${NEXT} limit 1`);
     const path = `/v1/sites/${SITE}/batches/${late?.["batch"]}`;
     expect(await plant.ask("GET", `${path}/outcomes`)).toMatchObject({ status: 410, body: { disposal: disposed.out?.disposed[0]?.disposal } });
     expect((await plant.ask("GET", `${path}/audit-trail`)).status).toBe(200);
@@ -318,7 +337,7 @@ describe("nothing is disposed of", () => {
     ],
     ["has published up to position 10", "update relay_cursors set position = 10"],
     ["is signed up to position", "delete from audit_checkpoints where size > 300"],
-    ["log 2 has no full tile 1 of leaf hashes", "delete from audit_tiles where log = 2 and level = 0 and n = 1"],
+    ["log 2 has no full tile 0 of leaf hashes", "delete from audit_tiles where log = 2 and level = 0 and n = 0"],
   ])("where %s", async (why, change) => {
     await copy.query(change);
     await refused(why);
@@ -345,14 +364,14 @@ describe("nothing is disposed of", () => {
     ])
       expect(await as(copy.runtimeUrl, statement), statement).toMatch(/permission denied|must be owner/);
     expect(await as(copy.ownerUrl, "select dispose_of('positions', 'p0')")).toContain("does not tell");
-    expect(await as(copy.ownerUrl, "select dispose_of('positions', 'p1')")).toContain("not to be disposed of");
+    expect(await as(copy.ownerUrl, "select dispose_of('positions', 'p1')")).toContain("partition p0 is older");
     // an entry of another transaction, and one that tells of something else
     const act = (to: number): string =>
       `select record_act('${SITE}', 'x', 'record.disposed', '{"new":{"class":"positions","part":"p0","from":1,"to":${to}},"reason":"x"}', '{}', '{"signals":[]}')`;
     expect(await as(copy.ownerUrl, act(LIMIT - 1), "select dispose_of('positions', 'p0')")).toContain("does not tell");
     expect(await as(copy.ownerUrl, "begin", act(7), "select dispose_of('positions', 'p0')")).toContain("does not tell");
     // entries that are not those whose hashes were kept
-    await copy.query("update audit_entries set entry = set_byte(entry, 9, get_byte(entry, 9) # 1) where position = 1234");
+    await copy.query("update audit_entries set entry = set_byte(entry, 9, get_byte(entry, 9) # 1) where position = 1050");
     expect(await as(copy.ownerUrl, "begin", act(LIMIT - 1), "select dispose_of('positions', 'p0')")).toContain("not those whose hashes were kept");
     await untouched();
   });
@@ -407,8 +426,8 @@ describe("entries that were made to vanish", () => {
 
   test("beyond what was disposed of are missed too, and rows that come back where they were are found", async () => {
     copy = await record.copy(over);
-    await copy.query(`delete from audit_entries where position = ${LIMIT}`);
-    expect((await verify()).report.first).toMatchObject({ severity: "incomplete", table: "audit_entries", position: LIMIT });
+    await copy.query(`delete from audit_entries where position = ${NEXT}`);
+    expect((await verify()).report.first).toMatchObject({ severity: "incomplete", table: "audit_entries", position: NEXT });
     copy = await record.copy(over);
     await copy.query(`insert into audit_entries values ('${SITE}', 7, 'x')`);
     expect((await verify()).report.first).toMatchObject({ severity: "altered", table: "audit_entries", position: 7 });
