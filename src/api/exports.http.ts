@@ -47,7 +47,7 @@ const exportSchema = z.strictObject({
 const file = z.custom<Readable>((value) => value instanceof Readable).meta({ type: "string" });
 
 /** Copies of the audit trail to be taken away. Each is on record before its first byte goes out. */
-export function exportRoutes(scope: FastifyInstance, { db }: ApiDeps): void {
+export function exportRoutes(scope: FastifyInstance, { db, log }: ApiDeps): void {
   const app = scope.withTypeProvider<ZodTypeProvider>();
   app.post(
     "/v1/audit/exports",
@@ -80,16 +80,22 @@ export function exportRoutes(scope: FastifyInstance, { db }: ApiDeps): void {
       const of = selectionIn(request.body);
       const by = { ...attributionOf(request), reason: why };
       const asked = requestKeyOf(request);
+      const gone = new AbortController();
+      reply.raw.once("close", () => gone.abort());
       const make = async (): Promise<Going & { readonly replayed: boolean }> => {
         const before = await readAnswer(db, site, asked);
         const replayed = before === null ? null : { ...answerSchema.parse(before.answer), position: before.position };
-        const going = await (format === "bundle" ? bundle(db, site, of, by, asked, replayed) : copy(db, site, of, format, by, asked, replayed));
+        const going = await (format === "bundle" ? bundle(db, site, of, by, asked, replayed, gone.signal) : copy(db, site, of, format, by, asked, replayed));
         return { ...going, replayed: replayed !== null };
       };
-      const { made, type, stream, replayed } = await make()
+      const { made, type, stream, bytes, replayed } = await make()
         .catch((error: unknown) => (error instanceof ExportedMeanwhile ? make() : Promise.reject(error)))
         .catch(refusal);
       if (replayed) sayReplayed(reply);
+      if (bytes !== null) void reply.header("content-length", bytes);
+      stream.once("error", (error) => {
+        if (!gone.signal.aborted) log.error({ err: error, site, position: made.position }, "an export broke off");
+      });
       const name = `signalbox-${site}-${"batch" in of ? of.batch : made.position}`.replaceAll(":", "_");
       void reply
         .code(201)
@@ -117,6 +123,8 @@ interface Going {
   readonly made: Exported;
   readonly type: string;
   readonly stream: Readable;
+  /** null: that is not known before it has gone out. */
+  readonly bytes: number | null;
 }
 
 async function copy(
@@ -133,7 +141,7 @@ async function copy(
   const under = asked === null ? null : { asked, about };
   const made = before === null ? await recordExport(db, site, of, { form: format, copy: written, most: MOST, under }, by) : madeBefore(before);
   const type = format === "html" ? "text/html; charset=utf-8" : "text/csv; charset=utf-8; header=present";
-  return { made, type, stream: Readable.from(handOut(db, site, of, written, made), { objectMode: false }) };
+  return { made, type, stream: Readable.from(handOut(db, site, of, written, made), { objectMode: false }), bytes: null };
 }
 
 async function signedNow(db: Db, site: string): Promise<About["signed"]> {
@@ -142,7 +150,15 @@ async function signedNow(db: Db, site: string): Promise<About["signed"]> {
 }
 
 /** A bundle is written before it goes out, so that no connection is held while whoever takes it is slow. Little of it is in memory. */
-async function bundle(db: Db, site: string, of: Selection, by: Attribution, asked: RequestKey | null, before: Before | null): Promise<Going> {
+async function bundle(
+  db: Db,
+  site: string,
+  of: Selection,
+  by: Attribution,
+  asked: RequestKey | null,
+  before: Before | null,
+  gone: AbortSignal,
+): Promise<Going> {
   if (!isChosen(of))
     throw invalid("A bundle is of a batch or of a range of positions: nothing proves that what a search finds is all.", [
       { pointer: "/search", detail: "makes no bundle" },
@@ -151,12 +167,12 @@ async function bundle(db: Db, site: string, of: Selection, by: Attribution, aske
   if (signed?.tree === null) throw refused("AUDIT_NOT_SIGNED", `Nothing of log ${signed.log.log} of site ${site} is signed, so nothing of it can be proven.`);
   const under = asked === null ? null : { asked, about: null };
   const made = before === null ? await recordExport(db, site, of, { form: "bundle", most: MOST, under }, by) : madeBefore(before);
-  if (!(await untilSigned(db, site, made.position, SIGNED_WITHIN_MS)))
+  if (!(await untilSigned(db, site, made.position, SIGNED_WITHIN_MS, gone)))
     throw refused(
       "AUDIT_NOT_SIGNED",
       `The export is on record at position ${made.position}, and that was not signed within ${SIGNED_WITHIN_MS / 1000} s; nothing was handed out.`,
     );
-  const { folder, pieces, discard } = passingTar(`signalbox-${site}-${made.position}`);
+  const { folder, size, pieces, discard } = passingTar(`signalbox-${site}-${made.position}`, gone);
   try {
     await inTurn(() => readChosen(db, site, of, made, (record) => writeBundle(folder, site, of, made, record)));
   } catch (error) {
@@ -166,7 +182,7 @@ async function bundle(db: Db, site: string, of: Selection, by: Attribution, aske
   const stream = Readable.from(pieces(), { objectMode: false });
   // also when whoever asked is gone before the first byte
   stream.once("close", () => void discard().catch(() => {}));
-  return { made, type: "application/x-tar", stream };
+  return { made, type: "application/x-tar", stream, bytes: await size() };
 }
 
 /** A bundle holds a connection for as long as it is written: two at a time, the others wait. */

@@ -78,7 +78,9 @@ export async function createApi(deps: ApiDeps, tls: { readonly cert: string; rea
   });
   await app.register(swaggerUi, { routePrefix: "/docs" });
 
-  app.setErrorHandler((error, request, reply) => answerProblem(problemOf(error, deps.log), request, reply));
+  // what fails because whoever asked is gone is nobody's fault
+  const logFor = (request: FastifyRequest): Pick<Log, "error"> => (request.socket.destroyed ? { error: deps.log.debug.bind(deps.log) } : deps.log);
+  app.setErrorHandler((error, request, reply) => answerProblem(problemOf(error, logFor(request)), request, reply));
   app.setNotFoundHandler((request, reply) => answerProblem(notFound(`${request.method} ${pathOf(request)}`), request, reply));
 
   for (const routes of [
@@ -161,7 +163,7 @@ function placesOf(
 }
 
 /** What went wrong, as the caller may know it: the request's own fault with its place, everyone's fault without inner details. */
-function problemOf(error: unknown, log: Log): Problem {
+function problemOf(error: unknown, log: Pick<Log, "error">): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof StandingBy) return standingBy(error.owner);
   if (error instanceof Unavailable) return unavailable();

@@ -99,9 +99,11 @@ export async function* handOut(db: Db, site: string, of: Selection, copy: Readin
     throw new Error(`what was exported at position ${made.position} of site ${site} was changed meanwhile`);
 }
 
-/** Waits until everything up to a position is signed; false: it was not in time. */
-export async function untilSigned(db: Db, site: string, position: number, waitMs: number): Promise<boolean> {
-  for (const deadline = Date.now() + waitMs; (await signedUpTo(db, site)) < position; await delay(100)) if (Date.now() > deadline) return false;
+/** Waits until everything up to a position is signed; false: it was not in time. Throws when nobody waits for it any more. */
+export async function untilSigned(db: Db, site: string, position: number, waitMs: number, gone?: AbortSignal): Promise<boolean> {
+  const options = gone === undefined ? {} : { signal: gone };
+  for (const deadline = Date.now() + waitMs; (await signedUpTo(db, site)) < position; await delay(100, undefined, options))
+    if (Date.now() > deadline) return false;
   return true;
 }
 

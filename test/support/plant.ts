@@ -15,6 +15,8 @@ export interface PlantOptions {
   readonly database?: Awaited<ReturnType<typeof freshDatabase>>;
   readonly settings?: Readonly<Record<string, string>>;
   readonly replaced?: Replaced;
+  /** Where its log goes, from LOG_LEVEL on, which is silent unless it is set. */
+  readonly logTo?: NodeJS.WritableStream;
 }
 
 export interface Plant {
@@ -48,7 +50,7 @@ export async function startPlant(options: PlantOptions = {}): Promise<Plant> {
     LOG_LEVEL: "silent",
     ...options.settings,
   });
-  const log = createLog({ level: config.logLevel });
+  const log = createLog({ level: config.logLevel, ...(options.logTo === undefined ? {} : { destination: options.logTo }) });
   let service = await startService(config, log, options.replaced);
   let fetcher = await validatedFetch(service.url);
   let heard = await witness(service.mqttUrl, service.url);
