@@ -17,7 +17,7 @@ export const SETTINGS: readonly Setting[] = [
   setting(
     "DATABASE_OWNER_URL",
     "none",
-    "Postgres, as the owner of the tables: migrations run with it at the start. Unset: the database must be at this version already.",
+    "Postgres, as the owner of the tables: migrations run with it at the start; restored and retention need it. Unset: the database must be at this version already.",
     true,
   ),
   setting("MQTT_URL", "embedded", "The broker, mqtt:// or mqtts://. Unset: an embedded broker, for trying out."),
