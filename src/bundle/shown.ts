@@ -1,7 +1,7 @@
 // Characters that nobody sees, and that change what is read: they turn the direction of what follows (Unicode's bidirectional controls), hide, or steer a terminal. A copy to be read shows
-// them by their numbers, so that no text of a device or a person reads as another one. The entries' own bytes, in a bundle, are as they came.
+// them by their numbers. Letters that look alike are left to the reader: the entries' own bytes, in a bundle, are as they came.
 
-// joiners and soft hyphens belong to how languages are written, and stay
+// joiners, soft hyphens and variation selectors belong to how languages are written, and stay
 const UNSEEN = /[\p{Cc}\u061C\u200B\u200E\u200F\u2028-\u202E\u2060-\u2064\u2066-\u206F\uFEFF\u{E0000}-\u{E007F}]/gu;
 const KEPT = new Set(["\t", "\n", "\r"]);
 

@@ -1,5 +1,6 @@
 // Promise: what is exported to be read says what the entries say, and nothing in it is taken for more than text: no formula in the table, no markup in the page; numbers stay numbers.
 // Attack: text that begins as formulas begin, in every spelling that spreadsheets take; numbers with signs and exponents; markup; trees covered from any subtrees.
+import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Cover } from "../../src/audit/cover.ts";
@@ -82,6 +83,21 @@ describe("text that is not what it seems", () => {
     expect(shown(text)).toBe(seen);
     expect(escaped(text)).toBe(seen);
     expect(cell(text)).toBe(seen);
+  });
+  // the documentation had promised that no text reads as another one
+  test.each([
+    ["letters that look alike", "p\u0430id"],
+    ["joiners", "a\u200db\u200c"],
+    ["soft hyphens", "re\u00adlease"],
+    ["variation selectors", "\u2764\ufe0f"],
+    ["a letter with a mark of its own", "e\u0301"],
+  ])("is left as it is where it is made of %s, as docs/quality.md says", (_, text) => {
+    expect(shown(text)).toBe(text);
+  });
+  test("is told apart in docs/quality.md", () => {
+    const told = readFileSync(new URL("../../docs/quality.md", import.meta.url), "utf8").replaceAll("\n", " ");
+    for (const words of ["turn the direction", "joiners, soft hyphens and variation selectors", "Letters that look alike look alike here too"])
+      expect(told).toContain(words);
   });
   test.each(["עברית", "العربية", "فارسی\u200cها", "👩\u200d🔬", "tab\tand\nline"])("leaves what is written in any language: %j", (text) => {
     expect(shown(text)).toBe(text);

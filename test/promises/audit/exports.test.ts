@@ -1,5 +1,5 @@
 // Promise: what is exported over REST is what the entries say, all that was chosen and nothing else; it is on record before its first byte, with who, why, what was chosen and a digest of what
-// went out. No text in it is a formula, markup, or reads as another text. A bundle is verified without database and service.
+// went out. No text in it is a formula or markup, or turns round what is read. A bundle is verified without database and service.
 // Attack: reasons that are formulas, markup and turned round; selections of every kind, none, several, too much; no signer; an entry that an administrator changed, also between record and
 // handing out; whoever asked hangs up. SIGNALBOX_EXPORT_ENTRIES=100000 makes a long export that long.
 
