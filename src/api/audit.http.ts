@@ -6,9 +6,10 @@ import { leafHash } from "../audit/hash.ts";
 import { type NotedTree, prover, readIntroductions, readKeptLeaf, readNoted, readSignedLog } from "../audit/proofs.store.ts";
 import { putAuditSettings, readAuditState, readCheckpoint } from "../audit/settings.store.ts";
 import { readEntry, searchTrail, TRAIL_ORDERS } from "../audit/trail.store.ts";
+import { nameOf } from "../bundle/manifest.ts";
 import { attributionOf } from "./attribution.http.ts";
 import { REQUEST_CODES } from "./codes.ts";
-import type { ApiDeps } from "./deps.ts";
+import type { RouteDeps } from "./deps.ts";
 import { invalid, notFound, Problem } from "./problem.ts";
 import { mustBeKept } from "./retention.http.ts";
 import {
@@ -127,9 +128,9 @@ const unproven = (code: "AUDIT_NOT_SIGNED" | "AUDIT_ALTERED", detail: string): P
   new Problem(409, code, detail, { remedy: REQUEST_CODES[code].remedy });
 
 /** The audit trail: searched by who, what, when and why; each entry with the bytes that are proven. */
-export function auditRoutes(scope: FastifyInstance, deps: ApiDeps): void {
+export function auditRoutes(scope: FastifyInstance, deps: RouteDeps): void {
   const app = scope.withTypeProvider<ZodTypeProvider>();
-  const { db } = deps;
+  const { db, recordAccess } = deps;
 
   app.get(
     "/v1/audit/entries",
@@ -145,8 +146,10 @@ export function auditRoutes(scope: FastifyInstance, deps: ApiDeps): void {
     async (request) => {
       const { cursor, limit, order, direction, ...asked } = request.query;
       const after = decodeCursor(cursor, z.tuple([z.string(), positionNumber]));
+      const { site, ...wanted } = asked;
       const rows = await searchTrail(db, asked, order, direction, after === null ? null : { key: after[0], position: after[1] }, limit + 1);
       const { items, cursor: next } = pageOf(rows, limit, ({ key, position }) => [key, position]);
+      await recordAccess(request, site, nameOf({ search: wanted }));
       return { items: items.map(({ entry }) => itemSchema.parse(trailItem(parseEntry(entry)))), cursor: next };
     },
   );

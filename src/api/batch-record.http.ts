@@ -21,14 +21,14 @@ import { commandOf, movesOf, recordedException, refusedCommand, refusedEvent, st
 import { batchRecordPage } from "./batch-record-page.ts";
 import { type BatchRecord, recordSchema } from "./batch-record-schema.ts";
 import { batchSchema } from "./batch-schema.ts";
-import type { ApiDeps } from "./deps.ts";
+import type { ApiDeps, RouteDeps } from "./deps.ts";
 import { quarantined } from "./operations.http.ts";
 import { countVerdictsOfBatch, listExceptions, listQuarantine, listVerdicts, readFactsOfBatch, readLocksOfBatch } from "./reads.store.ts";
 import { batchMustBeKept } from "./retention.http.ts";
 import { GONE, plantId, READ_PROBLEMS } from "./schemas.ts";
 
 /** The batch record (ISA-88: production information of one batch): everything held about it, as of one moment, step by step; as JSON, and as a page to be printed. */
-export function batchRecordRoutes(scope: FastifyInstance, deps: ApiDeps): void {
+export function batchRecordRoutes(scope: FastifyInstance, deps: RouteDeps): void {
   const app = scope.withTypeProvider<ZodTypeProvider>();
   app.get(
     "/v1/sites/:site/batches/:batch/record",
@@ -54,6 +54,7 @@ export function batchRecordRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         .setIsolationLevel("repeatable read")
         .setAccessMode("read only")
         .execute((db) => readRecord(db, deps, site, batch));
+      await deps.recordAccess(request, site, `record of batch ${batch}`);
       void reply.header("vary", "accept");
       if (accepted(request.headers.accept, ["application/json", "text/html"]) === "application/json") return record;
       return reply

@@ -3,6 +3,7 @@ import type { Definitions } from "../decide/definitions.store.ts";
 import type { Machines } from "../decide/machines.ts";
 import type { Log } from "../ops/log.ts";
 import type { Shard } from "../shard.ts";
+import type { RecordsAccess } from "./access.http.ts";
 
 /** What the interface is given by whoever starts it. */
 export interface ApiDeps {
@@ -21,4 +22,9 @@ export interface ApiDeps {
   metrics(): Promise<string>;
   /** Calls the listener after each commit; returns how to stop that. */
   onCommitted(listener: () => void): () => void;
+}
+
+/** What routes are given. */
+export interface RouteDeps extends ApiDeps {
+  readonly recordAccess: RecordsAccess;
 }

@@ -5,7 +5,7 @@ import type { BatchTrail } from "../review/batch-trail.ts";
 import { type Concluded, concludeReview, listReviews, openReview, REVIEW_STATES, type Review, readBatchTrail, readReview } from "../review/review.store.ts";
 import { attributionOf } from "./attribution.http.ts";
 import { itemSchema } from "./audit.http.ts";
-import type { ApiDeps } from "./deps.ts";
+import type { RouteDeps } from "./deps.ts";
 import { notFound, Problem } from "./problem.ts";
 import { requestKeyOf, sayReplayed } from "./request-key.http.ts";
 import { batchMustBeKept } from "./retention.http.ts";
@@ -70,7 +70,7 @@ const trailView = (batch: string, { digest, ...trail }: BatchTrail): z.infer<typ
 const reviewView = ({ digest, ...review }: Review): z.infer<typeof reviewSchema> => reviewSchema.parse({ ...review, digest: digest.toString("hex") });
 
 /** QA's way into the audit log: a batch's trail with its exceptions first, and reviews of it on record. */
-export function reviewRoutes(scope: FastifyInstance, { db }: ApiDeps): void {
+export function reviewRoutes(scope: FastifyInstance, { db, recordAccess }: RouteDeps): void {
   const app = scope.withTypeProvider<ZodTypeProvider>();
 
   app.get(
@@ -95,6 +95,7 @@ export function reviewRoutes(scope: FastifyInstance, { db }: ApiDeps): void {
         .setAccessMode("read only")
         .execute((trx) => readBatchTrail(trx, site, batch));
       if (trail === null) throw notFound(`audit trail of batch ${batch} at site ${site}`);
+      await recordAccess(request, site, `audit trail of batch ${batch}`);
       return trailView(batch, trail);
     },
   );

@@ -10,12 +10,13 @@ import { pointerOf } from "../decode/json.ts";
 import { Unavailable } from "../drive.ts";
 import type { Log } from "../ops/log.ts";
 import { StandingBy } from "../shard.ts";
+import { accessRecorder } from "./access.http.ts";
 import { auditRoutes } from "./audit.http.ts";
 import { batchRecordRoutes } from "./batch-record.http.ts";
 import { batchRoutes } from "./batches.http.ts";
 import { keepBody } from "./body.http.ts";
 import { readBody } from "./body.ts";
-import type { ApiDeps } from "./deps.ts";
+import type { ApiDeps, RouteDeps } from "./deps.ts";
 import { documentRoutes } from "./documents.http.ts";
 import { eventRoutes } from "./events.http.ts";
 import { exportRoutes } from "./exports.http.ts";
@@ -83,6 +84,7 @@ export async function createApi(deps: ApiDeps, tls: { readonly cert: string; rea
   app.setErrorHandler((error, request, reply) => answerProblem(problemOf(error, logFor(request)), request, reply));
   app.setNotFoundHandler((request, reply) => answerProblem(notFound(`${request.method} ${pathOf(request)}`), request, reply));
 
+  const given: RouteDeps = { ...deps, recordAccess: accessRecorder(deps.db) };
   for (const routes of [
     eventRoutes,
     batchRoutes,
@@ -98,7 +100,7 @@ export async function createApi(deps: ApiDeps, tls: { readonly cert: string; rea
     documentRoutes,
   ]) {
     await app.register((scope, _options, done) => {
-      routes(scope, deps);
+      routes(scope, given);
       done();
     });
   }

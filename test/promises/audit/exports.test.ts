@@ -337,13 +337,11 @@ describe("an export", () => {
     expect(await head()).toBe(before);
   });
 
-  test("is an entry, and reading is none", async () => {
+  test("is an entry each time", async () => {
     const before = await head();
-    for (const route of [`/v1/audit/entries?site=${SITE}`, `/v1/audit/sites/${SITE}/entries/3`, `/v1/sites/${SITE}/batches/B-1/audit-trail`])
-      expect((await plant.ask("GET", route)).status).toBe(200);
-    expect(await head()).toBe(before);
     await exported({ batch: "B-2", format: "csv" });
-    expect(await head()).toBe(before + 1);
+    await exported({ batch: "B-2", format: "csv" });
+    expect(await head()).toBe(before + 2);
   });
 
   // an integrator's retry after a lost answer had put every export on record twice: the key was read by nobody

@@ -2,7 +2,7 @@
 // that somebody answers for: never a re-hash.
 // Attack: the service without its signer, so that outcomes wait; a backup restored without a word, and with one; and an administrator's edit of a signed entry, after which nothing is
 // signed and the service is not ready.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join as path } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -221,7 +221,8 @@ test("a log ends when it has as many entries as the site is set to; the next one
 
 test("a signer that cannot write signs nothing: the service is not ready and says why, until it can", async () => {
   const taken = path(home, "taken");
-  writeFileSync(taken, "no folder");
+  mkdirSync(taken);
+  writeFileSync(path(taken, SITE), "no folder");
   await restart({ ...signing, AUDIT_MIRROR_DIR: taken });
   await say();
   await until("it is said", async () => (await get("/health/ready")).status === 503);
