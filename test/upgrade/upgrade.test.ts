@@ -13,7 +13,7 @@ import { measured } from "../support/measure.ts";
 import { envelope, eventTopic, join as joinBroker, type Party, type Seen, sourceOf } from "../support/mqtt.ts";
 import { type Plant, startPlant } from "../support/plant.ts";
 import { freshDatabase, type TestDatabase } from "../support/postgres.ts";
-import { replayDatabase } from "../support/replay.ts";
+import { verifyDatabase } from "../support/replay.ts";
 
 const SITE = "upgrade";
 const data = fileURLToPath(new URL("../data/upgrade/", import.meta.url));
@@ -70,10 +70,12 @@ describe.each(filled)("a database filled by the last commit of %s", (name) => {
   });
 
   test("is judged again without a difference", async () => {
-    const replayed = await replayDatabase(database.runtimeUrl);
-    expect(replayed.flatMap(({ differences }) => differences)).toEqual([]);
-    const [site] = replayed;
+    const [verified] = await verifyDatabase(database.runtimeUrl);
+    expect(verified?.findings).toEqual([]);
+    const site = verified?.replayed;
     expect(site).toMatchObject({
+      different: 0,
+      stopped: null,
       site: SITE,
       signals: counted["signals"],
       verdicts: counted["verdicts"],
@@ -82,7 +84,7 @@ describe.each(filled)("a database filled by the last commit of %s", (name) => {
     });
     measured(
       "upgrade",
-      `${name}: ${site?.signals} signals in ${site?.commits} commits (the largest of ${site?.largestCommit} positions), ${site?.verdicts} verdicts, ${site?.facts} facts, ${site?.outcomes} outcomes judged again, 0 differences`,
+      `${name}: ${site?.signals} signals in ${site?.commits} commits, ${site?.verdicts} verdicts, ${site?.facts} facts, ${site?.outcomes} outcomes judged again, 0 differences`,
     );
   });
 
@@ -180,9 +182,10 @@ describe.each(filled)("a database filled by the last commit of %s", (name) => {
         if (last !== undefined) expect(Number(body.sequence), topic).toBe(last + 1);
         before.set(topic, Number(body.sequence));
       }
-      const replayed = await replayDatabase(database.runtimeUrl);
-      expect(replayed.flatMap(({ differences }) => differences)).toEqual([]);
-      expect(replayed[0]?.signals).toBeGreaterThan(counted["signals"] ?? 0);
+      const [verified] = await verifyDatabase(database.runtimeUrl);
+      expect(verified?.findings).toEqual([]);
+      expect(verified?.replayed).toMatchObject({ different: 0, stopped: null });
+      expect(verified?.replayed.signals).toBeGreaterThan(counted["signals"] ?? 0);
     });
   });
 });
