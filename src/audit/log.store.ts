@@ -48,15 +48,16 @@ export async function lookAtLog(db: Db, site: string, { log, after, again, dispo
               after + 1,
               disposed,
             );
-      // what follows on leaves that were kept is looked at with the step that has taken the last of them
-      const behind = after === null || after >= disposed || kept.at(-1)?.position !== disposed ? after : disposed;
+      // what follows on leaves that were kept is looked at with the step that has taken the last of them; where none were, the entries are there, or are missed
+      const reached = kept.at(-1)?.position;
+      const behind = reached === undefined ? after : reached < disposed ? null : reached;
       return {
         logs,
         ...(kept.length === 0 ? {} : { kept }),
         last: safePosition(last.rows[0]?.position ?? 0n),
         again:
           seen.length === 0 ? [] : await entries(trx, sql`select position, entry from audit_entries where site = ${site} and (${sql.join(seen, sql` or `)})`),
-        next: behind === null || behind < disposed ? [] : await entries(trx, entriesAfter(site, behind)),
+        next: behind === null ? [] : await entries(trx, entriesAfter(site, behind)),
         handed: safePosition(handed.rows[0]?.size ?? 0n),
       };
     });

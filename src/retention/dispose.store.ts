@@ -30,30 +30,49 @@ export async function disposeOf(
   tell: (disposed: Disposed) => Promise<void>,
 ): Promise<readonly Disposed[]> {
   try {
-    return await db.transaction().execute(async (trx) => {
-      await sql`select set_config('lock_timeout', ${String(LOCK_MS)}, true), set_config('statement_timeout', '0', true)`.execute(trx);
-      // before the sites' heads are locked: a commit in flight has its rows first, and its head last
-      await (part.class === "positions"
-        ? sql`lock table signals, verdicts, audit_entries in access exclusive mode`
-        : sql`lock table facts, outcomes in access exclusive mode`
-      ).execute(trx);
-      const disposed: Disposed[] = [];
-      for (const { site, from, to, archives } of sites) {
-        const before = await disposedBefore(trx, site);
-        const all = part.class === "positions" ? { ...before, positions: to } : { ...before, batches: [...before.batches, part.part] };
-        const said = { class: part.class, part: part.part, from, to, archives: archives.map(({ archive, sha256 }) => ({ archive, sha256 })), disposed: all };
-        const disposal = await recordAct(trx, site, { type: ACTS.disposed, object: `${partText(part)}, positions ${from} to ${to}`, old: null, new: said }, by);
-        disposed.push({ ...part, site, disposal, from, to });
-      }
-      await sql`select dispose_of(${part.class}, ${part.part})`.execute(trx);
-      for (const one of disposed) await tell(one);
-      return disposed;
-    });
+    return await unlessInACircle(() =>
+      db.transaction().execute(async (trx) => {
+        await sql`select set_config('lock_timeout', ${String(LOCK_MS)}, true), set_config('statement_timeout', '0', true)`.execute(trx);
+        // before the sites' heads are locked: a commit in flight has its rows first, and its head last
+        await (part.class === "positions"
+          ? sql`lock table signals, verdicts, audit_entries in access exclusive mode`
+          : sql`lock table facts, outcomes in access exclusive mode`
+        ).execute(trx);
+        const disposed: Disposed[] = [];
+        for (const { site, from, to, archives } of sites) {
+          const before = await disposedBefore(trx, site);
+          const all = part.class === "positions" ? { ...before, positions: to } : { ...before, batches: [...before.batches, part.part] };
+          const said = { class: part.class, part: part.part, from, to, archives: archives.map(({ archive, sha256 }) => ({ archive, sha256 })), disposed: all };
+          const disposal = await recordAct(
+            trx,
+            site,
+            { type: ACTS.disposed, object: `${partText(part)}, positions ${from} to ${to}`, old: null, new: said },
+            by,
+          );
+          disposed.push({ ...part, site, disposal, from, to });
+        }
+        await sql`select dispose_of(${part.class}, ${part.part})`.execute(trx);
+        for (const one of disposed) await tell(one);
+        return disposed;
+      }),
+    );
   } catch (error) {
     const { code, message } = Object(error);
     if (code === "SB005") throw new RetentionRefused(`Refused by the database: ${message}.`);
-    if (code === "55P03") throw new RetentionRefused("Somebody reads what is to be disposed of, such as a verification. Nothing was done; try again later.");
+    if (code === "55P03" || code === "40P01")
+      throw new RetentionRefused("Somebody reads what is to be disposed of, such as a verification. Nothing was done; try again later.");
     throw error;
+  }
+}
+
+/** Whoever reads several of the tables may have locked them in another order; then one of the two is broken off, and nothing was done. */
+async function unlessInACircle<T>(attempt: () => Promise<T>): Promise<T> {
+  for (let left = 5; ; left -= 1) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (left === 0 || Object(error).code !== "40P01") throw error;
+    }
   }
 }
 

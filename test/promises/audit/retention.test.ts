@@ -307,6 +307,16 @@ describe("nothing is disposed of", () => {
     expect(await dispose()).toMatchObject({ exit: 0, err: "" });
   });
 
+  test("that somebody reads; nobody waits behind it for long", async () => {
+    const reader = new pg.Client({ connectionString: copy.runtimeUrl });
+    await reader.connect();
+    await reader.query("begin; select count(*) from audit_entries where position < 10");
+    await refused("Somebody reads what is to be disposed of");
+    await reader.query("commit");
+    await reader.end();
+    expect(await dispose()).toMatchObject({ exit: 0, err: "" });
+  });
+
   test("that is too young", async () => {
     expect((await retention(copy.environment, "keep", "positions", "20000", "--site", SITE, ...WHY)).exit).toBe(0);
     await refused("is kept until");

@@ -1,11 +1,11 @@
 import type { Disk } from "../../../src/audit/disk.file.ts";
 import { readMirror } from "../../../src/audit/mirror.ts";
 import type { SigningKey } from "../../../src/audit/note-key.ts";
-import type { Log } from "../../../src/audit/signer.ts";
+import type { Log, Remembered } from "../../../src/audit/signer.ts";
 import type { SignerOptions, Step } from "../../../src/audit/signer-options.ts";
 import { signerFiles } from "../../../src/audit/signer-state.file.ts";
 import { createSigner } from "../../../src/audit/signing.ts";
-import type { Tile } from "../../../src/audit/tiles.ts";
+import { rootInTile, TILE_WIDTH, type Tile } from "../../../src/audit/tiles.ts";
 import { testKey } from "../../support/keys.ts";
 import { memoryDisk, Power, powered } from "../../support/power.ts";
 
@@ -55,15 +55,24 @@ export function signer(at: World, change: Partial<SignerOptions> = {}): { step()
     files: signerFiles({ disk: powered(at.disk, at.power), state: "/state", mirror: "/mirror" }),
     keys: [KEY],
     adopt: false,
-    async look({ log, after, again }) {
+    async look({ log, after, again, disposed = 0 }) {
       const positions = [...db.entries.keys()].sort((one, other) => one - other);
       const entriesAt = (wanted: (position: number) => boolean): { position: number; bytes: Buffer }[] =>
         positions.filter(wanted).map((position) => ({ position, bytes: db.entries.get(position) ?? Buffer.alloc(0) }));
+      const first = db.logs.find((one) => one.log === log)?.first ?? 1;
+      const kept: Remembered[] = [];
+      for (let position = (after ?? disposed) + 1; position <= disposed && !db.entries.has(position); position += 1) {
+        const leaf = leafInTiles(db, log, position - first);
+        if (leaf === null) break;
+        kept.push({ position, leaf });
+      }
+      const behind = kept.at(-1)?.position ?? after;
       return {
         logs: db.logs,
+        ...(kept.length === 0 ? {} : { kept }),
         last: positions.at(-1) ?? 0,
         again: entriesAt((position) => again.some(([from, to]) => position >= from && position <= to)),
-        next: after === null ? [] : entriesAt((position) => position > after).slice(0, at.batch),
+        next: behind === null ? [] : entriesAt((position) => position > behind).slice(0, at.batch),
         handed: Math.max(0, ...db.checkpoints.filter((checkpoint) => checkpoint.log === log).map(({ size }) => size)),
       };
     },
@@ -75,6 +84,11 @@ export function signer(at: World, change: Partial<SignerOptions> = {}): { step()
       }),
     ...change,
   });
+}
+
+function leafInTiles({ tiles }: Database, log: number | null, index: number): Buffer | null {
+  const tile = tiles.get(`${log}:0:${Math.floor(index / TILE_WIDTH)}`);
+  return tile === undefined ? null : rootInTile(tile.hashes, index % TILE_WIDTH, 1);
 }
 
 /** Steps until there is nothing more to do. */

@@ -528,3 +528,63 @@ describe("logs follow each other", () => {
     expect(await outcome(at)).toMatchObject(refusal("foreign-log", null));
   });
 });
+
+describe("a disposal", () => {
+  const gone = (at: World, from: number, to: number): void => {
+    for (let position = from; position <= to; position += 1) at.db.entries.delete(position);
+  };
+  const told = (through: number) => ({ disposed: async () => through });
+  /** What the checkpoints say, one after the other, beside origin, size and root. */
+  const saying = async (at: World): Promise<readonly (readonly string[])[]> =>
+    (await mirrorOf(at)).notes.map((note) => {
+      const opened = openCheckpoint(Buffer.from(note), [KEY.verifier]);
+      return opened.kind === "opened" ? opened.checkpoint.extensions : [opened.because];
+    });
+
+  test("of which the signer was told is no loss, and its next checkpoint says so, once", async () => {
+    const at = await signed(600);
+    gone(at, 1, 300);
+    expect(await outcome(at, told(300))).toMatchObject({ kind: "idle", position: 600 });
+    for (const _ of [1, 2]) {
+      at.db.commit(1);
+      await run(signer(at, told(300)));
+    }
+    expect(await saying(at)).toEqual([[], ["disposed 300"], []]);
+    // and from its own state it knows it for good
+    expect(await outcome(at)).toMatchObject({ kind: "idle", position: 602 });
+  });
+
+  test("of which nobody has told it is found by looking again, and so is more than it was told of", async () => {
+    const at = await signed(600);
+    gone(at, 1, 300);
+    expect(await outcome(at)).toMatchObject(refusal("missing", 1));
+    gone(at, 301, 301);
+    expect(await outcome(at, told(300))).toMatchObject(refusal("missing", 301));
+  });
+
+  test("is known to a signer without state from the mirror; it takes the leaves that were kept as far as they give the anchored roots", async () => {
+    const at = await signed(600);
+    at.db.commit(1);
+    gone(at, 1, 300);
+    await run(signer(at, told(300)));
+    const files = filesOf(at);
+    const loseState = (): void => {
+      for (const name of [...files.keys()].filter((path) => path.startsWith("/state"))) files.delete(name);
+    };
+    loseState();
+    expect(await run(signer(at))).toMatchObject([
+      { kind: "following", size: 601 },
+      { kind: "idle", position: 601 },
+    ]);
+    loseState();
+    const tile = at.db.tiles.get("1:0:0");
+    if (tile === undefined) throw new Error("there is no tile");
+    const hashes = Buffer.from(tile.hashes);
+    hashes[40] = (hashes[40] ?? 0) ^ 1;
+    at.db.tiles.set("1:0:0", { ...tile, hashes });
+    expect(await outcome(at)).toMatchObject({ kind: "refused", because: "anchor-disagrees" });
+    loseState();
+    at.db.tiles.delete("1:0:0");
+    expect(await outcome(at)).toMatchObject(refusal("gap", 1));
+  });
+});
