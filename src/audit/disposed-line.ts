@@ -1,6 +1,6 @@
 import type { Checkpoint } from "./checkpoint.ts";
 
-// A signer that was told of a disposal says so in its next checkpoint, once: so whoever verifies knows from the signer, and not from the database alone, that entries are rightly gone.
+// A signer that was told of a disposal says so in its next checkpoint, and in the first of each log that follows: so whoever verifies knows from the signer, and not from the database alone, that entries are rightly gone.
 
 const DISPOSED = /^disposed ([1-9][0-9]{0,15})$/;
 

@@ -60,7 +60,8 @@ async function openMirror({ files, adopt }: SignerOptions, held: Held, state: Si
   const signed: Anchor[] = state.note === null ? [] : [{ size: state.size, root: state.root, note: state.note }];
   const ahead = read.anchors.filter(({ size }) => size > state.size);
   const disposed = Math.max(state.disposed, read.disposed);
-  return { at: "following", held, anchors: [...signed, ...ahead], torn: read.torn, state: { ...state, ring: read.ring, disposed } };
+  const said = Math.max(state.said, read.disposed);
+  return { at: "following", held, anchors: [...signed, ...ahead], torn: read.torn, state: { ...state, ring: read.ring, disposed, said } };
 }
 
 async function beginFirst(options: SignerOptions): Promise<Step | Following> {
@@ -119,6 +120,7 @@ async function begin({ files }: SignerOptions, log: Log, ring: KeyRing, disposed
     ring: read.ring,
     scrub: 0,
     disposed: Math.max(disposed, read.disposed),
+    said: read.disposed,
     ended: null,
   };
   return { at: "following", held: { log, tree: new TiledTree() }, anchors: read.anchors, torn: read.torn, state };

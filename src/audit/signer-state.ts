@@ -16,8 +16,10 @@ export interface SignerState {
   readonly ring: KeyRing;
   /** The leaf from which the next step looks again. */
   readonly scrub: number;
-  /** Up to which position entries were disposed of, as its checkpoints have said; 0: of none. */
+  /** Up to which position entries were disposed of; 0: of none. */
   readonly disposed: number;
+  /** How far the checkpoints of this log have said so. */
+  readonly said: number;
   /** Whether the next log has begun, and how this one ended. */
   readonly ended: "complete" | "broken" | null;
 }
@@ -43,6 +45,7 @@ const shape = z.strictObject({
   scrub: count,
   // states from before there were disposals
   disposed: count.default(0),
+  said: count.default(0),
   ended: z.enum(["complete", "broken"]).nullable(),
 });
 

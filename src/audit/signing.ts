@@ -119,7 +119,7 @@ export function createSigner(options: SignerOptions): { step(): Promise<Step> } 
     const { log } = held;
     const signing = keysOf(state);
     if ("kind" in signing) return signing;
-    const gone = disposed > state.disposed ? [disposedLine(disposed)] : [];
+    const gone = disposed > state.said ? [disposedLine(disposed)] : [];
     const checkpoint = { origin: log.origin, size: tree.size, root: tree.root(), extensions: [...signing.introduced.map(introductionOf), ...gone] };
     const note = signCheckpoint(checkpoint, signing.by);
     const text = mirrored(note, false);
@@ -131,6 +131,7 @@ export function createSigner(options: SignerOptions): { step(): Promise<Step> } 
       mirrorBytes: state.mirrorBytes + Buffer.byteLength(text),
       ring: [...state.ring, ...signing.introduced],
       disposed,
+      said: disposed,
     };
     await onDisk(async () => {
       await files.keep(log.log, state.size, leaves);

@@ -186,6 +186,7 @@ class Verification {
       notCovered: [
         ...(before > 0 ? [`positions 1 to ${before}, from before the log began`] : []),
         ...roots.lost,
+        ...(record.disposed.batches.length === 0 ? [] : [monthsInWords(record.disposed.batches, this.acts.disposed)]),
         ...(options.anchors === null ? [WITHOUT_ANCHORS] : []),
         ...this.untold,
       ],
@@ -297,6 +298,9 @@ function readEntry(bytes: Buffer): Entry | null {
 const WITHOUT_ANCHORS = "anchors: none were given, so whoever can write to the database can cut off its end, and with the signer's key alter everything";
 
 const NONE_HERE: Told = { ...KEPT_VERDICTS, rows: () => [] };
+
+const monthsInWords = (months: readonly string[], told: ToldDisposed | null): string =>
+  `the rows of facts and outcomes of batches that were opened in ${months.join(", ")}, beside what their entries say: they were disposed of${told === null ? "" : `, as entry ${told.position} tells last`}`;
 
 const disposedInWords = (skipped: number, told: ToldDisposed | null): string =>
   told === null

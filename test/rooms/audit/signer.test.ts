@@ -554,6 +554,20 @@ describe("a disposal", () => {
     expect(await outcome(at)).toMatchObject({ kind: "idle", position: 602 });
   });
 
+  test("is said again in the first checkpoint of each next log: a restore may have lost the one that said it first", async () => {
+    const at = await signed(600);
+    gone(at, 1, 300);
+    at.db.commit(1);
+    await run(signer(at, told(300)));
+    at.db.logs = [...at.db.logs, { log: 2, origin: `${SITE}/2`, first: 602 }];
+    for (const _ of [1, 2]) {
+      at.db.commit(1);
+      await run(signer(at));
+    }
+    const said = (await mirrorOf(at, 2)).notes.map((note) => note.split("\n").filter((line) => line.startsWith("disposed")));
+    expect(said).toEqual([["disposed 300"], []]);
+  });
+
   test("of which nobody has told it is found by looking again, and so is more than it was told of", async () => {
     const at = await signed(600);
     gone(at, 1, 300);
