@@ -29,6 +29,8 @@ export interface Found {
   readonly entry: Buffer;
 }
 
+export type Direction = "asc" | "desc";
+
 /**
  * Entries of the audit log that fit a search, put in order by what was asked, then by position. What is searched are the columns of the record; what is given are the
  * entries' own bytes.
@@ -37,32 +39,138 @@ export async function searchTrail(
   db: Db,
   search: TrailSearch,
   order: TrailOrder,
-  direction: "asc" | "desc",
+  direction: Direction,
   after: { readonly key: string; readonly position: number } | null,
   limit: number,
 ): Promise<readonly Found[]> {
-  const { site, batch = null, from = null, to = null, positions } = search;
-  const key = { when: sql`''::text`, who: sql`t.who`, what: sql`t.what`, why: sql`coalesce(t.why, '')` }[order];
-  const way = sql.raw(direction);
-  // positions alone are in order already: nothing need be sorted that is not on the page
-  const place = order === "when" ? sql`t.position` : sql`(${key}, t.position)`;
-  const last = order === "when" ? sql`${after?.position ?? 0}::bigint` : sql`(${after?.key ?? ""}, ${after?.position ?? 0}::bigint)`;
-  const beyond = sql.raw(direction === "asc" ? ">" : "<");
+  if (order !== "when") return sorted(db, search, order, direction, after, limit);
+  const found: Found[] = [];
+  for await (const row of walkTrail(db, search, direction, after?.position ?? null, limit)) if (found.push(row) >= limit) break;
+  return found;
+}
+
+/** Positions that are looked at in one statement: at first, and at most, where little is found. */
+const LOOKED_AT = { first: 512, most: 16_384 } as const;
+
+/**
+ * What fits a search, in the order of positions, from one side to the other. Looks at some positions at a time, by the index that they have: what was recorded together stands together,
+ * and no statement goes through the whole record, however little there is to be found. `most`: so many are taken of one look.
+ */
+export async function* walkTrail(
+  db: Db,
+  search: TrailSearch,
+  direction: Direction,
+  after: number | null = null,
+  most: number = LOOKED_AT.most,
+): AsyncGenerator<Found> {
+  const span = await spanOf(db, search);
+  let first = Math.max(span.first, direction === "asc" && after !== null ? after + 1 : 1);
+  let last = Math.min(span.last, direction === "desc" && after !== null ? after - 1 : span.last);
+  for (let width: number = LOOKED_AT.first; first <= last; ) {
+    const looked =
+      search.batch === undefined ? windowOf(first, last, width, direction) : await numbered(db, search.site, search.batch, { first, last }, direction);
+    if (looked === null) return;
+    const rows = await look(db, search, looked, direction, most);
+    yield* rows;
+    // a look that was full has more
+    const end = rows.length < most ? looked : { first: rows.at(-1)?.position ?? last, last: rows.at(-1)?.position ?? first };
+    if (direction === "asc") first = end.last + 1;
+    else last = end.first - 1;
+    if (rows.length < width / 8) width = Math.min(width * 2, LOOKED_AT.most);
+  }
+}
+
+interface Positions {
+  readonly first: number;
+  readonly last: number;
+  /** Of all between them only these. */
+  readonly only?: readonly number[];
+}
+
+const windowOf = (first: number, last: number, width: number, direction: Direction): Positions =>
+  direction === "asc" ? { first, last: Math.min(last, first + width - 1) } : { first: Math.max(first, last - width + 1), last };
+
+/** The next positions that a batch has numbered; null: there are no more. */
+async function numbered(db: Db, site: string, batch: string, { first, last }: Positions, direction: Direction): Promise<Positions | null> {
+  const { rows } = await sql<{ position: bigint }>`
+    select position from audit_numbers where site = ${site} and batch = ${batch} and position between ${first} and ${last}
+    order by number ${sql.raw(direction)} limit ${LOOKED_AT.first}`.execute(db);
+  const only = rows.map(({ position }) => safePosition(position));
+  return only.length === 0 ? null : { first: Math.min(...only), last: Math.max(...only), only };
+}
+
+/** Between which positions all that a search is about must stand. Times never go back along positions. */
+async function spanOf(db: Db, { site, from: since, to: until, positions }: TrailSearch): Promise<Positions> {
+  const [from, to] = [since ?? null, until ?? null];
+  const { rows } = await sql<{ first: bigint; last: bigint }>`
+    select case when ${from}::timestamptz is null then 1 else position_at(${site}, ${from}::timestamptz) + 1 end as first,
+      coalesce((select min(g.position) - 1 from signals g where ${to}::timestamptz is not null and g.site = ${site} and g.position > position_at(${site}, ${to}::timestamptz)),
+        (select position from sites where site = ${site}), 0) as last`.execute(db);
+  const [row] = rows;
+  return {
+    first: Math.max(safePosition(row?.first ?? 1n), positions?.from ?? 1),
+    last: Math.min(safePosition(row?.last ?? 0n), positions?.to ?? Number.MAX_SAFE_INTEGER),
+  };
+}
+
+async function look(db: Db, search: TrailSearch, { first, last, only }: Positions, direction: Direction, limit: number): Promise<readonly Found[]> {
+  const at = (position: ReturnType<typeof sql>) =>
+    only === undefined ? sql`${position} between ${first} and ${last}` : sql`${position} = any(${only}::bigint[])`;
+  const { rows } = await sql<{ position: string; entry: Buffer }>`
+    select p.position::text as position, e.entry from (
+      select t.position from ${trailAt(search.site, at)} as t where ${fits(search)} order by t.position ${sql.raw(direction)} limit ${limit}
+    ) as p join audit_entries e on e.site = ${search.site} and e.position = p.position order by p.position ${sql.raw(direction)}`.execute(db);
+  return rows.map((row) => ({ ...row, key: "", position: safePosition(row.position) }));
+}
+
+/** By what no index has: everything that fits is looked at, and only what is on the page is brought. */
+async function sorted(
+  db: Db,
+  search: TrailSearch,
+  order: Exclude<TrailOrder, "when">,
+  direction: Direction,
+  after: { readonly key: string; readonly position: number } | null,
+  limit: number,
+): Promise<readonly Found[]> {
+  const { first, last } = await spanOf(db, search);
+  const key = { who: sql`t.who`, what: sql`t.what`, why: sql`coalesce(t.why, '')` }[order];
+  const [way, beyond] = [sql.raw(direction), sql.raw(direction === "asc" ? ">" : "<")];
   const { rows } = await sql<{ position: string; key: string; entry: Buffer }>`
-    select t.position::text as position, ${key} as key, e.entry
-    from audit_trail t join audit_entries e on e.site = t.site and e.position = t.position
-    where t.site = ${site}
-      and (${batch}::text is null or t.position in (select n.position from audit_numbers n where n.site = ${site} and n.batch = ${batch}))
-      and (${from}::timestamptz is null or (t.position >= position_at(${site}, ${from}::timestamptz) and t.recorded_at >= ${from}::timestamptz))
-      and (${to}::timestamptz is null or (t.recorded_at < ${to}::timestamptz
-        and t.position < coalesce((select min(g.position) from signals g where g.site = ${site} and g.position > position_at(${site}, ${to}::timestamptz)), 9223372036854775807)))
-      and ${holds(sql`t.who`, search.who)} and ${holds(sql`t.what`, search.what)}
-      and (${search.why ?? null}::text is null or ${holds(sql`t.why`, search.why)} or t.code = ${search.why ?? null})
-      and ${positions === undefined ? sql`true` : sql`t.position between ${positions.from} and ${positions.to}`}
-      and ${after === null ? sql`true` : sql`${place} ${beyond} ${last}`}
-    order by ${order === "when" ? sql`` : sql`${key} ${way},`} t.position ${way} limit ${limit}`.execute(db);
+    select p.position::text as position, p.key, e.entry from (
+      select t.position, ${key} as key from ${trailAt(search.site, (position) => sql`${position} between ${first} and ${last}`)} as t
+      where ${fits(search)}
+        and (${search.batch ?? null}::text is null or t.position in (select n.position from audit_numbers n where n.site = ${search.site} and n.batch = ${search.batch ?? null}))
+        and ${after === null ? sql`true` : sql`(${key}, t.position) ${beyond} (${after.key}, ${after.position}::bigint)`}
+      order by key ${way}, t.position ${way} limit ${limit}
+    ) as p join audit_entries e on e.site = ${search.site} and e.position = p.position order by p.key ${way}, p.position ${way}`.execute(db);
   return rows.map((row) => ({ ...row, position: safePosition(row.position) }));
 }
+
+/**
+ * One row for each position, who, what and why: as the view `audit_trail` (migration 0010) has them, with signals and verdicts alike held to the positions that are looked at. A
+ * condition on the view is not carried over its outer join, and every verdict of the site would be read for each look.
+ */
+const trailAt = (site: string, at: (position: ReturnType<typeof sql>) => ReturnType<typeof sql>) => sql`(
+  select g.position, g.recorded_at, coalesce(g.actor, g.source, 'signalbox') as who,
+    case g.kind when 'command' then regexp_replace(g.body ->> 'kind', 'command$', coalesce(g.body ->> 'command', 'command'))
+      when 'tick' then (g.body ->> 'tick') || '.due' when 'diag' then 'diagnosis' else coalesce(g.type, v.type, 'unreadable') end as what,
+    coalesce(g.body ->> 'reason', v.reason) as why, v.code
+  from signals g left join verdicts v on v.site = ${site} and v.position = g.position and ${at(sql`v.position`)}
+  where g.site = ${site} and ${at(sql`g.position`)}
+  union all
+  select v.position, v.recorded_at, 'signalbox', coalesce(v.type, 'unreadable'), v.reason, v.code
+  from verdicts v where v.site = ${site} and ${at(sql`v.position`)} and v.round > 1
+    and not exists (select from signals g where g.site = ${site} and g.position = v.position))`;
+
+/** What must hold of a row beside its position and its batch. */
+const fits = ({
+  who,
+  what,
+  why,
+  from,
+  to,
+}: TrailSearch) => sql`${from === undefined ? sql`true` : sql`t.recorded_at >= ${from}::timestamptz`} and ${to === undefined ? sql`true` : sql`t.recorded_at < ${to}::timestamptz`}
+  and ${holds(sql`t.who`, who)} and ${holds(sql`t.what`, what)} and ${why === undefined ? sql`true` : sql`(${holds(sql`t.why`, why)} or t.code = ${why})`}`;
 
 const holds = (column: ReturnType<typeof sql>, part: string | undefined) =>
   part === undefined ? sql`true` : sql`strpos(lower(coalesce(${column}, '')), lower(${part})) > 0`;

@@ -4,7 +4,7 @@ import { sql } from "kysely";
 import { type Attribution, recordAct } from "../audit/act.store.ts";
 import { leafHash } from "../audit/hash.ts";
 import { type RequestKey, readAnswer } from "../audit/request-key.store.ts";
-import { searchTrail } from "../audit/trail.store.ts";
+import { walkTrail } from "../audit/trail.store.ts";
 import type { Db } from "../db/database.ts";
 import { safePosition } from "../db/position.ts";
 import { disposalOfBatch } from "../retention/disposed.store.ts";
@@ -169,13 +169,11 @@ interface SelectedEntry {
 
 /** Entries that are read at once. */
 const AT_ONCE = 200;
-/** Positions that are searched at once: however little a search finds, no statement goes through the whole record. */
-const SEARCHED_AT_ONCE = 2_000;
-
 /** The entries of a selection up to a position, in order, a page at a time. */
 async function* selected(db: Db, site: string, of: Selection, through: number, after = 0): AsyncGenerator<SelectedEntry> {
   if ("search" in of) {
-    yield* searched(db, site, of, through);
+    for await (const { position, entry } of walkTrail(db, { ...of.search, site, positions: { from: 1, to: through } }, "asc"))
+      yield { position, bytes: entry, at: position };
     return;
   }
   for (let behind = after; ; ) {
@@ -184,25 +182,6 @@ async function* selected(db: Db, site: string, of: Selection, through: number, a
     behind = page.at(-1)?.at ?? behind;
     if (page.length < AT_ONCE) return;
   }
-}
-
-async function* searched(db: Db, site: string, { search }: Extract<Selection, { search: unknown }>, through: number): AsyncGenerator<SelectedEntry> {
-  const { from, to } = await spanOf(db, site, search.from ?? null, search.to ?? null);
-  for (let first = from; first <= Math.min(to, through); first += SEARCHED_AT_ONCE) {
-    const positions = { from: first, to: Math.min(first + SEARCHED_AT_ONCE - 1, through) };
-    for (const { position, entry } of await searchTrail(db, { ...search, site, positions }, "when", "asc", null, SEARCHED_AT_ONCE))
-      yield { position, bytes: entry, at: position };
-  }
-}
-
-/** Between which positions something recorded in a span of time stands. */
-async function spanOf(db: Db, site: string, from: string | null, to: string | null): Promise<{ readonly from: number; readonly to: number }> {
-  const { rows } = await sql<{ first: bigint; last: bigint | null }>`
-    select case when ${from}::timestamptz is null then 1 else position_at(${site}, ${from}::timestamptz) + 1 end as first,
-      case when ${to}::timestamptz is null then null
-        else (select min(g.position) from signals g where g.site = ${site} and g.position > position_at(${site}, ${to}::timestamptz)) end as last`.execute(db);
-  const [row] = rows;
-  return { from: safePosition(row?.first ?? 1n), to: row?.last == null ? Number.MAX_SAFE_INTEGER : safePosition(row.last) };
 }
 
 async function pageOf(db: Db, site: string, of: Chosen, through: number, after: number): Promise<readonly SelectedEntry[]> {
