@@ -30,10 +30,10 @@ export function archivedRecord(
     *entries() {
       let last = first - 1;
       for (const { folder, manifest, to } of ranges)
-        for (const { position, entry, body } of entriesIn(folder, manifest)) {
+        for (const { position, entry } of entriesIn(folder, manifest)) {
           if (position <= last || position > Math.min(to, through)) continue;
           last = position;
-          yield { kind: "entry", position, entry, raw: deliveryOf(folder, body) };
+          yield { kind: "entry", position, entry, raw: deliveryOf(folder, entry) };
         }
     },
   };

@@ -34,9 +34,9 @@ export function recordedBundle(folder: BundleFolder, manifest: Manifest): Record
     sourceKeys: new Map(Object.entries(sources)),
     async *read() {
       let part: LoggedPosition[] = [];
-      for (const { position, entry, body } of entriesIn(folder, manifest)) {
+      for (const { position, entry } of entriesIn(folder, manifest)) {
         if (position > through) break;
-        part.push({ kind: "entry", position, entry, raw: deliveryOf(folder, body) });
+        part.push({ kind: "entry", position, entry, raw: deliveryOf(folder, entry) });
         if (part.length < PART) continue;
         yield part;
         part = [];
@@ -50,7 +50,8 @@ export function recordedBundle(folder: BundleFolder, manifest: Manifest): Record
 function lastWhole(folder: BundleFolder, manifest: Manifest, to: number): number {
   let before: Stands = { position: 0, base: 0 };
   let whole = 0;
-  for (const { position, base } of entriesIn(folder, manifest)) {
+  for (const [head] of pairsIn(folder, manifest)) {
+    const { position, base } = standsIn(head);
     if (position !== before.position + 1) break;
     if (base !== before.base) whole = before.position;
     before = { position, base };
@@ -58,23 +59,32 @@ function lastWhole(folder: BundleFolder, manifest: Manifest, to: number): number
   return Math.min(whole, to);
 }
 
-/** All entries, in order: each stands in two lines. */
-export function* entriesIn(folder: BundleFolder, { logs }: Manifest): Generator<Stands & { readonly entry: Buffer; readonly body: string }> {
+/** All entries, in order. */
+export function* entriesIn(folder: BundleFolder, manifest: Manifest): Generator<{ readonly position: number; readonly entry: Buffer }> {
+  for (const [head, body] of pairsIn(folder, manifest)) yield { position: standsIn(head).position, entry: Buffer.concat([head, BREAK, body]) };
+}
+
+const BREAK = Buffer.from("\n");
+
+/** Each entry stands in two lines. */
+function* pairsIn(folder: BundleFolder, { logs }: Manifest): Generator<readonly [head: Buffer, body: Buffer]> {
   for (const { log } of logs) {
     let head: Buffer | null = null;
     for (const line of folder.lines(FILES.entries(log))) {
-      if (head === null) {
-        head = line;
-        continue;
-      }
-      const { position, base } = JSON.parse(head.toString());
-      yield { position, base, entry: Buffer.concat([head, Buffer.from("\n"), line]), body: line.toString() };
-      head = null;
+      if (head !== null) yield [head, line];
+      head = head === null ? line : null;
     }
   }
 }
 
-export function deliveryOf(folder: BundleFolder, body: string): Buffer | null {
-  const [, sha256] = /"raw_sha256":"([0-9a-f]{64})"/.exec(body) ?? [];
-  return sha256 === undefined ? null : folder.bytes(FILES.delivery(sha256));
+const standsIn = (head: Buffer): Stands => JSON.parse(head.toString());
+
+const NAMED = Buffer.from('"raw_sha256":"');
+const SHA256 = /^[0-9a-f]{64}$/;
+
+/** The bytes of the delivery that an entry names; null: it names none, or they are not there. */
+export function deliveryOf(folder: BundleFolder, entry: Buffer): Buffer | null {
+  const at = entry.indexOf(NAMED) + NAMED.length;
+  const sha256 = at < NAMED.length ? "" : entry.toString("latin1", at, at + 64);
+  return SHA256.test(sha256) ? folder.bytes(FILES.delivery(sha256)) : null;
 }
