@@ -29,7 +29,7 @@ const COMMANDS = [retentionList, retentionKeep, retentionHold, retentionRelease,
 /** What the commands say in JSON. */
 interface Told {
   readonly parts: readonly { readonly part: string; readonly sites: readonly { readonly obstacles: readonly { readonly obstacle: string }[] }[] }[];
-  readonly disposed: readonly { readonly disposal: number }[];
+  readonly disposed: readonly { readonly disposal: number; readonly told: unknown }[];
   readonly hold: number;
 }
 
@@ -454,6 +454,23 @@ describe("entries that were made to vanish", () => {
     copy = await record.copy(over);
     await copy.query(`insert into audit_entries values ('${SITE}', 7, 'x')`);
     expect((await verify()).report.first).toMatchObject({ severity: "altered", table: "audit_entries", position: 7 });
+  });
+
+  test("a signer that is elsewhere misses them until somebody puts there what the command says, and then goes on", async () => {
+    copy = await record.copy(ready);
+    const { AUDIT_DIR: _, AUDIT_MIRROR_DIR: __, ...away } = copy.environment;
+    const { out } = await retention(away, "dispose", ...PART, "--archive", archives(), "--key", record.vkey, ...WHY);
+    await signing(copy, copy, async (signers) => {
+      const becomes = async (kind: string): Promise<void> => {
+        for (let tries = 0; tries < 500 && signers.conditions.get(SITE)?.kind !== kind; tries += 1) await new Promise((resolve) => setTimeout(resolve, 50));
+        expect(signers.conditions.get(SITE)?.kind).toBe(kind);
+      };
+      await becomes("refused");
+      writeFileSync(join(copy.state, SITE, "disposals.json"), JSON.stringify([out?.disposed[0]?.told]));
+      await becomes("signing");
+      await reach(copy, "select 1 from sites where signed_position(site) = position");
+    });
+    expect((await verify()).report.findings).toEqual([]);
   });
 
   test("a signer that has lost everything but its keys and its mirror knows of the disposal from the mirror, and goes on", async () => {
