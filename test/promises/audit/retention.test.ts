@@ -178,7 +178,8 @@ describe("the life of a record", () => {
     const { exit, report } = await verify();
     expect(report.findings).toEqual([]);
     expect(exit).toBe(0);
-    expect(report.unsigned).toBeNull();
+    // a tick may have come a moment ago
+    expect(report.unsigned?.from ?? report.positions.to).toBeGreaterThan(disposal);
     const said = report.notCovered.join("\n");
     for (const what of [`up to position ${LIMIT - 1}`, `entry ${disposal}`, "SOP-12", "SHA256SUMS", "not replayed"]) expect(said).toContain(what);
   });
