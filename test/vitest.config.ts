@@ -1,10 +1,10 @@
 import { defineConfig } from "vitest/config";
 
-// `pure` needs no service; `services`, `fuzz` and `bench` (the last two by commands of their own alone) start a real Postgres and a real broker of its own, two files at a time: each file owns its database and its broker.
+// `pure` needs no service; `services`, `fuzz` and `bench` (the last two by commands of their own alone) start a real Postgres and a real broker of its own, three files at a time, since most of what they do is wait: each file owns its database and its broker.
 // Loading the service costs more than most files do, so the files of one worker load it once.
 export default defineConfig({
   test: {
-    maxWorkers: 2,
+    maxWorkers: 3,
     projects: [
       {
         test: {

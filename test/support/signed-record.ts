@@ -22,6 +22,7 @@ export const BATCH = "B-1";
 const SCALE = sourceOf(SITE, "4", "scale-1");
 /** Belongs to no batch. */
 const BUTTON = sourceOf(SITE, "4", "button-1");
+/** More than a tile has leaves. */
 const CALLS = 300;
 
 export interface SignedRecord {
@@ -106,8 +107,8 @@ export interface Day {
   decided(id: string): Promise<unknown>;
 }
 
-/** `more`: what happens besides, at the end of the day. */
-export async function signedRecord(more: (day: Day) => Promise<void> = async () => {}): Promise<SignedRecord> {
+/** `more`: what happens besides, at the end of the day. `calls`: how many there are of no account, so that a tile is filled, or none. */
+export async function signedRecord(more: (day: Day) => Promise<void> = async () => {}, calls = CALLS): Promise<SignedRecord> {
   const home = mkdtempSync(path(tmpdir(), "signalbox-record-"));
   const [state, mirror, early] = [path(home, "state"), path(home, "mirror"), path(home, "early")];
   const database = await freshDatabase();
@@ -153,7 +154,7 @@ export async function signedRecord(more: (day: Day) => Promise<void> = async () 
   await say(SCALE, "step.evidence", { evidence: "net-weight", value: "99", unit: "kg" }, claim);
   await decided(await say(SCALE, "step.evidence", { evidence: "net-weight", value: "12.503", unit: "kg" }, claim));
   await signed();
-  for (let n = 0; n < CALLS / 2; n += 1) await say(BUTTON, "call.raised", { call: `c-${n}` });
+  for (let n = 0; n < calls / 2; n += 1) await say(BUTTON, "call.raised", { call: `c-${n}` });
   await decided(await say(SCALE, "step.complete", {}, claim));
   // what a backup of this moment holds, and the anchors of the same moment
   for (let backedUp = -1; backedUp !== (await signed()); ) {
@@ -162,9 +163,9 @@ export async function signedRecord(more: (day: Day) => Promise<void> = async () 
     cpSync(mirror, early, { recursive: true });
   }
   // decided ten at a time, so that on a busy machine too there are commits of nothing else
-  for (let n = CALLS / 2; n < CALLS; n += 10) {
+  for (let n = calls / 2; n < calls; n += 10) {
     const ids: string[] = [];
-    for (let more = n; more < Math.min(n + 10, CALLS); more += 1) ids.push(await say(BUTTON, "call.raised", { call: `c-${more}` }));
+    for (let more = n; more < Math.min(n + 10, calls); more += 1) ids.push(await say(BUTTON, "call.raised", { call: `c-${more}` }));
     await decided(ids.at(-1) ?? "");
   }
   await party.publish(eventTopic(SCALE), "not an event");
