@@ -154,7 +154,10 @@ describe.each([
         }
         expect(unfound).toEqual([]);
         expect((await verify()).report.findings).toEqual([]);
-        measured(has("audit_tiles") ? "columns.tiles" : "columns", `${compared.length} columns of ${new Set(compared.map((one) => one.table)).size} tables, each found`);
+        measured(
+          has("audit_tiles") ? "columns.tiles" : "columns",
+          `${compared.length} columns of ${new Set(compared.map((one) => one.table)).size} tables, each found`,
+        );
       }, 600_000);
 
       test("by a row that is taken away, and by one that is added, is altered or incomplete, and the table is named", async () => {
