@@ -115,7 +115,9 @@ async function spanOf(db: Db, { site, from: since, to: until, positions }: Trail
 
 async function look(db: Db, search: TrailSearch, { first, last, only }: Positions, direction: Direction, limit: number): Promise<readonly Found[]> {
   const at = (position: ReturnType<typeof sql>) =>
-    only === undefined ? sql`${position} between ${first} and ${last}` : sql`${position} = any(${only}::bigint[])`;
+    only === undefined
+      ? sql`${position} between ${first} and ${last}`
+      : sql`${position} between ${first} and ${last} and ${position} in (select unnest(${only}::bigint[]))`;
   const { rows } = await sql<{ position: string; entry: Buffer }>`
     select p.position::text as position, e.entry from (
       select t.position from ${trailAt(search.site, at)} as t where ${fits(search)} order by t.position ${sql.raw(direction)} limit ${limit}
