@@ -1,5 +1,5 @@
 import type { FastifyRequest } from "fastify";
-import { recordAct } from "../audit/act.store.ts";
+import { type Act, type Attribution, recordAct } from "../audit/act.store.ts";
 import { readAuditState } from "../audit/settings.store.ts";
 import type { Db } from "../db/database.ts";
 import { attributionOf } from "./attribution.http.ts";
@@ -13,25 +13,33 @@ const KEPT = 10_000;
 export type RecordsAccess = (request: FastifyRequest, site: string, object: string) => Promise<void>;
 
 export function accessRecorder(db: Db): RecordsAccess {
-  const recorded = new Map<string, number>();
+  const accesses = new Map<string, { readonly at: number; readonly recorded: Promise<boolean> }>();
   return async (request, site, object) => {
     const by = attributionOf(request);
     const access = JSON.stringify([by.actor, request.ip, site, object]);
+    const known = accesses.get(access);
     const now = performance.now();
-    if (now - (recorded.get(access) ?? Number.NEGATIVE_INFINITY) < ONE_ACCESS_MS) return;
-    recorded.delete(access);
-    recorded.set(access, now);
-    for (const oldest of recorded.keys()) {
-      if (recorded.size <= KEPT) break;
-      recorded.delete(oldest);
+    // who asks meanwhile waits until it is on record too
+    if (known !== undefined && now - known.at < ONE_ACCESS_MS) return void (await known.recorded);
+    const recorded = record(site, { type: "audit.read", object, old: null, new: null }, by);
+    accesses.delete(access);
+    accesses.set(access, { at: now, recorded });
+    for (const oldest of accesses.keys()) {
+      if (accesses.size <= KEPT) break;
+      accesses.delete(oldest);
     }
-    try {
-      // what is searched for at a site that is not there is nowhere on record
-      if ((await readAuditState(db, site)) === null) return;
-      await db.transaction().execute((trx) => recordAct(trx, site, { type: "audit.read", object, old: null, new: null }, by));
-    } catch (error) {
-      recorded.delete(access);
+    // what did not come on record is asked for anew
+    const done = await recorded.catch((error: unknown) => {
+      accesses.delete(access);
       throw error;
-    }
+    });
+    if (!done) accesses.delete(access);
   };
+
+  /** False: there is no such site, so there is nothing to read and nowhere to record it. */
+  async function record(site: string, act: Act, by: Attribution): Promise<boolean> {
+    if ((await readAuditState(db, site)) === null) return false;
+    await db.transaction().execute((trx) => recordAct(trx, site, act, by));
+    return true;
+  }
 }

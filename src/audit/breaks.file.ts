@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { z } from "zod";
 import type { Disk } from "./disk.file.ts";
+import { readTold, writeTold } from "./told.file.ts";
 
 /** A restore, as somebody told a signer of it: the log that begins with it, what was signed of the one that it breaks off, and who answers for it. */
 export interface ToldBreak {
@@ -32,18 +33,9 @@ const shape = z.array(
 export const breaksPath = (state: string): string => join(state, "breaks.json");
 
 /** Throws when the file is there and is not what `tellBreak` writes. */
-export async function readBreaks(disk: Disk, state: string): Promise<readonly ToldBreak[]> {
-  const path = breaksPath(state);
-  const size = await disk.size(path);
-  if (size === null) return [];
-  try {
-    return shape.parse(JSON.parse((await disk.read(path, 0, size)).toString()));
-  } catch (error) {
-    throw new Error(`${path} cannot be read: ${error instanceof Error ? error.message : error}`);
-  }
-}
+export const readBreaks = (disk: Disk, state: string): Promise<readonly ToldBreak[]> => readTold(disk, breaksPath(state), shape);
 
 export async function tellBreak(disk: Disk, state: string, told: ToldBreak): Promise<void> {
   const all = [...(await readBreaks(disk, state)), told];
-  await disk.replace(breaksPath(state), Buffer.from(`${JSON.stringify(all, null, 2)}\n`));
+  await writeTold(disk, breaksPath(state), all);
 }

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { z } from "zod";
 import type { Disk } from "./disk.file.ts";
+import { readTold, writeTold } from "./told.file.ts";
 
 /** A disposal, as somebody told a signer of it: the entries up to a position are gone, and this entry of the log says so. */
 export interface ToldDisposal {
@@ -17,16 +18,7 @@ const shape = z.array(z.strictObject({ through: z.int().min(1), disposal: z.int(
 export const disposalsPath = (state: string): string => join(state, "disposals.json");
 
 /** Throws when the file is there and is not what `tellDisposal` writes. */
-async function readDisposals(disk: Disk, state: string): Promise<readonly ToldDisposal[]> {
-  const path = disposalsPath(state);
-  const size = await disk.size(path);
-  if (size === null) return [];
-  try {
-    return shape.parse(JSON.parse((await disk.read(path, 0, size)).toString()));
-  } catch (error) {
-    throw new Error(`${path} cannot be read: ${error instanceof Error ? error.message : error}`);
-  }
-}
+const readDisposals = (disk: Disk, state: string): Promise<readonly ToldDisposal[]> => readTold(disk, disposalsPath(state), shape);
 
 /** Up to which position a signer was told that entries are gone; 0: of none. */
 export const disposedThrough = async (disk: Disk, state: string): Promise<number> =>
@@ -34,5 +26,5 @@ export const disposedThrough = async (disk: Disk, state: string): Promise<number
 
 export async function tellDisposal(disk: Disk, state: string, told: ToldDisposal): Promise<void> {
   const before = (await readDisposals(disk, state)).filter(({ through }) => through !== told.through);
-  await disk.replace(disposalsPath(state), Buffer.from(`${JSON.stringify([...before, told], null, 2)}\n`));
+  await writeTold(disk, disposalsPath(state), [...before, told]);
 }

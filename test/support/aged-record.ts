@@ -1,7 +1,6 @@
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join as path } from "node:path";
-import pg from "pg";
 import { TILE_WIDTH } from "../../src/audit/tiles.ts";
 import { openDatabase } from "../../src/db/database.ts";
 import { createLog } from "../../src/ops/log.ts";
@@ -10,7 +9,7 @@ import { createSigners, type Signers } from "../../src/signers.ts";
 import { BLEND } from "./blend.ts";
 import { type Act, commands, creates, Line, type Speaker, speaker } from "./given.ts";
 import type { ModelOptions } from "./model.ts";
-import { freshDatabase, type TestDatabase } from "./postgres.ts";
+import { askAsAdministrator, freshDatabase, type TestDatabase } from "./postgres.ts";
 import { writeRecord } from "./written-record.ts";
 
 // A record that is years old: closed batches, decided by the service's pure core and committed by the database's own functions under a clock that is set, so that a partition of it is due. As
@@ -103,16 +102,8 @@ export async function agedRecord(): Promise<AgedRecord> {
 
   let copies = 0;
   const named = (url: string, name: string): string => url.replace(/\/signalbox$/, `/${name}`);
-  const ask = async (name: string, text: string, values: readonly unknown[] = []): Promise<readonly Record<string, unknown>[]> => {
-    const client = new pg.Client({ connectionString: named(database.superUrl, name) });
-    await client.connect();
-    try {
-      await client.query("set session_replication_role = replica");
-      return (await client.query(text, [...values])).rows;
-    } finally {
-      await client.end();
-    }
-  };
+  const ask = (name: string, text: string, values: readonly unknown[] = []): Promise<readonly Record<string, unknown>[]> =>
+    askAsAdministrator(named(database.superUrl, name), text, values);
   return {
     database,
     home,

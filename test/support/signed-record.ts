@@ -1,7 +1,6 @@
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join as path } from "node:path";
-import pg from "pg";
 import { exportBundle } from "../../src/cli/export.ts";
 import { parse } from "../../src/cli/parse.ts";
 import { verify } from "../../src/cli/verify.ts";
@@ -13,7 +12,7 @@ import { createSigners } from "../../src/signers.ts";
 import { BLEND } from "./blend.ts";
 import { envelope, eventTopic, join, type Party, sourceOf } from "./mqtt.ts";
 import { type Plant, startPlant } from "./plant.ts";
-import { freshDatabase, type TestDatabase } from "./postgres.ts";
+import { askAsAdministrator, freshDatabase, type TestDatabase } from "./postgres.ts";
 
 // A site's record as a plant leaves it behind: a batch, refusals, a flood of calls that fills a tile, everything signed; and the keys, mirrors and copies of its database that attacks need.
 
@@ -178,16 +177,8 @@ export async function signedRecord(more: (day: Day) => Promise<void> = async () 
 
   let copies = 0;
   const named = (url: string, name: string): string => url.replace(/\/signalbox$/, `/${name}`);
-  const ask = async (name: string, text: string, values: readonly unknown[] = []): Promise<readonly Record<string, unknown>[]> => {
-    const client = new pg.Client({ connectionString: named(database.superUrl, name) });
-    await client.connect();
-    try {
-      await client.query("set session_replication_role = replica");
-      return (await client.query(text, [...values])).rows;
-    } finally {
-      await client.end();
-    }
-  };
+  const ask = (name: string, text: string, values: readonly unknown[] = []): Promise<readonly Record<string, unknown>[]> =>
+    askAsAdministrator(named(database.superUrl, name), text, values);
   return {
     last,
     state,

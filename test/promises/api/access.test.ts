@@ -63,3 +63,12 @@ test("what is not there was not read", async () => {
   expect((await plant.ask("GET", "/v1/audit/entries?site=reading&who=")).status).toBe(400);
   expect(await accesses()).toEqual(before);
 });
+
+// what was searched for at a site before it was registered had counted as read, so that the first access afterwards was on record nowhere
+test("what is read of a site once it is there is on record, also by who asked before", async () => {
+  const search = "/v1/audit/entries?site=later";
+  await plant.ask("GET", search);
+  await plant.equipment("later", "press-1", "1", "press");
+  await plant.ask("GET", search);
+  expect(await plant.database.query("select count(*)::int as n from signals where site = 'later' and type = 'audit.read'")).toEqual([{ n: 1 }]);
+});
