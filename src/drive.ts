@@ -59,6 +59,7 @@ export interface Meter {
 export interface CommandRequest {
   readonly command: Command;
   readonly actor: string;
+  readonly role: string | null;
   readonly from: string | null;
   readonly ifVersion: number | null;
   readonly key: CommandSignal["key"];

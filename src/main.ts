@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
+import { accessSecret } from "./access/secret.file.ts";
 import type { ApiDeps } from "./api/deps.ts";
 import { createApi } from "./api/server.http.ts";
 import { readHeldBack } from "./audit/settings.store.ts";
@@ -7,6 +8,7 @@ import type { Signing } from "./audit/sign-on.ts";
 import { commitGroup, findGroup } from "./commit/commit.store.ts";
 import { applicationName, releaseLease, renewLease, takeShard } from "./commit/lease.store.ts";
 import { beat, databaseNow, ensurePartitions, listShards, readBacklog, readDue, readHead, silentFor } from "./commit/shard.store.ts";
+import { isAskedOf } from "./db/asking.ts";
 import type { Db } from "./db/database.ts";
 import { openDatabase } from "./db/database.ts";
 import { failure } from "./db/failure.ts";
@@ -22,7 +24,7 @@ import { startBroker } from "./embedded/broker.process.ts";
 import { claimDataDir } from "./embedded/data-dir.file.ts";
 import { startPostgres } from "./embedded/postgres.process.ts";
 import { databaseClock } from "./ops/clock.ts";
-import type { Config } from "./ops/config.file.ts";
+import { type Config, isLoopback } from "./ops/config.file.ts";
 import type { Log } from "./ops/log.ts";
 import { createMetrics, type Metrics } from "./ops/metrics.ts";
 import { ownTime } from "./ops/time.ts";
@@ -89,20 +91,21 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
   const { runtimeUrl, ownerUrl } = await postgres(config, log, stops);
   if (ownerUrl !== null) await migrate(ownerUrl, { onApplied: (name) => log.info({ migration: name }, "migration applied") });
   const owner = ownName();
-  const pool = (max: number, answerMs?: number): Db => {
+  const pool = (max: number, more: { readonly answerMs?: number; readonly forOthers?: boolean } = {}): Db => {
     const { db, close } = openDatabase(runtimeUrl, {
       max,
       applicationName: applicationName(owner),
       onLost: (error) => log.debug({ err: error }, "a database connection was lost"),
-      ...(answerMs === undefined ? {} : { answerMs }),
+      ...more,
     });
     stops.push(close);
     return db;
   };
   const db = pool(10);
   // apart from the others: who takes every connection there is must cost neither the lease nor, with what is asked over REST, the route
-  const leases = pool(2, LEASE_ANSWER_MS);
-  const readers = pool(8);
+  const leases = pool(2, { answerMs: LEASE_ANSWER_MS });
+  const readers = pool(8, { forOthers: true });
+  const interfaces = pool(4);
   await assertMigrated(db);
   await assertRuntimeRole(db);
   await assertDurable(db);
@@ -243,15 +246,19 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
     await Promise.all([...shards.values()].map((shard) => shard.stop()));
   });
 
+  // on the network nobody is nobody: who listens there without an administrator answers only how to make one
+  const openUntilClaimed = isLoopback(config.httpHost) || config.allowUnauthenticatedNetwork;
   const deps: ApiDeps = {
     db: readers,
+    own: interfaces,
+    access: { db: interfaces, secret: accessSecret(config.accessSecret, config.dataDir), openUntilClaimed },
     log,
     definitions,
     machines,
     prefix: config.topicPrefix,
     version,
     maxBytes: MAX_EVENT_BYTES,
-    shard: (site) => shards.get(site),
+    shard: (site) => (isAskedOf(site) ? shards.get(site) : undefined),
     siteRegistered: async (site) => {
       if ((await wanted()).includes(site)) await open(site);
     },

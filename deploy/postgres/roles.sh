@@ -13,6 +13,9 @@ psql --no-psqlrc --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname post
 \getenv runtime_password runtime_password
 create role signalbox_owner login password :'owner_password';
 create role signalbox_runtime login password :'runtime_password';
+-- as which the service reads for whoever asks: the rows of their sites alone
+create role signalbox_reader nologin;
+grant signalbox_reader to signalbox_runtime;
 create database signalbox owner signalbox_owner encoding 'UTF8' locale 'C' template template0;
 revoke all on database signalbox from public;
 grant connect on database signalbox to signalbox_runtime;

@@ -1,10 +1,22 @@
 import type { FastifyRequest } from "fastify";
+import { actorOf } from "../access/principal.ts";
 import type { Attribution } from "../audit/act.store.ts";
+import { principalIn, roleIn } from "./guard.http.ts";
 
-/** Nobody signs in yet, so whoever asks is `unattributed`, for good; from where it was asked is known. The header `Reason` says why. */
+/** Who asks, by which role, and from where; the header `Reason` says why. Where nobody signs in yet, whoever asks is `unattributed`, for good. */
 export function attributionOf(request: FastifyRequest): Attribution {
   const { reason } = request.headers;
-  return { actor: "unattributed", from: fromOf(request), reason: typeof reason === "string" && reason.trim() !== "" ? reason.trim() : null };
+  return {
+    actor: actorOf(principalIn(request)),
+    from: fromOf(request),
+    reason: typeof reason === "string" && reason.trim() !== "" ? reason.trim() : null,
+    role: roleIn(request),
+  };
+}
+
+/** The same for what goes the route. */
+export function actingIn(request: FastifyRequest): { readonly actor: string; readonly role: string | null; readonly from: string } {
+  return { actor: actorOf(principalIn(request)), role: roleIn(request), from: fromOf(request) };
 }
 
 /** From where something was asked: the caller's address, and what it called. */

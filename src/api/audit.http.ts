@@ -130,7 +130,7 @@ const unproven = (code: "AUDIT_NOT_SIGNED" | "AUDIT_ALTERED", detail: string): P
 /** The audit trail: searched by who, what, when and why; each entry with the bytes that are proven. */
 export function auditRoutes(scope: FastifyInstance, deps: RouteDeps): void {
   const app = scope.withTypeProvider<ZodTypeProvider>();
-  const { db, recordAccess } = deps;
+  const { db, own, recordAccess } = deps;
 
   app.get(
     "/v1/audit/entries",
@@ -205,7 +205,7 @@ export function auditRoutes(scope: FastifyInstance, deps: RouteDeps): void {
     },
     async (request) => {
       const { site } = request.params;
-      if (!(await putAuditSettings(db, site, request.body, attributionOf(request)))) throw notFound(`site ${site}`);
+      if (!(await putAuditSettings(own, site, request.body, attributionOf(request)))) throw notFound(`site ${site}`);
       const state = await readAuditState(db, site);
       if (state === null) throw new Error(`site ${site} was there and is gone`);
       return state;

@@ -2,6 +2,9 @@ import type { CodeTable } from "../decode/code.ts";
 
 export type RequestCode =
   | "NOT_FOUND"
+  | "REQUEST_UNAUTHENTICATED"
+  | "PER_NOT_AUTHORISED"
+  | "ACCESS_REFUSED"
   | "REQUEST_INVALID"
   | "REQUEST_TOO_LARGE"
   | "REQUEST_MEDIA_TYPE"
@@ -23,6 +26,24 @@ export type RequestCode =
 /** Codes of problems that are about a request over REST and never about an event. Append-only, like the codes of the rooms. */
 export const REQUEST_CODES: CodeTable<RequestCode> = {
   NOT_FOUND: { meaning: "There is no such thing.", owner: "integrator", next: "correct", remedy: "Check the names in the path." },
+  REQUEST_UNAUTHENTICATED: {
+    meaning: "Nobody knows who asks.",
+    owner: "integrator",
+    next: "correct",
+    remedy: "Sign in at POST /v1/sign-ins, or ask with a machine's API key.",
+  },
+  PER_NOT_AUTHORISED: {
+    meaning: "Whoever asks may not do this.",
+    owner: "operations",
+    next: "ask",
+    remedy: "Ask an administrator for the role that GET /v1/rights names.",
+  },
+  ACCESS_REFUSED: {
+    meaning: "This cannot be so of people, machines and their roles.",
+    owner: "operations",
+    next: "correct",
+    remedy: "Follow what the answer says.",
+  },
   REQUEST_INVALID: {
     meaning: "The request is not what this interface takes.",
     owner: "integrator",

@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import type { Command } from "../decide/signal.ts";
 import { CODES } from "../decide/verdict.ts";
-import { fromOf } from "./attribution.http.ts";
+import { actingIn } from "./attribution.http.ts";
 import { batchSchema, type commandedSchema, warningsSchema } from "./batch-schema.ts";
 import type { ApiDeps } from "./deps.ts";
 import { explanationSchema } from "./message-schemas.ts";
@@ -30,8 +30,7 @@ export async function command(deps: ApiDeps, site: string, request: FastifyReque
   if (shard === undefined) throw notFound(`site ${site}`);
   const { answer, position } = await shard.command({
     command: asked,
-    actor: "unattributed",
-    from: fromOf(request),
+    ...actingIn(request),
     ifVersion: versionIn(headerOf(request, "if-match")),
     key: requestKeyOf(request),
   });

@@ -4,10 +4,15 @@ import type { Machines } from "../decide/machines.ts";
 import type { Log } from "../ops/log.ts";
 import type { Shard } from "../shard.ts";
 import type { RecordsAccess } from "./access.http.ts";
+import type { AccessDeps } from "./guard.http.ts";
 
 /** What the interface is given by whoever starts it. */
 export interface ApiDeps {
+  /** Read for whoever asks: it shows what is of their sites, and takes no change. */
   readonly db: Db;
+  /** The service's own, for what is put on record; what is asked for was allowed before. */
+  readonly own: Db;
+  readonly access: AccessDeps;
   readonly log: Log;
   readonly machines: Machines;
   readonly definitions: Definitions;

@@ -13,9 +13,10 @@ import { type About, csvCopy, htmlCopy, NotAnEntry } from "../bundle/reading-cop
 import { writeBundle } from "../bundle/write-bundle.ts";
 import { databaseNow } from "../commit/shard.store.ts";
 import type { Db } from "../db/database.ts";
+import { atMost } from "./at-most.ts";
 import { attributionOf } from "./attribution.http.ts";
 import { REQUEST_CODES, type RequestCode } from "./codes.ts";
-import type { ApiDeps } from "./deps.ts";
+import type { RouteDeps } from "./deps.ts";
 import { invalid, Problem } from "./problem.ts";
 import { REPLAYED, requestKeyOf, sayReplayed } from "./request-key.http.ts";
 import { ACT_PROBLEMS, idempotencyHeaders, instantText, plantId, reason } from "./schemas.ts";
@@ -47,7 +48,7 @@ const exportSchema = z.strictObject({
 const file = z.custom<Readable>((value) => value instanceof Readable).meta({ type: "string" });
 
 /** Copies of the audit trail to be taken away. Each is on record before its first byte goes out. */
-export function exportRoutes(scope: FastifyInstance, { db, log }: ApiDeps): void {
+export function exportRoutes(scope: FastifyInstance, { own: db, log }: RouteDeps): void {
   const app = scope.withTypeProvider<ZodTypeProvider>();
   app.post(
     "/v1/audit/exports",
@@ -187,22 +188,6 @@ async function bundle(
 
 /** A bundle holds a connection for as long as it is written: two at a time, the others wait. */
 const inTurn = atMost(2);
-
-function atMost(most: number): <T>(run: () => Promise<T>) => Promise<T> {
-  let running = 0;
-  const waiting: (() => void)[] = [];
-  return async (run) => {
-    if (running >= most) await new Promise<void>((resolve) => waiting.push(resolve));
-    else running += 1;
-    try {
-      return await run();
-    } finally {
-      const next = waiting.shift();
-      if (next === undefined) running -= 1;
-      else next();
-    }
-  };
-}
 
 const isChosen = (of: Selection): of is Chosen => !("search" in of);
 

@@ -1,3 +1,4 @@
+import { AsyncResource } from "node:async_hooks";
 import { PassThrough } from "node:stream";
 import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
@@ -136,7 +137,8 @@ export function outcomeRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       const out = new PassThrough();
       streams.add(out);
       const open = (): boolean => !out.writableEnded && !out.destroyed;
-      const readOn = async (): Promise<void> => {
+      // what is committed later is read for whoever asked, too
+      const readOn = AsyncResource.bind(async (): Promise<void> => {
         let read: number;
         do {
           const rows = await readOutcomesAfter(db, site, request.query.stream ?? null, after, PAGE);
@@ -149,7 +151,7 @@ export function outcomeRoutes(scope: FastifyInstance, deps: ApiDeps): void {
           }
           read = rows.length;
         } while (read > 0 && open());
-      };
+      });
       let reading = false;
       let wanted = true;
       const pump = async (): Promise<void> => {

@@ -70,7 +70,7 @@ const trailView = (batch: string, { digest, ...trail }: BatchTrail): z.infer<typ
 const reviewView = ({ digest, ...review }: Review): z.infer<typeof reviewSchema> => reviewSchema.parse({ ...review, digest: digest.toString("hex") });
 
 /** QA's way into the audit log: a batch's trail with its exceptions first, and reviews of it on record. */
-export function reviewRoutes(scope: FastifyInstance, { db, recordAccess }: RouteDeps): void {
+export function reviewRoutes(scope: FastifyInstance, { db, own, recordAccess }: RouteDeps): void {
   const app = scope.withTypeProvider<ZodTypeProvider>();
 
   app.get(
@@ -119,7 +119,7 @@ export function reviewRoutes(scope: FastifyInstance, { db, recordAccess }: Route
     async (request, reply) => {
       const { site, batch } = request.body;
       await batchMustBeKept(db, site, batch, "entries");
-      const opened = await openReview(db, site, batch, attributionOf(request), requestKeyOf(request));
+      const opened = await openReview(own, site, batch, attributionOf(request), requestKeyOf(request));
       if (opened === null) throw notFound(`audit trail of batch ${batch} at site ${site}`);
       const { review, trail, replayed } = opened;
       if (replayed) sayReplayed(reply);
@@ -192,7 +192,7 @@ export function reviewRoutes(scope: FastifyInstance, { db, recordAccess }: Route
       const { site, review } = request.params;
       const { digest, ...said } = request.body;
       const concluding = { ...said, digest: Buffer.from(digest, "hex") };
-      const concluded = await concludeReview(db, site, review, concluding, attributionOf(request), requestKeyOf(request));
+      const concluded = await concludeReview(own, site, review, concluding, attributionOf(request), requestKeyOf(request));
       if (concluded.kind === "refused") throw refusal(site, review, concluded);
       if (concluded.replayed) sayReplayed(reply);
       return reviewView(concluded.review);

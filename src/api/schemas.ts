@@ -51,6 +51,8 @@ const problem = (description: string) => ({ description, content: { "application
 /** The problems that any route can answer with. */
 export const READ_PROBLEMS = {
   400: problem("The request is not valid."),
+  401: problem("Nobody knows who asks."),
+  403: problem("Whoever asks may not do this."),
   404: problem("There is no such thing."),
   500: problem("The service failed."),
   503: problem("It cannot be answered now; try again."),

@@ -21,12 +21,15 @@ import { documentRoutes } from "./documents.http.ts";
 import { eventRoutes } from "./events.http.ts";
 import { exportRoutes } from "./exports.http.ts";
 import { faultInWords } from "./fault.ts";
+import { guard } from "./guard.http.ts";
 import { operationRoutes } from "./operations.http.ts";
 import { outcomeRoutes } from "./outcomes.http.ts";
+import { peopleRoutes } from "./people.http.ts";
 import { invalid, keyReused, notFound, Problem, type ProblemDocument, standingBy, unavailable } from "./problem.ts";
 import { registryRoutes } from "./registry.http.ts";
 import { retentionRoutes } from "./retention.http.ts";
 import { reviewRoutes } from "./reviews.http.ts";
+import { signInRoutes } from "./sign-in.http.ts";
 import { sourceRoutes } from "./sources.http.ts";
 
 const BODY_LIMIT = 1024 * 1024;
@@ -52,6 +55,7 @@ export async function createApi(deps: ApiDeps, tls: { readonly cert: string; rea
     keepBody(request, body.json);
     return body.value;
   });
+  guard(app, deps.access);
   // what Postgres cannot hold as text can name nothing that is on record; in bodies readBody has refused it already
   app.addHook("preValidation", async (request) => {
     for (const [where, named] of [
@@ -84,8 +88,10 @@ export async function createApi(deps: ApiDeps, tls: { readonly cert: string; rea
   app.setErrorHandler((error, request, reply) => answerProblem(problemOf(error, logFor(request)), request, reply));
   app.setNotFoundHandler((request, reply) => answerProblem(notFound(`${request.method} ${pathOf(request)}`), request, reply));
 
-  const given: RouteDeps = { ...deps, recordAccess: accessRecorder(deps.db) };
+  const given: RouteDeps = { ...deps, recordAccess: accessRecorder(deps.own) };
   for (const routes of [
+    signInRoutes,
+    peopleRoutes,
     eventRoutes,
     batchRoutes,
     batchRecordRoutes,

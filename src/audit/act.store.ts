@@ -8,6 +8,8 @@ export interface Attribution {
   readonly actor: string;
   readonly from: string | null;
   readonly reason: string | null;
+  /** The role by which they might. */
+  readonly role?: string | null;
 }
 
 /** Something done that is no signal of the plant: it is on record at a position of its own. Never holds a secret. */
@@ -29,9 +31,15 @@ export interface AnsweredAct {
 }
 
 /** Records an act at a site, in the transaction of what was done; locks the site's head, so it comes last. Gives its position. */
-export async function recordAct(trx: Db, site: string, act: Act, { actor, from, reason }: Attribution, under: AnsweredAct | null = null): Promise<number> {
+export async function recordAct(
+  trx: Db,
+  site: string,
+  act: Act,
+  { actor, from, reason, role }: Attribution,
+  under: AnsweredAct | null = null,
+): Promise<number> {
   const { type, object, old, new: made, batches = [] } = act;
-  const body = { object, old, new: made, reason, from };
+  const body = { object, old, new: made, reason, from, ...(role == null ? {} : { role }) };
   const answers = under === null ? {} : { answers: [{ ref: -1, answer: under.answer }] };
   const entry = JSON.stringify({ signals: [{ ref: -1, kind: "act", type, actor, body }], ...answers });
   const { rows } = await sql<{ position: string }>`

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { version } from "../version.ts";
+import { adminCreate, adminRecover } from "./admin.ts";
 import type { Command } from "./command.ts";
 import { demo } from "./demo.ts";
 import { device } from "./device.ts";
@@ -29,6 +30,8 @@ const COMMANDS: readonly Command[] = [
   migrate,
   restored,
   rotateKey,
+  adminCreate,
+  adminRecover,
   registryApply,
   stateMachineCheck,
   device,

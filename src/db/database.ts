@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { Kysely, PostgresDialect } from "kysely";
 import pg from "pg";
+import { asking, sitesSetting } from "./asking.ts";
 import { columnTypes } from "./column-types.ts";
 import type { Tables } from "./schema.ts";
 
@@ -16,6 +17,8 @@ export interface DatabaseOptions {
   readonly answerMs?: number;
   /** Called when a connection that nobody uses breaks; the pool replaces it. */
   readonly onLost?: (error: Error) => void;
+  /** Sees only the sites of whoever asks (`asking`), and changes nothing. */
+  readonly forOthers?: boolean;
 }
 
 /** Statements longer than this, and those that begin with `FIXED`, have fixed texts and cost more to plan than to run: each connection plans them once. */
@@ -45,6 +48,40 @@ function attend(client: pg.PoolClient): void {
   });
 }
 
+/** Who reads for others sees no more than they may: rows of their sites alone, by the database's own policies (migration 0016). */
+export const READER = "signalbox_reader";
+
+/**
+ * A connection that sees what whoever asks may see, from when it is taken until it is given back: one transaction as the reader, for their sites. Who takes it by themselves may still begin a
+ * transaction on it; it is this one.
+ */
+async function asReader(client: pg.PoolClient): Promise<pg.PoolClient> {
+  const sites = sitesSetting(asking.getStore());
+  await client.query(`begin; set local role ${READER}; set local signalbox.sites = ${pg.escapeLiteral(sites)}`);
+  let open = true;
+  const query: (...args: unknown[]) => unknown = client.query.bind(client);
+  return new Proxy(client, {
+    get(target, name) {
+      if (name === "query")
+        return (text: unknown, ...rest: unknown[]) => {
+          if (text === "begin") return query("select", ...rest);
+          if (text === "commit" || text === "rollback") open = false;
+          return query(typeof text === "string" && open ? text.replace(/^start transaction/, "set transaction") : text, ...rest);
+        };
+      if (name === "release")
+        return (broken?: Error | boolean) => {
+          if (!open) return target.release(broken);
+          void target.query("commit").then(
+            () => target.release(broken),
+            () => target.release(true),
+          );
+        };
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
 /** Opens a pool. Connecting happens with the first query; a database that is away makes queries fail, never the process. */
 export function openDatabase(url: string, options: DatabaseOptions): { readonly db: Db; close(): Promise<void> } {
   const pool = new pg.Pool({
@@ -61,6 +98,7 @@ export function openDatabase(url: string, options: DatabaseOptions): { readonly 
   // a connection may also end while a transaction holds it and asks nothing; without a listener that would end the process. The next statement fails and tells.
   pool.on("connect", (client) => client.on("error", () => {}));
   pool.on("error", (error) => options.onLost?.(error));
-  const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
+  const taken = options.forOthers === true ? { connect: async () => asReader(await pool.connect()), end: () => pool.end() } : pool;
+  const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: taken }) });
   return { db, close: () => db.destroy() };
 }

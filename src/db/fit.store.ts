@@ -16,13 +16,14 @@ export class DatabaseUnfit extends Error {
  * not a superuser, not the tables' owner nor a member of it, and without the right to create anything beside them.
  */
 export async function assertRuntimeRole(db: Db): Promise<void> {
-  const { rows } = await sql<{ role: string; superuser: boolean; bypass: boolean; owner: boolean; creates: boolean; granted: boolean }>`
+  const { rows } = await sql<{ role: string; superuser: boolean; bypass: boolean; owner: boolean; creates: boolean; granted: boolean; reads: boolean }>`
     select current_user::text as role,
       exists (select from pg_roles where rolname in (current_user, session_user) and rolsuper) as superuser,
       exists (select from pg_roles where rolname in (current_user, session_user) and (rolbypassrls or rolcreaterole)) as bypass,
       exists (select from pg_class c where c.relnamespace = to_regnamespace('public') and c.relkind in ('r', 'p', 'v', 'm', 'S') and pg_has_role(session_user, c.relowner, 'MEMBER')
         and c.relname not in (select e.relname from pg_class e join pg_depend d on d.objid = e.oid and d.deptype = 'e')) as owner,
       has_schema_privilege('public', 'create') as creates,
+      exists (select from pg_roles where rolname = 'signalbox_reader' and pg_has_role(session_user, oid, 'MEMBER')) as reads,
       coalesce(has_table_privilege(to_regclass('public.migrations'), 'select'), false) as granted`.execute(db);
   const found = rows[0];
   if (found === undefined) throw new Error("the database did not say who we are");
@@ -37,6 +38,10 @@ export async function assertRuntimeRole(db: Db): Promise<void> {
     if (found.bypass) problems.push(`The role ${found.role} may create roles or pass row security. Run: ALTER ROLE "${found.role}" NOCREATEROLE NOBYPASSRLS`);
     if (found.creates)
       problems.push(`The role ${found.role} may create objects in the schema public. Run: REVOKE CREATE ON SCHEMA public FROM PUBLIC, "${found.role}"`);
+    if (!found.reads)
+      problems.push(
+        `The role ${found.role} cannot read for others. Run: CREATE ROLE signalbox_reader NOLOGIN (where it is not there yet); GRANT signalbox_reader TO signalbox_runtime`,
+      );
     if (!found.granted)
       problems.push(
         `The role ${found.role} has no rights on the tables. Run: GRANT signalbox_runtime TO "${found.role}"; if there are no tables yet, npx signalbox migrate`,

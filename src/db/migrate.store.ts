@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import pg from "pg";
-import type { Db } from "./database.ts";
+import { type Db, READER } from "./database.ts";
 import { type Migration, MigrationRefused, readMigrations, shippedMigrations } from "./migrations.file.ts";
 
 export { MigrationRefused } from "./migrations.file.ts";
@@ -56,6 +56,7 @@ export async function migrate(ownerUrl: string, options: MigrateOptions = {}): P
     await takeLock(client);
     if (options.runtime !== undefined) await createRuntimeRole(client, options.runtime);
     await requireRuntimeRole(client);
+    await requireReaderRole(client);
     await client.query(`create table if not exists migrations (
       number integer primary key check (number >= 1), name text not null unique, sha256 text not null, applied_at timestamptz not null default clock_timestamp())`);
     const { rows } = await client.query<Landed>("select number, name, sha256 from migrations order by number");
@@ -155,6 +156,25 @@ async function requireRuntimeRole(client: pg.Client): Promise<void> {
   throw new MigrationRefused(
     `The role ${RUNTIME_ROLE}, to which the migrations grant, does not exist. Set DATABASE_URL to a URL with that user, or have an administrator run: CREATE ROLE ${RUNTIME_ROLE} LOGIN NOSUPERUSER NOCREATEDB NOBYPASSRLS PASSWORD '…'`,
   );
+}
+
+/** The role as which is read for others (migration 0016); the runtime role takes it on. */
+async function requireReaderRole(client: pg.Client): Promise<void> {
+  const missing = async (): Promise<readonly string[]> => {
+    if (!(await roleExists(client, READER))) return [`CREATE ROLE ${READER} NOLOGIN`, `GRANT ${READER} TO ${RUNTIME_ROLE}`];
+    const { rows } = await client.query<{ member: boolean }>("select pg_has_role($1, $2, 'MEMBER') as member", [RUNTIME_ROLE, READER]);
+    return rows[0]?.member === true ? [] : [`GRANT ${READER} TO ${RUNTIME_ROLE}`];
+  };
+  const statements = await missing();
+  try {
+    for (const statement of statements) await client.query(statement);
+  } catch (error) {
+    if (sqlstate(error) !== "42501") throw error;
+    throw new MigrationRefused(
+      `The role ${READER}, as which is read for whoever asks over REST, is not there for ${RUNTIME_ROLE}. Have an administrator run: ${statements.join("; ")}`,
+      { cause: error },
+    );
+  }
 }
 
 async function roleExists(client: pg.Client, role: string): Promise<boolean> {

@@ -52,8 +52,14 @@ const NO_EVENT = {
 /** What a command asks may name numbers of a source, which go on record as text. */
 function bodyOf(signal: CommandSignal): Readonly<Record<string, unknown>> {
   return JSON.parse(
-    JSON.stringify({ ...signal.command, ifVersion: signal.ifVersion, ...(signal.from === null ? {} : { from: signal.from }) }, (_, value) =>
-      typeof value === "bigint" ? value.toString() : value,
+    JSON.stringify(
+      {
+        ...signal.command,
+        ifVersion: signal.ifVersion,
+        ...(signal.from === null ? {} : { from: signal.from }),
+        ...(signal.role === null ? {} : { role: signal.role }),
+      },
+      (_, value) => (typeof value === "bigint" ? value.toString() : value),
     ),
   );
 }

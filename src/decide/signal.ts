@@ -82,6 +82,8 @@ export interface CommandSignal {
   readonly command: Command;
   /** Who asks. Until a session exists an act is `unattributed`, for good. */
   readonly actor: string;
+  /** The role by which they might; null where nobody signs in. */
+  readonly role: string | null;
   /** From where: the caller's address and what it called. */
   readonly from: string | null;
   /** The version that the caller saw, when it said so. */

@@ -1,4 +1,5 @@
 import pg from "pg";
+import { READER } from "../db/database.ts";
 
 export const OWNER = "signalbox_owner";
 export const RUNTIME = "signalbox_runtime";
@@ -23,6 +24,9 @@ export async function ensureRoles(superUrl: string, secrets: Passwords): Promise
       const attributes = `login nosuperuser nocreatedb nocreaterole noreplication nobypassrls password ${client.escapeLiteral(password)}`;
       await client.query(`${rowCount === 0 ? "create" : "alter"} role ${role} ${attributes}`);
     }
+    const reader = await client.query("select 1 from pg_roles where rolname = $1", [READER]);
+    if (reader.rowCount === 0) await client.query(`create role ${READER} nologin`);
+    await client.query(`grant ${READER} to ${RUNTIME}`);
     const { rowCount } = await client.query("select 1 from pg_database where datname = $1", [DATABASE]);
     if (rowCount === 0) await client.query(`create database ${DATABASE} owner ${OWNER}`);
   } finally {

@@ -31,7 +31,7 @@ export const SETTINGS: readonly Setting[] = [
   setting("TOPIC_PREFIX", "none", "Stands before every topic, such as plant/."),
   setting("SITES", "all registered", "The sites that this process serves, separated by commas."),
   setting("SHARD", "all", "Serves only this shard."),
-  setting("HTTP_HOST", "127.0.0.1", "Address on which REST listens. Any but loopback needs ALLOW_UNAUTHENTICATED_NETWORK."),
+  setting("HTTP_HOST", "127.0.0.1", "Address on which REST listens. On any but loopback everybody is asked who they are, from the beginning."),
   setting("HTTP_PORT", "8080", "Port on which REST listens; 0 picks a free one."),
   setting("HTTP_TLS_CERT_FILE", "none", "File with the certificate for HTTPS; goes with HTTP_TLS_KEY_FILE."),
   setting("HTTP_TLS_KEY_FILE", "none", "File with the key for HTTPS; goes with HTTP_TLS_CERT_FILE."),
@@ -48,7 +48,17 @@ export const SETTINGS: readonly Setting[] = [
   ),
   setting("AUDIT_ADOPT", "no", "yes: go on with a log whose signer has lost its state and its mirror. Whoever sets it vouches for what is there."),
   setting("PUBLISH_VERDICTS", "all", "all, or refusals: leaves out accepted and duplicate, but never a round that follows a published one."),
-  setting("ALLOW_UNAUTHENTICATED_NETWORK", "no", "yes: REST may listen on the network although nobody is asked who they are."),
+  setting(
+    "ACCESS_SECRET",
+    "DATA_DIR/access.secret, made once",
+    "Under which API keys and sessions are hashed. The same for every replica; whoever changes it ends all of them.",
+    true,
+  ),
+  setting(
+    "ALLOW_UNAUTHENTICATED_NETWORK",
+    "no",
+    "yes: also on the network nobody is asked who they are until there is an administrator. Only where the network itself is closed.",
+  ),
   setting("LOG_LEVEL", "info", "fatal, error, warn, info, debug, trace or silent."),
   setting("OTEL_EXPORTER_OTLP_ENDPOINT", "none", "Where traces go (OTLP over HTTP). All OTEL_* variables are OpenTelemetry's own."),
 ];
@@ -69,6 +79,9 @@ export interface Config {
   readonly shard: string | null;
   readonly httpHost: string;
   readonly httpPort: number;
+  readonly allowUnauthenticatedNetwork: boolean;
+  /** Under which API keys and sessions are hashed; null: one of our own. */
+  readonly accessSecret: string | null;
   readonly httpTls: { readonly cert: string; readonly key: string } | null;
   readonly dataDir: string;
   /** null: this process signs nothing. */
@@ -131,12 +144,14 @@ const environment = z.object({
   AUDIT_MIRROR_DIR: z.string().optional(),
   AUDIT_ADOPT: z.enum(["yes", "no"], "is yes or no").default("no"),
   PUBLISH_VERDICTS: z.enum(["all", "refusals"], "is all or refusals").default("all"),
+  ACCESS_SECRET: z.string().min(32, "has at least 32 characters").optional(),
   ALLOW_UNAUTHENTICATED_NETWORK: z.enum(["yes", "no"], "is yes or no").default("no"),
   LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"], "is fatal, error, warn, info, debug, trace or silent").default("info"),
   OTEL_EXPORTER_OTLP_ENDPOINT: z.string().optional(),
 });
 
 const LOOPBACK: ReadonlySet<string> = new Set(["127.0.0.1", "::1", "localhost"]);
+export const isLoopback = (host: string): boolean => LOOPBACK.has(host);
 
 /** Reads the settings out of an environment, completely, before anything connects. `NAME_FILE` gives a secret's value from a file. Throws ConfigInvalid. */
 export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
@@ -174,11 +189,6 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     const folder = given[name];
     if (folder !== undefined && !mayBeFolder(folder)) problems.push(`${name} names ${folder}, which is no folder.`);
   }
-  if (!LOOPBACK.has(given["HTTP_HOST"] ?? "127.0.0.1") && given["ALLOW_UNAUTHENTICATED_NETWORK"] !== "yes") {
-    problems.push(
-      "HTTP_HOST is reachable from the network, and nobody is asked who they are. Listen on 127.0.0.1, or set ALLOW_UNAUTHENTICATED_NETWORK=yes where the network itself is closed.",
-    );
-  }
   if (given["DATABASE_URL"] === undefined && given["DATABASE_OWNER_URL"] !== undefined)
     problems.push("DATABASE_OWNER_URL is set and DATABASE_URL is not; the embedded Postgres has its own owner.");
   if (problems.length > 0 || e === null) throw new ConfigInvalid(problems);
@@ -200,6 +210,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     shard: e.SHARD ?? null,
     httpHost: e.HTTP_HOST,
     httpPort: e.HTTP_PORT,
+    allowUnauthenticatedNetwork: e.ALLOW_UNAUTHENTICATED_NETWORK === "yes",
+    accessSecret: e.ACCESS_SECRET ?? null,
     httpTls: cert === undefined || key === undefined ? null : { cert, key },
     dataDir: e.DATA_DIR,
     audit: auditOf(e),

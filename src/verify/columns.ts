@@ -25,6 +25,13 @@ const SERVICE = "the service's own note of how far it has come; nothing is decid
 const CHECKPOINT =
   "which log a checkpoint is of stands in its note; one that is taken away is made up for by the next, by anchors, or by what is said of the unsigned end";
 
+/** Who may ask, of all sites at once. What somebody did is on record with who they were and by which role, in the entry itself. */
+const who = (table: string, columns: readonly string[]): Readonly<Record<string, Readonly<Record<string, string>>>> => ({
+  [table]: Object.fromEntries(
+    columns.map((column) => [column, "who may ask now; nothing that was decided rests on it. Each change is an act in the log of every site that it concerns"]),
+  ),
+});
+
 /** Columns that are not compared, each with the reason. */
 export const EXEMPT: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   sites: { created_at: "from before the first position" },
@@ -56,6 +63,13 @@ export const EXEMPT: Readonly<Record<string, Readonly<Record<string, string>>>> 
   legal_hold_releases: { released_at: ACT_TIME },
   record_archives: { archived_at: ACT_TIME },
   disposals: { disposed_at: ACT_TIME },
+  ...who("people", ["person", "issuer", "subject", "name", "created_by", "created_at"]),
+  ...who("person_standings", ["person", "active", "password", "temporary", "failed", "locked_until"]),
+  ...who("person_grants", ["person", "role", "site", "granted_by", "granted_at"]),
+  ...who("machines", ["machine", "owner", "purpose", "active", "created_by", "created_at"]),
+  ...who("machine_grants", ["machine", "role", "site", "granted_by", "granted_at"]),
+  ...who("api_keys", ["api_key", "machine", "hash", "created_by", "created_at", "expires_at", "revoked_at", "revoked_by"]),
+  ...who("sign_ins", ["hash", "person", "method", "since", "seen_at", "expires_at", "ended_at"]),
   audit_checkpoints: { site: CHECKPOINT, log: CHECKPOINT, signed_at: "when it came into the database; nothing rests on it" },
 };
 

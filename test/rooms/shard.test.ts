@@ -47,6 +47,7 @@ const taken = (term: number): Taken => ({ kind: "taken", term });
 const COMMAND = {
   command: { kind: "batch.command" as const, batch: "B-1", command: "start" as const, reason: null },
   actor: "a",
+  role: null,
   from: null,
   ifVersion: null,
   key: null,

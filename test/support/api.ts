@@ -10,15 +10,18 @@ import { createLog } from "../../src/ops/log.ts";
 /** The interface over a database that answers every question with no rows, and over whatever a test puts in the place of the rest. Nothing listens. */
 export function apiAlone(replaced: Partial<ApiDeps> = {}): Promise<FastifyInstance> {
   const definitions = noDefinitions();
+  const db = new Kysely<Tables>({
+    dialect: {
+      createAdapter: () => new PostgresAdapter(),
+      createDriver: () => new DummyDriver(),
+      createIntrospector: (db) => new PostgresIntrospector(db),
+      createQueryCompiler: () => new PostgresQueryCompiler(),
+    },
+  });
   return createApi({
-    db: new Kysely<Tables>({
-      dialect: {
-        createAdapter: () => new PostgresAdapter(),
-        createDriver: () => new DummyDriver(),
-        createIntrospector: (db) => new PostgresIntrospector(db),
-        createQueryCompiler: () => new PostgresQueryCompiler(),
-      },
-    }),
+    db,
+    own: db,
+    access: { db, secret: new Uint8Array(32), openUntilClaimed: true },
     log: createLog({ level: "silent" }),
     definitions,
     machines: createMachines((name) => definitions.machines.get(name)),

@@ -62,7 +62,11 @@ export async function startPlant(options: PlantOptions = {}): Promise<Plant> {
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const text = await response.text();
-    return { status: response.status, body: text === "" ? null : JSON.parse(text), headers: response.headers };
+    return {
+      status: response.status,
+      body: /json/.test(response.headers.get("content-type") ?? "") ? JSON.parse(text) : text === "" ? null : text,
+      headers: response.headers,
+    };
   };
   return {
     get service() {

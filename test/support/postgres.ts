@@ -122,6 +122,8 @@ export async function freshDatabase(options: DatabaseOptions = {}): Promise<Test
     : [
         "create role signalbox_owner login nosuperuser nocreatedb nocreaterole",
         "create role signalbox_runtime login nosuperuser nocreatedb nocreaterole nobypassrls",
+        "create role signalbox_reader nologin",
+        "grant signalbox_reader to signalbox_runtime",
         "create database signalbox owner signalbox_owner",
       ]) {
     await query(statement, "postgres");

@@ -49,6 +49,11 @@ export async function validatedFetch(baseUrl: string): Promise<Fetch> {
     const described = document.paths[route.path]?.[method]?.responses[String(response.status)];
     if (described === undefined)
       throw new Error(`${method} ${route.path} answered ${response.status}, which its document does not list: ${await response.clone().text()}`);
+    if (response.status === 204) {
+      if (described.content !== undefined)
+        throw new Error(`${method} ${route.path} answered nothing, and the document says ${Object.keys(described.content).join(", ")}`);
+      return response;
+    }
     const type = (response.headers.get("content-type") ?? "").split(";")[0]?.trim() ?? "";
     if (described.content?.[type] === undefined)
       throw new Error(`${method} ${route.path} ${response.status} came as ${type}, and the document says ${Object.keys(described.content ?? {}).join(", ")}`);

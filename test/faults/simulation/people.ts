@@ -49,7 +49,7 @@ export class People {
       const owner = this.#plant.owner();
       try {
         if (owner !== null) {
-          await Promise.race([owner.shard.command({ command, actor: "unattributed", from: null, ifVersion: null, key: null }), this.#given(owner.process)]);
+          await Promise.race([owner.shard.command({ command, actor: "unattributed", role: null, from: null, ifVersion: null, key: null }), this.#given(owner.process)]);
           return;
         }
       } catch (error) {

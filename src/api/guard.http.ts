@@ -1,0 +1,152 @@
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import { isClaimed, principalOf } from "../access/access.store.ts";
+import { includesSite, type Principal, roleAt, type Sites, sitesOf } from "../access/principal.ts";
+import { READERS, RIGHTS, type Right, rolesFor } from "../access/rights.ts";
+import type { Role } from "../access/role.ts";
+import { asking } from "../db/asking.ts";
+import type { Db } from "../db/database.ts";
+import { notFound, Problem } from "./problem.ts";
+
+/** How it is found out who asks. */
+export interface AccessDeps {
+  /** Not read for others: who asks is found before it is known what they may see. */
+  readonly db: Db;
+  /** The key under which tokens are hashed. */
+  readonly secret: Uint8Array;
+  /** Whether nobody is asked who they are until somebody administers this system. */
+  readonly openUntilClaimed: boolean;
+}
+
+interface Known {
+  readonly principal: Principal;
+  readonly right: Right;
+  /** Where they may do what they ask; what they read is of these sites alone. */
+  readonly sites: Sites;
+  /** Among the roles that may do it, theirs, where the site is known. */
+  readonly role: Role | null;
+}
+
+const known = new WeakMap<object, Known>();
+const nobody: Principal = { kind: "nobody" };
+
+/** A system that nobody administered a moment ago may be administered by now. */
+const UNCLAIMED_FOR_MS = 500;
+
+export const principalIn = (request: FastifyRequest): Principal => known.get(request.raw)?.principal ?? nobody;
+/** Of which sites the caller is shown what they asked for. */
+export const sitesIn = (request: FastifyRequest): Sites => known.get(request.raw)?.sites ?? new Set();
+export const roleIn = (request: FastifyRequest): Role | null => known.get(request.raw)?.role ?? null;
+
+/** Who somebody is who must have signed in; a machine or nobody in particular is refused. */
+export function personIn(request: FastifyRequest): Extract<Principal, { kind: "person" }> {
+  const principal = principalIn(request);
+  if (principal.kind !== "person") throw forbidden("Only a person who has signed in does this.");
+  return principal;
+}
+
+/**
+ * Asks everybody who they are, and refuses what the table of rights does not give them (src/access/rights.ts): who is not known, 401; who may not do it anywhere, or not at a site that they know
+ * of, 403; what is of a site that they know nothing of, 404, as if it did not exist. A route without a row in the table cannot be registered.
+ */
+export function guard(app: FastifyInstance, { db, secret, openUntilClaimed }: AccessDeps): void {
+  let unclaimedUntil = 0;
+  let claimed = false;
+  const isOpen = async (): Promise<boolean> => {
+    if (claimed || !openUntilClaimed) return false;
+    if (performance.now() < unclaimedUntil) return true;
+    claimed = await isClaimed(db);
+    unclaimedUntil = performance.now() + UNCLAIMED_FOR_MS;
+    return !claimed;
+  };
+
+  app.addHook("onRoute", ({ method, url }) => {
+    for (const one of [method].flat())
+      if (one !== "HEAD" && one !== "OPTIONS" && rightOf(one, url) === null) throw new Error(`nobody has said who may ${one} ${url}`);
+  });
+
+  app.addHook("onRequest", async (request, reply) => {
+    const right = request.is404 ? null : rightOf(request.method, request.routeOptions.url ?? "");
+    if (right?.where === "open") {
+      // also while the database is away
+      const principal = await whoAsks(request).catch(() => null);
+      return void known.set(request.raw, {
+        principal: principal ?? nobody,
+        right,
+        sites: principal === null ? new Set() : sitesOf(principal, READERS),
+        role: null,
+      });
+    }
+    const principal = await whoAsks(request);
+    if (principal === null) {
+      void reply.header("www-authenticate", 'Bearer realm="signalbox"');
+      throw new Problem(
+        401,
+        "REQUEST_UNAUTHENTICATED",
+        request.headers.authorization === undefined ? "Say who you are." : "This token is not valid, or not any more.",
+        {
+          remedy: (await isClaimed(db))
+            ? "Sign in at POST /v1/sign-ins, or ask with a machine's API key: Authorization: Bearer …"
+            : "Nobody administers this system yet: npx signalbox admin create makes the first administrator.",
+        },
+      );
+    }
+    if (right === null) return;
+    if (principal.kind === "person" && principal.mustChangePassword && right.where !== "signed in")
+      throw forbidden("Your password was set by somebody else; change it first, at PUT /v1/people/{person}/password.");
+    const sites = right.where === "signed in" ? new Set<string>() : sitesOf(principal, right.roles);
+    if (right.where !== "signed in" && sites !== "all" && (right.where === "every site" || sites.size === 0)) throw mayNot(principal, right.roles);
+    const now = { principal, right, sites, role: null };
+    // before anything else of the request is looked at, what is wrong with it included
+    known.set(request.raw, right.where === "site" && typeof Object(request.params).site === "string" ? atSite(request, now) : now);
+  });
+
+  app.addHook("preHandler", (request, _reply, done) => {
+    try {
+      const now = known.get(request.raw);
+      if (now === undefined) return done();
+      const placed = now.right.where === "site" ? atSite(request, now) : now;
+      known.set(request.raw, placed);
+      // whatever the route reads from here on is of these sites
+      asking.run({ sites: placed.sites }, done);
+    } catch (error) {
+      done(error instanceof Error ? error : new Error(String(error)));
+    }
+  });
+
+  async function whoAsks(request: FastifyRequest): Promise<Principal | null> {
+    const [, token] = /^bearer +(\S+)$/i.exec(request.headers.authorization ?? "") ?? [];
+    // whoever says who they are is never nobody
+    if (request.headers.authorization === undefined) return (await isOpen()) ? nobody : null;
+    return token === undefined ? null : principalOf(db, secret, token);
+  }
+}
+
+/** The site that the path or the body names must be one where they may do this; of others they learn nothing. */
+function atSite(request: FastifyRequest, now: Known): Known {
+  const { principal, right } = now;
+  const site: unknown = Object(request.params).site ?? Object(request.body).site;
+  if (typeof site !== "string") throw new Error(`${request.method} ${request.routeOptions.url} names no site`);
+  const roles = rolesFor(right, request.body);
+  if (principal.kind === "nobody") return now;
+  if (!includesSite(sitesOf(principal, roles), site)) throw knowsOf(principal, site) ? mayNot(principal, roles) : notFound(`site ${site}`);
+  return { ...now, sites: sitesOf(principal, roles), role: roleAt(principal, roles, site) };
+}
+
+const knowsOf = (principal: Exclude<Principal, { kind: "nobody" }>, site: string): boolean =>
+  principal.grants.some((grant) => grant.site === null || grant.site === site);
+
+const forbidden = (detail: string): Problem => new Problem(403, "PER_NOT_AUTHORISED", detail);
+
+const mayNot = (principal: Principal, roles: readonly Role[]): Problem =>
+  forbidden(
+    `This is for ${roles.join(", ")}; ${principal.kind === "nobody" ? "you are nobody in particular" : `${principal.kind} ${principal.id} is none of these here`}.`,
+  );
+
+/** The pages at /docs are the documents' own, and as open. */
+const DOCS = /^\/docs(?:$|\/)/;
+const OPEN: Right = { roles: [], where: "open" };
+
+function rightOf(method: string, url: string): Right | null {
+  if (DOCS.test(url)) return OPEN;
+  return RIGHTS[`${method === "HEAD" ? "GET" : method} ${url}`] ?? null;
+}
