@@ -39,7 +39,7 @@ export const demo: Command = {
       const service = await startService(config, createLog({ level: config.logLevel }));
       try {
         say(`REST ${service.url} (docs at ${service.url}/docs), MQTT ${service.mqttUrl}`);
-        const rest = restAt(service.url);
+        const rest = restAt(service.url, config.token);
         const applied = await apply(readDocuments(PLANT), null, rest, json ? null : terminal);
         if (applied.some(({ result }) => result === "refused")) return 1;
         say(`Seed ${seed}, ${batches} batch${batches === 1 ? "" : "es"}.`);

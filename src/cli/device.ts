@@ -38,7 +38,7 @@ export const device: Command = {
       const { seed, batches } = wishes(call.text("seed"), call.text("batches"));
       const json = call.flag("json");
       const counted = await simulate({
-        rest: restAt(call.text("url") ?? ""),
+        rest: restAt(call.text("url") ?? "", config.token),
         access: accessFrom(config, call.text("mqtt-url")),
         prefix: config.topicPrefix,
         seed,

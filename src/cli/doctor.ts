@@ -34,7 +34,7 @@ export const doctor: Command = {
         findings.push({ area, ok: false, what: inWords(error).lines[0]?.split("\n")[0] ?? "it does not answer", todo });
       }
     };
-    const rest = restAt(call.text("url") ?? "", 5_000);
+    const rest = restAt(call.text("url") ?? "", config.token, 5_000);
     await look("service", "Start it, or name its address with --url.", () => examineService(rest));
     const { databaseUrl } = config;
     if (databaseUrl === null) findings.push({ area: "database", ok: true, what: "DATABASE_URL is not set: not examined from here" });
@@ -63,6 +63,15 @@ async function examineService(rest: Rest): Promise<Finding[]> {
   if (health === null)
     return [{ area: "service", ok: false, what: `${rest.url}/health/ready answered ${ready.status}, and not like a Signalbox service`, todo: "Check --url." }];
   const metrics = await rest.text("/metrics");
+  if (metrics.status === 401 || metrics.status === 403)
+    return [
+      {
+        area: "service",
+        ok: ready.status === 200,
+        what: `it is ${ready.status === 200 ? "ready" : "not ready"}; more is told to whoever may read of every site`,
+        todo: "Set SIGNALBOX_TOKEN to a token that may, and look again.",
+      },
+    ];
   const skewMs = ready.date === null ? 0 : Date.parse(ready.date) - Date.now();
   return [
     ...ofReadiness(health.checks),

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { loadConfig } from "../ops/config.file.ts";
 import { type Command, URL_OPTION } from "./command.ts";
 import { Said } from "./failure.ts";
 import { type Document, KINDS, type Planned, plan } from "./registry-plan.ts";
@@ -35,7 +36,7 @@ export const registryApply: Command = {
   async run(call, terminal) {
     const [directory = ""] = call.positionals;
     const documents = readDocuments(directory);
-    const rest = call.flag("dry-run") ? null : restAt(call.text("url") ?? "");
+    const rest = call.flag("dry-run") ? null : restAt(call.text("url") ?? "", loadConfig(call.environment).token);
     const applied = await apply(documents, call.text("site") ?? null, rest, call.flag("json") ? null : terminal);
     if (call.flag("json")) terminal.out(JSON.stringify({ applied }));
     const refused = applied.filter(({ result }) => result === "refused").length;

@@ -22,11 +22,13 @@ export interface Rest {
   text(path: string): Promise<{ readonly status: number; readonly text: string; readonly date: string | null }>;
 }
 
-export function restAt(url: string, timeoutMs = 15_000): Rest {
+/** `token`: an API key or the token of a session; null: nobody is said to ask. */
+export function restAt(url: string, token: string | null, timeoutMs = 15_000): Rest {
   const base = url.replace(/\/+$/, "");
   const reach = async (path: string, init: RequestInit): Promise<Response> => {
     try {
-      return await fetch(`${base}${path}`, { ...init, signal: AbortSignal.timeout(timeoutMs) });
+      const headers = { ...Object(init.headers), ...(token === null ? {} : { authorization: `Bearer ${token}` }) };
+      return await fetch(`${base}${path}`, { ...init, headers, signal: AbortSignal.timeout(timeoutMs) });
     } catch (error) {
       throw new Unreachable(`The service does not answer at ${base} (${cause(error)}). Is it running there? --url names another address.`);
     }

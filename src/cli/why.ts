@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { loadConfig } from "../ops/config.file.ts";
 import { type Command, URL_OPTION } from "./command.ts";
 import { Said } from "./failure.ts";
 import { problemInWords, type Rest, restAt } from "./rest.fetch.ts";
@@ -22,7 +23,7 @@ export const why: Command = {
   exits: { done: "The event is on record; its story is told.", found: "No such event is on record, or the service does not answer." },
   async run(call, terminal) {
     const [source = "", id = ""] = call.positionals;
-    const rest = restAt(call.text("url") ?? "");
+    const rest = restAt(call.text("url") ?? "", loadConfig(call.environment).token);
     const full = source.startsWith("/") ? source : `/${source}`;
     const found = await verdictsOf(rest, full, id);
     const told = [...new Set(found.map(firstRound))];

@@ -48,6 +48,7 @@ export const SETTINGS: readonly Setting[] = [
   ),
   setting("AUDIT_ADOPT", "no", "yes: go on with a log whose signer has lost its state and its mirror. Whoever sets it vouches for what is there."),
   setting("PUBLISH_VERDICTS", "all", "all, or refusals: leaves out accepted and duplicate, but never a round that follows a published one."),
+  setting("SIGNALBOX_TOKEN", "none", "For commands that ask a running service: an API key, or the token of somebody who has signed in.", true),
   setting(
     "ACCESS_SECRET",
     "DATA_DIR/access.secret, made once",
@@ -82,6 +83,8 @@ export interface Config {
   readonly allowUnauthenticatedNetwork: boolean;
   /** Under which API keys and sessions are hashed; null: one of our own. */
   readonly accessSecret: string | null;
+  /** For commands that ask a running service. */
+  readonly token: string | null;
   readonly httpTls: { readonly cert: string; readonly key: string } | null;
   readonly dataDir: string;
   /** null: this process signs nothing. */
@@ -144,6 +147,7 @@ const environment = z.object({
   AUDIT_MIRROR_DIR: z.string().optional(),
   AUDIT_ADOPT: z.enum(["yes", "no"], "is yes or no").default("no"),
   PUBLISH_VERDICTS: z.enum(["all", "refusals"], "is all or refusals").default("all"),
+  SIGNALBOX_TOKEN: z.string().optional(),
   ACCESS_SECRET: z.string().min(32, "has at least 32 characters").optional(),
   ALLOW_UNAUTHENTICATED_NETWORK: z.enum(["yes", "no"], "is yes or no").default("no"),
   LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"], "is fatal, error, warn, info, debug, trace or silent").default("info"),
@@ -212,6 +216,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     httpPort: e.HTTP_PORT,
     allowUnauthenticatedNetwork: e.ALLOW_UNAUTHENTICATED_NETWORK === "yes",
     accessSecret: e.ACCESS_SECRET ?? null,
+    token: e.SIGNALBOX_TOKEN ?? null,
     httpTls: cert === undefined || key === undefined ? null : { cert, key },
     dataDir: e.DATA_DIR,
     audit: auditOf(e),

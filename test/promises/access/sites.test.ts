@@ -13,6 +13,8 @@ import { type Plant, startPlant } from "../../support/plant.ts";
 const OWN = "site-a";
 const FOREIGN = "site-b";
 let plant: Plant;
+const reviews = new Map<string, number>();
+const verdicts = new Map<string, string>();
 let reader: Readonly<Record<string, string>>;
 let auditor: Readonly<Record<string, string>>;
 
@@ -28,10 +30,18 @@ beforeAll(async () => {
     const device = await join(plant.mqttUrl, { clientId: `device-${site}`, protocol: 4 });
     await device.subscribe(`site/${site}/line/4/eq/scale-${site}/verdict`);
     const source = sourceOf(site, "4", `scale-${site}`);
-    // one about a batch that there is not, which waits and is then refused; and one too early, so that there is a gap
-    await device.publish(eventTopic(source), envelope(source, 1, 1, "step.start", {}, { batchid: "B-none", stepid: "weigh" }));
-    await device.publish(eventTopic(source), envelope(source, 1, 3, "count.reported", { count: "good", value: "1" }));
-    await device.until("both are decided", ({ body }) => Object(body).data?.event?.sequence === "3");
+    for (const command of ["release-to-floor", "start"])
+      expect((await plant.ask("POST", `/v1/sites/${site}/batches/B-${site}/commands`, { command, reason: "plan" })).status).toBe(200);
+    // a step that starts; another event by its id, which is quarantined; one of a step that is not begun, which ends in an exception; and one too early, so that there is a gap
+    const of = { batchid: `B-${site}`, stepid: "weigh" };
+    await device.publish(eventTopic(source), envelope(source, 1, 1, "step.start", {}, of));
+    await device.publish(eventTopic(source), envelope(source, 1, 2, "step.pause", {}, { ...of, id: `scale-${site}-1-1` }));
+    await device.publish(eventTopic(source), envelope(source, 1, 3, "check.performed", { check: "none", result: "pass" }, { ...of, stepid: "none" }));
+    await device.publish(eventTopic(source), envelope(source, 1, 5, "count.reported", { count: "good", value: "1" }));
+    const last = await device.until("all are decided", ({ body }) => Object(body).data?.event?.sequence === "5");
+    verdicts.set(site, String(Object(last.body).data.verdict));
+    const review = await plant.ask("POST", "/v1/audit/reviews", { site, batch: `B-${site}` });
+    reviews.set(site, Number(Object(review.body)["review"]));
     await device.end();
   }
   await person(plant, "admin", { role: "admin", site: null });
@@ -45,7 +55,7 @@ afterAll(async () => {
 });
 
 /** Addresses that name something of a site, with what of it they name. */
-const ADDRESSES: readonly ((names: { site: string; batch: string; equipment: string; verdict: string }) => string)[] = [
+const ADDRESSES: readonly ((names: { site: string; batch: string; equipment: string }) => string)[] = [
   ({ site }) => `/v1/sites/${site}/batches`,
   ({ site, batch }) => `/v1/sites/${site}/batches/${batch}`,
   ...["permitted", "timeline", "record", "outcomes", "audit-trail"].map(
@@ -63,12 +73,12 @@ const ADDRESSES: readonly ((names: { site: string; batch: string; equipment: str
   ({ site }) => `/v1/audit/sites/${site}/entries/1`,
   ({ site }) => `/v1/audit/sites/${site}/entries/1/proof`,
   ({ site }) => `/v1/audit/sites/${site}/consistency?from=1&to=2`,
-  ({ site }) => `/v1/audit/sites/${site}/reviews/1`,
+  ({ site }) => `/v1/audit/sites/${site}/reviews/${reviews.get(FOREIGN)}`,
   ({ site }) => `/v1/events?site=${site}`,
   ({ batch }) => `/v1/events?batch=${batch}`,
   ({ equipment }) => `/v1/events?equipment=${equipment}`,
   ({ site, equipment }) => `/v1/events?source=/site/${site}/line/4/eq/${equipment}`,
-  ({ verdict }) => `/v1/events/${verdict}`,
+  ({ site }) => `/v1/events/${verdicts.get(FOREIGN)?.replace(FOREIGN, site)}`,
   ({ site }) => `/v1/gaps?site=${site}`,
   ({ site }) => `/v1/quarantine?site=${site}`,
   ({ batch }) => `/v1/exceptions?batch=${batch}`,
@@ -76,28 +86,28 @@ const ADDRESSES: readonly ((names: { site: string; batch: string; equipment: str
   ({ equipment }) => `/v1/context-windows?equipment=${equipment}`,
   ({ site }) => `/v1/outcomes?site=${site}`,
   ({ site }) => `/v1/audit/entries?site=${site}`,
-  ({ batch }) => `/v1/audit/entries?site=${OWN}&batch=${batch}`,
+  ({ site, batch }) => `/v1/audit/entries?site=${site}&batch=${batch}`,
   ({ site, batch }) => `/v1/audit/reviews?site=${site}&batch=${batch}`,
 ];
 
-const THERE = { site: FOREIGN, batch: `B-${FOREIGN}`, equipment: `scale-${FOREIGN}`, verdict: `${FOREIGN}.1.4` };
-const NOT_THERE = { site: "site-x", batch: "B-site-x", equipment: "scale-site-x", verdict: "site-x.1.4" };
+const THERE = { site: FOREIGN, batch: `B-${FOREIGN}`, equipment: `scale-${FOREIGN}` };
+const NOT_THERE = { site: "site-x", batch: "B-site-x", equipment: "scale-site-x" };
 
 /** What is told, with the names in it made one. */
 async function said(path: string, headers: Readonly<Record<string, string>>): Promise<unknown> {
   const response = await fetch(`${plant.url}${path}`, { headers });
-  const text = (await response.text()).replaceAll("site-x", FOREIGN);
+  const text = (await response.text()).replaceAll("site-x", FOREIGN).replaceAll(/"\d{4}-[^"]*Z"/g, '"a time"');
   const kept = [...response.headers].filter(([name]) => name !== "date" && name !== "keep-alive");
   return { status: response.status, headers: kept, text };
 }
 
-test.each(ADDRESSES.map((address) => [address({ site: "{site}", batch: "{batch}", equipment: "{equipment}", verdict: "{verdict}" }), address] as const))(
+test.each(ADDRESSES.map((address) => [address({ site: "{site}", batch: "{batch}", equipment: "{equipment}" }), address] as const))(
   "%s: what is there of another site is as what is not there at all",
   async (_, address) => {
     expect(await said(address(THERE), reader)).toEqual(await said(address(NOT_THERE), reader));
-    // and it is there
-    const own = await said(address(THERE), auditor);
-    expect(own).not.toEqual(await said(address(NOT_THERE), auditor));
+    // nobody signs here, so there is no checkpoint
+    if (address(THERE).endsWith("/checkpoint")) return;
+    expect(await said(address(THERE), auditor)).not.toEqual(await said(address(NOT_THERE), auditor));
   },
 );
 
@@ -131,7 +141,9 @@ test("over 1,000 interleaved requests, what is foreign and what is unknown take 
   const times: Record<"foreign" | "unknown", number[]> = { foreign: [], unknown: [] };
   const ask = async (kind: "foreign" | "unknown"): Promise<void> => {
     const began = performance.now();
-    const response = await fetch(`${plant.url}/v1/events/${kind === "foreign" ? THERE.verdict : NOT_THERE.verdict}`, { headers: reader });
+    const response = await fetch(`${plant.url}/v1/events/${kind === "foreign" ? verdicts.get(FOREIGN) : verdicts.get(FOREIGN)?.replace(FOREIGN, "site-x")}`, {
+      headers: reader,
+    });
     await response.arrayBuffer();
     times[kind].push(performance.now() - began);
   };
