@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { type CompactVerifyGetKey, createLocalJWKSet } from "jose";
 import * as oidc from "openid-client";
 import { z } from "zod";
+import { isProtected } from "../ops/loopback.ts";
 import { CLOCK_TOLERANCE_SECONDS, type Judged, judgeIdToken, namesIn, personClaims } from "./id-token.ts";
 import { type OidcRefusal, refuse } from "./oidc-codes.ts";
 
@@ -88,9 +89,10 @@ interface Provider {
 /** Asks nobody before the first login. Throws a RangeError for an issuer that is not https:// and not on loopback. */
 export function createOidc(settings: OidcSettings, { timeoutMs = 5_000 }: { readonly timeoutMs?: number } = {}): Oidc {
   const { issuer, clientId, clientSecret, redirectUri } = settings;
-  const insecure = mayBeInsecure(issuer);
-  if (!insecure && !issuer.startsWith("https://")) throw new RangeError("An issuer begins with https://, or with http:// on loopback.");
-  const speaks = (url: string): boolean => URL.canParse(url) && (new URL(url).protocol === "https:" || (insecure && mayBeInsecure(url)));
+  if (!isProtected(issuer)) throw new RangeError("An issuer begins with https://, or with http:// on loopback.");
+  const insecure = issuer.startsWith("http://");
+  /** A provider on the network names nothing that is spoken to in the clear, not even here. */
+  const speaks = (url: string): boolean => isProtected(url) && (insecure || new URL(url).protocol === "https:");
 
   let known: Provider | null = null;
   let failed: { readonly at: number; readonly refusal: OidcRefusal } | null = null;
@@ -332,13 +334,6 @@ function only(parameters: URLSearchParams, name: string): string | null {
 
 const same = (one: string, other: string): boolean => timingSafeEqual(digest(one), digest(other));
 const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
-
-/** Whether this is http:// on loopback, where nobody listens between. */
-export function mayBeInsecure(url: string): boolean {
-  if (!URL.canParse(url)) return false;
-  const { protocol, hostname } = new URL(url);
-  return protocol === "http:" && ["127.0.0.1", "[::1]", "localhost"].includes(hostname);
-}
 
 async function readAll(response: Response): Promise<Buffer | null> {
   if (response.body === null) return null;

@@ -1,6 +1,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { isLoopback, isProtected } from "./loopback.ts";
 
 /** One setting as people read about it; the table in docs/operations.md is generated from these. */
 export interface Setting {
@@ -47,6 +48,19 @@ export const SETTINGS: readonly Setting[] = [
     "Where every signed checkpoint is kept a second time: another disk, best one that only takes more.",
   ),
   setting("AUDIT_ADOPT", "no", "yes: go on with a log whose signer has lost its state and its mirror. Whoever sets it vouches for what is there."),
+  setting(
+    "OIDC_ISSUER",
+    "none",
+    "The identity provider through which people log in and sign, exactly as it calls itself; https://, or http:// on loopback. Its clock and this host's must agree to the second. Goes with OIDC_CLIENT_ID and OIDC_REDIRECT_URI.",
+  ),
+  setting("OIDC_CLIENT_ID", "none", "The name by which the identity provider knows this service."),
+  setting("OIDC_CLIENT_SECRET", "none", "The secret that goes with OIDC_CLIENT_ID. Unset: a public client, which PKCE alone protects.", true),
+  setting("OIDC_REDIRECT_URI", "none", "Where the identity provider sends people back to, as it is registered there; https://, or http:// on loopback."),
+  setting(
+    "OIDC_ACR_VALUES",
+    "none",
+    "How a signer must authenticate: the identity provider's names for it (acr), separated by spaces. A signature is refused whose ID token bears none of them.",
+  ),
   setting("PUBLISH_VERDICTS", "all", "all, or refusals: leaves out accepted and duplicate, but never a round that follows a published one."),
   setting("SIGNALBOX_TOKEN", "none", "For commands that ask a running service: an API key, or the token of somebody who has signed in.", true),
   setting(
@@ -89,6 +103,14 @@ export interface Config {
   readonly dataDir: string;
   /** null: this process signs nothing. */
   readonly audit: { readonly directory: string; readonly mirror: string; readonly adopt: boolean } | null;
+  /** null: people have no identity provider. */
+  readonly oidc: {
+    readonly issuer: string;
+    readonly clientId: string;
+    readonly clientSecret: string | null;
+    readonly redirectUri: string;
+    readonly acrValues: readonly string[];
+  } | null;
   readonly publishVerdicts: "all" | "refusals";
   readonly logLevel: "fatal" | "error" | "warn" | "info" | "debug" | "trace" | "silent";
   readonly otel: { readonly exportSpans: boolean };
@@ -116,6 +138,16 @@ const url = (...schemes: readonly string[]) =>
       (text) => URL.canParse(text) && schemes.includes(new URL(text).protocol.slice(0, -1)),
       `is a URL that begins with ${schemes.map((scheme) => `${scheme}://`).join(" or ")}`,
     );
+
+/** An address to which people bring what proves who they are. */
+const protectedUrl = z
+  .string()
+  .refine(isProtected, "is a URL that begins with https://, or with http:// on loopback")
+  .refine((text) => {
+    if (!URL.canParse(text)) return true;
+    const { username, password, search, hash } = new URL(text);
+    return !(username || password || search || hash);
+  }, "is a URL without user, query and fragment");
 
 const environment = z.object({
   DATABASE_URL: url("postgres", "postgresql").optional(),
@@ -146,6 +178,14 @@ const environment = z.object({
   AUDIT_DIR: z.string().optional(),
   AUDIT_MIRROR_DIR: z.string().optional(),
   AUDIT_ADOPT: z.enum(["yes", "no"], "is yes or no").default("no"),
+  OIDC_ISSUER: protectedUrl.optional(),
+  OIDC_CLIENT_ID: z.string().optional(),
+  OIDC_CLIENT_SECRET: z.string().optional(),
+  OIDC_REDIRECT_URI: protectedUrl.optional(),
+  OIDC_ACR_VALUES: z
+    .string()
+    .transform((text) => text.split(/\s+/).filter((value) => value !== ""))
+    .default([]),
   PUBLISH_VERDICTS: z.enum(["all", "refusals"], "is all or refusals").default("all"),
   SIGNALBOX_TOKEN: z.string().optional(),
   ACCESS_SECRET: z.string().min(32, "has at least 32 characters").optional(),
@@ -153,9 +193,6 @@ const environment = z.object({
   LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"], "is fatal, error, warn, info, debug, trace or silent").default("info"),
   OTEL_EXPORTER_OTLP_ENDPOINT: z.string().optional(),
 });
-
-const LOOPBACK: ReadonlySet<string> = new Set(["127.0.0.1", "::1", "localhost"]);
-export const isLoopback = (host: string): boolean => LOOPBACK.has(host);
 
 /** Reads the settings out of an environment, completely, before anything connects. `NAME_FILE` gives a secret's value from a file. Throws ConfigInvalid. */
 export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
@@ -186,8 +223,13 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     ["MQTT_CERT_FILE", "MQTT_KEY_FILE"],
     ["HTTP_TLS_CERT_FILE", "HTTP_TLS_KEY_FILE"],
     ["AUDIT_DIR", "AUDIT_MIRROR_DIR"],
+    ["OIDC_ISSUER", "OIDC_CLIENT_ID"],
+    ["OIDC_ISSUER", "OIDC_REDIRECT_URI"],
   ] as const) {
     if ((given[one] === undefined) !== (given[other] === undefined)) problems.push(`${one} and ${other} go together.`);
+  }
+  for (const name of ["OIDC_CLIENT_SECRET", "OIDC_ACR_VALUES"]) {
+    if (given[name] !== undefined && given["OIDC_ISSUER"] === undefined) problems.push(`${name} is set and OIDC_ISSUER is not.`);
   }
   for (const name of ["DATA_DIR", "AUDIT_DIR", "AUDIT_MIRROR_DIR"]) {
     const folder = given[name];
@@ -220,6 +262,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     httpTls: cert === undefined || key === undefined ? null : { cert, key },
     dataDir: e.DATA_DIR,
     audit: auditOf(e),
+    oidc: oidcOf(e),
     publishVerdicts: e.PUBLISH_VERDICTS,
     logLevel: e.LOG_LEVEL,
     otel: { exportSpans: e.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined },
@@ -230,6 +273,17 @@ function auditOf(e: z.infer<typeof environment>): Config["audit"] {
   const adopt = e.AUDIT_ADOPT === "yes";
   if (e.AUDIT_DIR !== undefined && e.AUDIT_MIRROR_DIR !== undefined) return { directory: e.AUDIT_DIR, mirror: e.AUDIT_MIRROR_DIR, adopt };
   return e.DATABASE_URL === undefined ? { directory: join(e.DATA_DIR, "audit"), mirror: join(e.DATA_DIR, "audit-mirror"), adopt } : null;
+}
+
+function oidcOf(e: z.infer<typeof environment>): Config["oidc"] {
+  if (e.OIDC_ISSUER === undefined || e.OIDC_CLIENT_ID === undefined || e.OIDC_REDIRECT_URI === undefined) return null;
+  return {
+    issuer: e.OIDC_ISSUER,
+    clientId: e.OIDC_CLIENT_ID,
+    clientSecret: e.OIDC_CLIENT_SECRET ?? null,
+    redirectUri: e.OIDC_REDIRECT_URI,
+    acrValues: e.OIDC_ACR_VALUES,
+  };
 }
 
 /** Whether a path is a folder, or can become one. */

@@ -5,20 +5,28 @@ import { createHash, randomBytes } from "node:crypto";
 import { calculateJwkThumbprint } from "jose";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type Begun, createOidc, nonceOf, type Oidc, type Proven, type Purpose } from "../../../src/access/oidc.fetch.ts";
-import type { OidcRefusal } from "../../../src/access/oidc-codes.ts";
+import { OIDC_CODES, type OidcRefusal } from "../../../src/access/oidc-codes.ts";
 import { json, type Lie, type LyingProvider, publicHalf, signedBy, signedWithPublicKey, startLyingProvider, unsigned } from "../../support/lying-provider.ts";
 import { ADA, Browser, KURT, MFA, type ProviderOptions, privateKey, REDIRECT_URI, type RealProvider, startProvider } from "../../support/oidc-provider.ts";
 
 const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
 const signing = (text: string, subject = ADA.subject): Purpose => ({ purpose: "sign", challengeDigest: digest(text), subject });
 
-const client = (issuer: string, changed: { secret?: string | null; acrValues?: readonly string[]; timeoutMs?: number } = {}): Oidc => {
+/** Every code that was given in this file. */
+const given = new Set<string>();
+
+function client(issuer: string, changed: { secret?: string | null; acrValues?: readonly string[]; timeoutMs?: number } = {}): Oidc {
   const { secret = "a secret of the client", acrValues = [], timeoutMs } = changed;
-  return createOidc(
+  const oidc = createOidc(
     { issuer, clientId: "signalbox", clientSecret: secret, redirectUri: REDIRECT_URI, acrValues },
     timeoutMs === undefined ? {} : { timeoutMs },
   );
-};
+  const noted = <T extends Begun | Proven | OidcRefusal>(ended: T): T => {
+    if (ended.kind === "refused") given.add(ended.code);
+    return ended;
+  };
+  return { issuer: oidc.issuer, begin: async (...of) => noted(await oidc.begin(...of)), complete: async (...of) => noted(await oidc.complete(...of)) };
+}
 
 async function begun(oidc: Oidc, purpose: Purpose, now = Date.now()): Promise<Begun> {
   const begin = await oidc.begin(purpose, now);
@@ -161,6 +169,22 @@ describe("with a real provider", () => {
     const back = (await new Browser().login(begin.url, "cancel")).searchParams;
     expect(await oidc.complete(back, { ...begin, state: "another" }, Date.now())).toMatchObject({ code: "OIDC_STATE_MISMATCH" });
     expect(await oidc.complete(back, begin, Date.now())).toMatchObject({ code: "OIDC_LOGIN_CANCELLED" });
+  });
+
+  test("a login that the provider does not grant is told as that, and names nothing that came with it", async () => {
+    const oidc = client(provider.issuer);
+    const begin = await begun(oidc, { purpose: "sign-in" });
+    const url = new URL(begin.url);
+    url.searchParams.set("prompt", "none");
+    const back = (await new Browser().login(url.href, "nobody")).searchParams;
+    expect(await oidc.complete(back, begin, Date.now())).toMatchObject({ code: "OIDC_LOGIN_REFUSED", detail: expect.stringContaining("login_required") });
+    back.set("error", "<b>\n");
+    expect(await oidc.complete(back, begin, Date.now())).toMatchObject({
+      code: "OIDC_LOGIN_REFUSED",
+      detail: "The identity provider answers an error without a name.",
+    });
+    back.delete("error");
+    expect(await oidc.complete(back, begin, Date.now()), "neither a code nor an error").toMatchObject({ code: "OIDC_LOGIN_REFUSED" });
   });
 
   test("a wrong password leads nowhere", async () => {
@@ -468,4 +492,8 @@ test("an issuer on the network is spoken to under TLS or not at all", () => {
   for (const issuer of ["http://idp.example", "http://127.0.0.1.evil.example", "http://localhost.evil.example", "ftp://127.0.0.1", "no address"])
     expect(() => client(issuer)).toThrow(RangeError);
   expect(client("https://idp.example").issuer).toBe("https://idp.example");
+});
+
+test("every refusal that there is has been provoked above", () => {
+  expect([...given].sort()).toEqual(Object.keys(OIDC_CODES).sort());
 });
