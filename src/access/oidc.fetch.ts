@@ -65,8 +65,11 @@ export interface Oidc {
   complete(parameters: URLSearchParams, kept: Kept, now: number): Promise<Proven | OidcRefusal>;
 }
 
-/** What ties an ID token to the record that is signed: the digest itself, base64url. */
-export const nonceOf = (challengeDigest: Uint8Array): string => Buffer.from(challengeDigest).toString("base64url");
+/** What ties an ID token to the record that is signed: the digest itself, base64url. Throws a RangeError when it is no SHA-256: a short one could be met twice. */
+export function nonceOf(challengeDigest: Uint8Array): string {
+  if (challengeDigest.length !== 32) throw new RangeError("A challenge's digest is 32 bytes.");
+  return Buffer.from(challengeDigest).toString("base64url");
+}
 
 /** A key that the provider withdraws is believed no longer than this. */
 const KNOWN_MS = 10 * 60_000;
@@ -150,9 +153,10 @@ export function createOidc(settings: OidcSettings, { timeoutMs = 5_000 }: { read
 
   /** openid-client reads the system's clock: the difference to the caller's is told to it. What it is answered with goes through `through`. */
   function clientAt({ metadata }: Provider, now: number, through: oidc.CustomFetch): oidc.Configuration {
-    const methods = metadata.token_endpoint_auth_methods_supported ?? ["client_secret_basic"];
-    const secret =
-      clientSecret === null ? oidc.None() : (methods.includes("client_secret_basic") ? oidc.ClientSecretBasic : oidc.ClientSecretPost)(clientSecret);
+    // without a word on it a provider takes it as Basic (OpenID Connect Discovery section 3)
+    const { token_endpoint_auth_methods_supported: methods } = metadata;
+    const inBody = Array.isArray(methods) && !methods.includes("client_secret_basic");
+    const secret = clientSecret === null ? oidc.None() : (inBody ? oidc.ClientSecretPost : oidc.ClientSecretBasic)(clientSecret);
     const clock = { [oidc.clockSkew]: Math.round((now - Date.now()) / 1000), [oidc.clockTolerance]: CLOCK_TOLERANCE_SECONDS };
     const client = new oidc.Configuration(metadata, clientId, clock, secret);
     client[oidc.customFetch] = through;

@@ -431,11 +431,11 @@ describe("with a provider that lies", () => {
   });
 
   test("a provider that accepts and never answers is given up", async () => {
-    const oidc = client(liar.issuer, { timeoutMs: 200 });
+    const oidc = client(liar.issuer, { timeoutMs: 2_000 });
     liar.instead.set("/token", () => {});
     expect(await told(logsIn, {}, oidc)).toMatchObject({ code: "OIDC_PROVIDER_UNAVAILABLE", detail: expect.stringContaining("in time") });
     liar.instead.set("/.well-known/openid-configuration", (_, response) => void response.writeHead(200, { "content-type": "application/json" }).write("{"));
-    expect(await client(liar.issuer, { timeoutMs: 200 }).begin(logsIn, Date.now())).toMatchObject({ code: "OIDC_PROVIDER_UNAVAILABLE" });
+    expect(await client(liar.issuer, { timeoutMs: 2_000 }).begin(logsIn, Date.now())).toMatchObject({ code: "OIDC_PROVIDER_UNAVAILABLE" });
   });
 
   test("an answer without an ID token is refused", async () => {
@@ -486,6 +486,10 @@ describe("with a provider that lies", () => {
     liar.instead.set("/userinfo", () => expect.unreachable("a signature waits for no second answer"));
     expect(await told(signs, nameless, oidc)).toMatchObject({ kind: "proven", name: null });
   });
+});
+
+test("what is no SHA-256 is no challenge's digest", () => {
+  for (const short of [Buffer.alloc(0), Buffer.alloc(31), Buffer.alloc(33)]) expect(() => nonceOf(short)).toThrow(RangeError);
 });
 
 test("an issuer on the network is spoken to under TLS or not at all", () => {
