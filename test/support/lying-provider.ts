@@ -14,6 +14,8 @@ export interface Lie {
   readonly claims?: Claims;
   /** Signs in its own way; by default with the published key. */
   readonly sign?: (payload: string) => Promise<string> | string;
+  /** Changes what stands beside the ID token in the answer. */
+  readonly beside?: Claims;
 }
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
@@ -60,7 +62,7 @@ export async function startLyingProvider(algorithm = "RS256"): Promise<LyingProv
   };
 
   async function honest(path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const body = await readBody(request);
+    await readBody(request);
     if (path === "/.well-known/openid-configuration") return json(response, metadata);
     if (path === "/jwks") return json(response, { keys: published.map(publicHalf) });
     if (path !== "/token") return json(response, {}, 404);
@@ -78,7 +80,7 @@ export async function startLyingProvider(algorithm = "RS256"): Promise<LyingProv
     };
     const payload = JSON.stringify({ ...claims, ...liar.lie.claims });
     const id_token = await (liar.lie.sign ?? signedBy(key))(payload);
-    json(response, { access_token: randomUUID(), token_type: "Bearer", id_token, code: new URLSearchParams(body).get("code") });
+    json(response, { access_token: randomUUID(), token_type: "Bearer", id_token, ...liar.lie.beside });
   }
 
   const liar: LyingProvider = {

@@ -3,7 +3,7 @@
 // claim, in its signature and in its answers, and be away.
 import { createHash, randomBytes } from "node:crypto";
 import { calculateJwkThumbprint } from "jose";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Begun, createOidc, nonceOf, type Oidc, type Proven, type Purpose } from "../../../src/access/oidc.fetch.ts";
 import { OIDC_CODES, type OidcRefusal } from "../../../src/access/oidc-codes.ts";
 import { json, type Lie, type LyingProvider, publicHalf, signedBy, signedWithPublicKey, startLyingProvider, unsigned } from "../../support/lying-provider.ts";
@@ -372,6 +372,14 @@ describe("with a provider that lies", () => {
     }
   });
 
+  test("a token that has expired by another clock of this host is good by the one that is given", async () => {
+    const oidc = client(liar.issuer);
+    const now = Date.now() - 400_000;
+    const begin = await begun(oidc, signs, now);
+    liar.lie = { claims: { iat: seconds(400), auth_time: seconds(400), exp: seconds(200) } };
+    proven(await oidc.complete(await liar.login(begin.url), begin, now));
+  });
+
   test("a token without a signature, or with one that its own public key made, is refused by its algorithm", async () => {
     for (const sign of [unsigned, signedWithPublicKey(liar.key)]) expect(await told(signs, { sign })).toMatchObject({ code: "OIDC_ALGORITHM_REFUSED" });
     const long = { ...liar.key, alg: "RS512" };
@@ -438,6 +446,11 @@ describe("with a provider that lies", () => {
     expect(await client(liar.issuer, { timeoutMs: 2_000 }).begin(logsIn, Date.now())).toMatchObject({ code: "OIDC_PROVIDER_UNAVAILABLE" });
   });
 
+  test("a good token in an answer that is none is not taken out of it", async () => {
+    for (const beside of [{ access_token: undefined }, { access_token: 7 }, { token_type: undefined }, { token_type: "mac" }])
+      expect(await told(signs, { beside }), JSON.stringify(beside)).toMatchObject({ code: "OIDC_TOKEN_INVALID" });
+  });
+
   test("an answer without an ID token is refused", async () => {
     liar.instead.set("/token", (_, response) => json(response, { access_token: "a", token_type: "Bearer" }));
     expect(await told(logsIn, {})).toMatchObject({ code: "OIDC_TOKEN_INVALID" });
@@ -496,6 +509,26 @@ test("an issuer on the network is spoken to under TLS or not at all", () => {
   for (const issuer of ["http://idp.example", "http://127.0.0.1.evil.example", "http://localhost.evil.example", "ftp://127.0.0.1", "no address"])
     expect(() => client(issuer)).toThrow(RangeError);
   expect(client("https://idp.example").issuer).toBe("https://idp.example");
+});
+
+test("a provider on the network names no address in the clear, not even on loopback", async () => {
+  const issuer = "https://idp.example";
+  let jwks = `${issuer}/jwks`;
+  // the network itself is stood in for: nobody here has the certificate of idp.example
+  vi.stubGlobal("fetch", async (url: string) =>
+    Response.json(
+      url === `${issuer}/.well-known/openid-configuration`
+        ? { issuer, authorization_endpoint: `${issuer}/authorize`, token_endpoint: `${issuer}/token`, jwks_uri: jwks }
+        : { keys: [] },
+    ),
+  );
+  try {
+    expect(await client(issuer).begin({ purpose: "sign-in" }, Date.now())).toMatchObject({ kind: "begun" });
+    jwks = "http://127.0.0.1:9/jwks";
+    expect(await client(issuer).begin({ purpose: "sign-in" }, Date.now())).toMatchObject({ code: "OIDC_PROVIDER_UNFIT" });
+  } finally {
+    vi.unstubAllGlobals();
+  }
 });
 
 test("every refusal that there is has been provoked above", () => {
