@@ -60,6 +60,7 @@ export interface CommandRequest {
   readonly command: Command;
   readonly actor: string;
   readonly role: string | null;
+  readonly signature: CommandSignal["signature"];
   readonly from: string | null;
   readonly ifVersion: number | null;
   readonly key: CommandSignal["key"];

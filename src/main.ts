@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
+import { createOidc } from "./access/oidc.fetch.ts";
 import { accessSecret } from "./access/secret.file.ts";
 import type { ApiDeps } from "./api/deps.ts";
 import { createApi } from "./api/server.http.ts";
@@ -252,7 +253,12 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
   const deps: ApiDeps = {
     db: readers,
     own: interfaces,
-    access: { db: interfaces, secret: accessSecret(config.accessSecret, config.dataDir), openUntilClaimed },
+    access: {
+      db: interfaces,
+      secret: accessSecret(config.accessSecret, config.dataDir),
+      oidc: config.oidc === null ? null : createOidc(config.oidc),
+      openUntilClaimed,
+    },
     log,
     definitions,
     machines,

@@ -1,4 +1,4 @@
-import { sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
 import { type Attribution, recordAct } from "../audit/act.store.ts";
 import type { Db } from "../db/database.ts";
 import type { Grant, Principal } from "./principal.ts";
@@ -71,6 +71,28 @@ async function machineOf(db: Db, key: string, hash: Buffer): Promise<Principal |
     where k.api_key = ${key} and k.revoked_at is null and k.expires_at > clock_timestamp() and m.active`.execute(db);
   const [row] = rows;
   return row === undefined || !sameHash(row.hash, hash) ? null : { kind: "machine", id: row.machine, key, grants: row.grants };
+}
+
+export interface KnownPerson {
+  readonly person: string;
+  readonly name: string;
+  readonly issuer: string;
+  readonly subject: string;
+  readonly active: boolean;
+}
+
+export const readPerson = (db: Db, person: string): Promise<KnownPerson | null> => findPerson(db, sql`p.person = ${person}`);
+
+/** By who vouches for them. */
+export const readPersonOf = (db: Db, issuer: string, subject: string): Promise<KnownPerson | null> =>
+  findPerson(db, sql`p.issuer = ${issuer} and p.subject = ${subject}`);
+
+async function findPerson(db: Db, which: RawBuilder<unknown>): Promise<KnownPerson | null> {
+  const { rows } =
+    await sql<KnownPerson>`select p.person, p.name, p.issuer, p.subject, s.active from people p join person_standings s using (person) where ${which}`.execute(
+      db,
+    );
+  return rows[0] ?? null;
 }
 
 /** What is kept of somebody who may sign in with a password; null: there is no such person, or none with a password. */

@@ -44,10 +44,15 @@ export const RIGHTS: Readonly<Record<string, Right>> = {
   "GET /metrics": everywhere(READERS),
 
   "POST /v1/sign-ins": OPEN,
+  "POST /v1/sign-ins/oidc": OPEN,
+  "POST /v1/sign-ins/oidc/completion": OPEN,
   "GET /v1/sign-ins/current": SIGNED_IN,
   "DELETE /v1/sign-ins/current": SIGNED_IN,
   "PUT /v1/people/:person/password": SIGNED_IN,
   "GET /v1/rights": SIGNED_IN,
+  // that they may do what they sign is asked of the act itself
+  "POST /v1/signatures/challenges": SIGNED_IN,
+  "POST /v1/signatures": SIGNED_IN,
   "GET /v1/people": everywhere(["admin", "auditor", "qa_approver"]),
   "POST /v1/people": everywhere(ADMINISTERS),
   "PATCH /v1/people/:person": everywhere(ADMINISTERS),

@@ -1,7 +1,9 @@
 import type { FastifyRequest } from "fastify";
 import { actorOf } from "../access/principal.ts";
 import type { Attribution } from "../audit/act.store.ts";
+import type { CommandRequest } from "../drive.ts";
 import { principalIn, roleIn } from "./guard.http.ts";
+import { signatureIn } from "./signing.http.ts";
 
 /** Who asks, by which role, and from where; the header `Reason` says why. Where nobody signs in yet, whoever asks is `unattributed`, for good. */
 export function attributionOf(request: FastifyRequest): Attribution {
@@ -11,12 +13,13 @@ export function attributionOf(request: FastifyRequest): Attribution {
     from: fromOf(request),
     reason: typeof reason === "string" && reason.trim() !== "" ? reason.trim() : null,
     role: roleIn(request),
+    signature: signatureIn(request),
   };
 }
 
 /** The same for what goes the route. */
-export function actingIn(request: FastifyRequest): { readonly actor: string; readonly role: string | null; readonly from: string } {
-  return { actor: actorOf(principalIn(request)), role: roleIn(request), from: fromOf(request) };
+export function actingIn(request: FastifyRequest): Pick<CommandRequest, "actor" | "role" | "from" | "signature"> {
+  return { actor: actorOf(principalIn(request)), role: roleIn(request), from: fromOf(request), signature: signatureIn(request) };
 }
 
 /** From where something was asked: the caller's address, and what it called. */

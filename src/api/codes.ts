@@ -1,3 +1,4 @@
+import { OIDC_CODES, type OidcCode } from "../access/oidc-codes.ts";
 import type { CodeTable } from "../decode/code.ts";
 
 export type RequestCode =
@@ -5,6 +6,12 @@ export type RequestCode =
   | "REQUEST_UNAUTHENTICATED"
   | "PER_NOT_AUTHORISED"
   | "ACCESS_REFUSED"
+  | "SIGNATURE_USED"
+  | "SIGNATURE_EXPIRED"
+  | "SIGNATURE_RECORD_CHANGED"
+  | "SIGNATURE_NOT_PROVEN"
+  | "SIGNATURE_OWN_DEED"
+  | OidcCode
   | "REQUEST_INVALID"
   | "REQUEST_TOO_LARGE"
   | "REQUEST_MEDIA_TYPE"
@@ -44,6 +51,32 @@ export const REQUEST_CODES: CodeTable<RequestCode> = {
     next: "correct",
     remedy: "Follow what the answer says.",
   },
+  SIGNATURE_USED: {
+    meaning: "The challenge was signed before.",
+    owner: "quality",
+    next: "correct",
+    remedy: "Ask for a new challenge, where there is more to sign.",
+  },
+  SIGNATURE_EXPIRED: { meaning: "The challenge was not signed in time.", owner: "quality", next: "correct", remedy: "Ask for a new challenge." },
+  SIGNATURE_RECORD_CHANGED: {
+    meaning: "What was to be signed has changed since it was shown.",
+    owner: "quality",
+    next: "correct",
+    remedy: "Look at it again, and ask for a new challenge.",
+  },
+  SIGNATURE_NOT_PROVEN: {
+    meaning: "Whoever signs has not proven anew who they are.",
+    owner: "quality",
+    next: "correct",
+    remedy: "Sign with your own password, or with a new login at the provider.",
+  },
+  SIGNATURE_OWN_DEED: {
+    meaning: "Nobody verifies, reviews or approves what they did themselves.",
+    owner: "quality",
+    next: "ask",
+    remedy: "Have another person sign.",
+  },
+  ...OIDC_CODES,
   REQUEST_INVALID: {
     meaning: "The request is not what this interface takes.",
     owner: "integrator",

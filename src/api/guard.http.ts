@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { isClaimed, principalOf } from "../access/access.store.ts";
+import type { Oidc } from "../access/oidc.fetch.ts";
 import { includesSite, type Principal, roleAt, type Sites, sitesOf } from "../access/principal.ts";
 import { READERS, RIGHTS, type Right, rolesFor } from "../access/rights.ts";
 import type { Role } from "../access/role.ts";
@@ -13,6 +14,8 @@ export interface AccessDeps {
   readonly db: Db;
   /** The key under which tokens are hashed. */
   readonly secret: Uint8Array;
+  /** Where people sign in who have no password here; null: nowhere. */
+  readonly oidc: Oidc | null;
   /** Whether nobody is asked who they are until somebody administers this system. */
   readonly openUntilClaimed: boolean;
 }
@@ -131,6 +134,23 @@ function atSite(request: FastifyRequest, now: Known): Known {
   if (!includesSite(sitesOf(principal, roles), site)) throw knowsOf(principal, site) ? mayNot(principal, roles) : notFound(`site ${site}`);
   return { ...now, sites: sitesOf(principal, roles), role: roleAt(principal, roles, site) };
 }
+
+/** The role by which somebody may do something that they are yet to ask for; throws what they would be told. */
+export function roleFor(request: FastifyRequest, method: string, path: string, body: unknown, site: string): Role {
+  const principal = principalIn(request);
+  const route = Object.keys(RIGHTS).find((one) => matches(one, `${method} ${path}`));
+  const right = route === undefined ? undefined : RIGHTS[route];
+  if (right === undefined || principal.kind === "nobody") throw notFound(path);
+  const roles = rolesFor(right, body);
+  const role = roleAt(principal, roles, site);
+  if (role === null) throw knowsOf(principal, site) ? mayNot(principal, roles) : notFound(`site ${site}`);
+  return role;
+}
+
+const matches = (route: string, asked: string): boolean => {
+  const [parts, given] = [route.split("/"), asked.split("/")];
+  return parts.length === given.length && parts.every((part, i) => (part.startsWith(":") ? given[i] !== "" : part === given[i]));
+};
 
 const knowsOf = (principal: Exclude<Principal, { kind: "nobody" }>, site: string): boolean =>
   principal.grants.some((grant) => grant.site === null || grant.site === site);

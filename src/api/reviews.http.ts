@@ -24,6 +24,7 @@ import {
   READ_PROBLEMS,
   saying,
 } from "./schemas.ts";
+import { mustBeSigned } from "./signing.http.ts";
 
 const severity = z.enum(["critical", "major", "minor"]);
 const digestText = z
@@ -189,6 +190,7 @@ export function reviewRoutes(scope: FastifyInstance, { db, own, recordAccess }: 
       },
     },
     async (request, reply) => {
+      mustBeSigned(request);
       const { site, review } = request.params;
       const { digest, ...said } = request.body;
       const concluding = { ...said, digest: Buffer.from(digest, "hex") };

@@ -22,6 +22,7 @@ import { eventRoutes } from "./events.http.ts";
 import { exportRoutes } from "./exports.http.ts";
 import { faultInWords } from "./fault.ts";
 import { guard } from "./guard.http.ts";
+import { oidcRoutes } from "./oidc.http.ts";
 import { operationRoutes } from "./operations.http.ts";
 import { outcomeRoutes } from "./outcomes.http.ts";
 import { peopleRoutes } from "./people.http.ts";
@@ -30,6 +31,7 @@ import { registryRoutes } from "./registry.http.ts";
 import { retentionRoutes } from "./retention.http.ts";
 import { reviewRoutes } from "./reviews.http.ts";
 import { signInRoutes } from "./sign-in.http.ts";
+import { signatureRoutes } from "./signatures.http.ts";
 import { sourceRoutes } from "./sources.http.ts";
 
 const BODY_LIMIT = 1024 * 1024;
@@ -91,7 +93,9 @@ export async function createApi(deps: ApiDeps, tls: { readonly cert: string; rea
   const given: RouteDeps = { ...deps, recordAccess: accessRecorder(deps.own) };
   for (const routes of [
     signInRoutes,
+    oidcRoutes,
     peopleRoutes,
+    signatureRoutes,
     eventRoutes,
     batchRoutes,
     batchRecordRoutes,

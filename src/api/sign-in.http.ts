@@ -20,6 +20,15 @@ export const personId = z
 const secretText = z.string().min(1).max(512);
 const grant = z.object({ role: z.string(), site: z.string().nullable().describe("null: every site") });
 
+export const signedInSchema = z.object({
+  token: z.string().describe("For `Authorization: Bearer`; it is shown here and never again."),
+  person: z.string(),
+  name: z.string(),
+  mustChangePassword: z.boolean(),
+  idleMinutes: z.int().describe("After so long without a request it is over."),
+  expiresAt: z.string(),
+});
+
 const whoSchema = z.object({
   kind: z.enum(["person", "machine", "nobody"]).describe("nobody: no one administers this system yet, so nobody is asked."),
   id: z.string().nullable(),
@@ -44,17 +53,7 @@ export function signInRoutes(scope: FastifyInstance, { access: { db, secret } }:
         tags: ["people"],
         body: z.strictObject({ person: personId, password: secretText }),
         response: {
-          201: json(
-            z.object({
-              token: z.string().describe("For `Authorization: Bearer`; it is shown here and never again."),
-              person: z.string(),
-              name: z.string(),
-              mustChangePassword: z.boolean(),
-              idleMinutes: z.int().describe("After so long without a request it is over."),
-              expiresAt: z.string(),
-            }),
-            "Signed in.",
-          ),
+          201: json(signedInSchema, "Signed in."),
           ...BODY_PROBLEMS,
         },
       },

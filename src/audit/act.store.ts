@@ -10,6 +10,8 @@ export interface Attribution {
   readonly reason: string | null;
   /** The role by which they might. */
   readonly role?: string | null;
+  /** The signature under which it was done, whole: it stands in the act that it signs. */
+  readonly signature?: unknown;
 }
 
 /** Something done that is no signal of the plant: it is on record at a position of its own. Never holds a secret. */
@@ -35,11 +37,11 @@ export async function recordAct(
   trx: Db,
   site: string,
   act: Act,
-  { actor, from, reason, role }: Attribution,
+  { actor, from, reason, role, signature }: Attribution,
   under: AnsweredAct | null = null,
 ): Promise<number> {
   const { type, object, old, new: made, batches = [] } = act;
-  const body = { object, old, new: made, reason, from, ...(role == null ? {} : { role }) };
+  const body = { object, old, new: made, reason, from, ...(role == null ? {} : { role }), ...(signature == null ? {} : { signature }) };
   const answers = under === null ? {} : { answers: [{ ref: -1, answer: under.answer }] };
   const entry = JSON.stringify({ signals: [{ ref: -1, kind: "act", type, actor, body }], ...answers });
   const { rows } = await sql<{ position: string }>`

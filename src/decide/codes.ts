@@ -125,7 +125,12 @@ export const DECIDE_CODES: CodeTable<DecideCode> = {
     next: "ask",
     remedy: "Correct the evidence, or have the exception disposed of.",
   },
-  SIG_MISSING: { meaning: "The act needs an electronic signature.", owner: "quality", next: "ask", remedy: "Signatures are not yet part of this release." },
+  SIG_MISSING: {
+    meaning: "The act needs an electronic signature.",
+    owner: "quality",
+    next: "ask",
+    remedy: "Ask for a challenge at POST /v1/signatures/challenges, and sign it at POST /v1/signatures.",
+  },
   SIG_REASON_MISSING: { meaning: "The act needs a reason.", owner: "operator", next: "correct", remedy: "Give a reason." },
   SYS_OPEN_QUEUE: {
     meaning: "Events of the batch are still open.",

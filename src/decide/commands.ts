@@ -176,13 +176,20 @@ function updateBatch(command: Of<"batch.update">, signal: CommandSignal, tools: 
 }
 
 const NEEDS_REASON: ReadonlySet<string> = new Set(["revoke", "cancel", "stop", "abort", "correct"]);
-const NEEDS_SIGNATURE: ReadonlySet<string> = new Set(["amend", "verify", "skip", "rework"]);
+/** What this release cannot do, signed or not. */
+const NOT_YET_DONE: ReadonlySet<string> = new Set(["amend", "rework"]);
+/** What nobody does without one, whoever they are. */
+const ALWAYS_SIGNED: ReadonlySet<string> = new Set(["verify", "skip"]);
+/** What a person signs. Machines never sign: what they may do without is for their roles to say; and where nobody signs in there is nobody to sign. */
+const SIGNED_BY_PEOPLE: ReadonlySet<string> = new Set(["stop", "abort", "gap.resolve", "source.succession", "quarantine.resolve"]);
+const lacksSignature = ({ actor, signature }: CommandSignal, name: string): boolean =>
+  signature === null && actor.startsWith("person:") && SIGNED_BY_PEOPLE.has(name);
 
 function commandBatch(command: Of<"batch.command">, signal: CommandSignal, tools: CommandTools): CommandAnswer {
   const batch = tools.world.batch(command.batch);
   if (batch === undefined) return unknown(`batch ${command.batch}`);
   if (isStale(batch, signal, tools)) return stale(batch, tools);
-  if (NEEDS_SIGNATURE.has(command.command)) return needsSignature();
+  if (NOT_YET_DONE.has(command.command) || lacksSignature(signal, command.command)) return needsSignature();
   if (NEEDS_REASON.has(command.command) && command.reason === null) return refused("SIG_REASON_MISSING", `To ${command.command} a batch, give a reason.`);
   const context: ContextInWords = { batch: batch.batch, step: null, attempt: null, from: "claim" };
   const judgement = judgeBatch(tools.world, tools.machines, batch, `batch.${command.command}`, asked(signal), context, []);
@@ -195,7 +202,7 @@ function commandStep(command: Of<"step.command">, signal: CommandSignal, at: Ref
   const step = stepOf(batch, command.step);
   if (step === undefined) return unknown(`step ${command.step} of batch ${command.batch}`);
   if (isStale(batch, signal, tools)) return stale(batch, tools);
-  if (NEEDS_SIGNATURE.has(command.command)) return needsSignature();
+  if (NOT_YET_DONE.has(command.command) || (ALWAYS_SIGNED.has(command.command) && signal.signature === null)) return needsSignature();
   if (NEEDS_REASON.has(command.command) && command.reason === null) return refused("SIG_REASON_MISSING", `To ${command.command} evidence, give a reason.`);
   if (command.command === "comment") {
     tools.bringAbout([
@@ -245,12 +252,14 @@ const asked = (signal: CommandSignal): GuardSignal => ({
   revision: null,
   evidence: null,
   receivedAt: signal.receivedAt,
+  ...(signal.signature === null ? {} : { signed: true }),
   clock: null,
 });
 
 function resolveGap(command: Of<"gap.resolve">, signal: CommandSignal, tools: CommandTools): CommandAnswer {
   const source = tools.world.source(command.source);
   if (source === undefined) return unknown(`source ${command.source}`);
+  if (lacksSignature(signal, command.kind)) return needsSignature();
   const open = source.gap?.position ?? source.parked?.position;
   if (open === undefined || (source.gap?.position !== command.gap && source.parked?.position !== command.gap))
     return unknown(`open gap ${command.gap} of ${command.source}`);
@@ -284,6 +293,7 @@ function resolveGap(command: Of<"gap.resolve">, signal: CommandSignal, tools: Co
 function succeed(command: Of<"source.succession">, signal: CommandSignal, tools: CommandTools): CommandAnswer {
   const source = tools.world.source(command.source);
   if (source === undefined) return unknown(`source ${command.source}`);
+  if (lacksSignature(signal, command.kind)) return needsSignature();
   if (isOther(source.version, signal)) return { kind: "stale", version: source.version };
   tools.succeed(source);
   return { kind: "done", created: false, batch: null, warnings: [] };
@@ -295,6 +305,7 @@ const NEVER_AGAIN: ReadonlySet<string> = new Set(["DUP_ID_REUSED", "SEQ_REUSED"]
 function resolveQuarantine(command: Of<"quarantine.resolve">, signal: CommandSignal, tools: CommandTools): CommandAnswer {
   const entry = tools.world.quarantined(command.event);
   if (entry === undefined) return unknown(`quarantined event ${command.event}`);
+  if (lacksSignature(signal, command.kind)) return needsSignature();
   // what changes of an event is its round
   if (isOther(entry.round, signal)) return { kind: "stale", version: entry.round };
   if (command.action === "reject") {

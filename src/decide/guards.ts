@@ -24,6 +24,8 @@ export interface GuardSignal {
   readonly revision: string | null;
   readonly evidence: { readonly evidence: string; readonly value: string | boolean | null; readonly unit: string | null } | null;
   readonly receivedAt: string;
+  /** Whether it is asked under a signature; what a message says never is. */
+  readonly signed?: boolean;
   /** The device's clock, where something may rest on it. */
   readonly clock: { readonly sourceKey: string; readonly epoch: string; readonly time: string } | null;
 }
@@ -203,7 +205,7 @@ export const GUARDS: ReadonlyMap<string, Guard<GuardContext>> = new Map<string, 
       recipeStep(context.batch, step.step)?.verification === "second-person" ? ok : never("STA_INVALID_TRANSITION", "second-person", "none"),
     ),
   ],
-  ["signature.present@1", () => never("SIG_MISSING", "a signature", "none")],
+  ["signature.present@1", ({ signal }) => (signal?.signed === true ? ok : never("SIG_MISSING", "a signature", "none"))],
   [
     "allocation.free@1",
     (context) => {

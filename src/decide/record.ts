@@ -58,6 +58,7 @@ function bodyOf(signal: CommandSignal): Readonly<Record<string, unknown>> {
         ifVersion: signal.ifVersion,
         ...(signal.from === null ? {} : { from: signal.from }),
         ...(signal.role === null ? {} : { role: signal.role }),
+        ...(signal.signature === null ? {} : { signature: signal.signature }),
       },
       (_, value) => (typeof value === "bigint" ? value.toString() : value),
     ),

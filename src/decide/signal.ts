@@ -1,3 +1,4 @@
+import type { Signature } from "../access/signature.ts";
 import type { DeviceEvent, Diagnosis, PartialEvent, Refusal } from "../decode/event.ts";
 import type { Delivery } from "../receive/delivery.ts";
 import type { Ref } from "../sequence/source-state.ts";
@@ -84,6 +85,8 @@ export interface CommandSignal {
   readonly actor: string;
   /** The role by which they might; null where nobody signs in. */
   readonly role: string | null;
+  /** Under which it is asked, whole; null: under none. */
+  readonly signature: Signature | null;
   /** From where: the caller's address and what it called. */
   readonly from: string | null;
   /** The version that the caller saw, when it said so. */

@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { isLoopback, isProtected } from "./loopback.ts";
+import { isProtected } from "./loopback.ts";
 
 /** One setting as people read about it; the table in docs/operations.md is generated from these. */
 export interface Setting {

@@ -31,12 +31,22 @@ function whole(decoded: Decoded, { fullLength, payload }: Delivery, { digest }: 
 
 /** The key under which a command was asked is not in its entry: who asked again under it was told what was answered, and took no position. */
 function commandOf({ body, actor, received_at: receivedAt }: SignalFields): Signal {
-  const { ifVersion, from, role, ...asked } = Object(body);
+  const { ifVersion, from, role, signature, ...asked } = Object(body);
   const command: Command =
     asked.kind === "gap.resolve"
       ? { ...asked, epoch: asked.epoch === null ? null : BigInt(asked.epoch), sequence: asked.sequence === null ? null : BigInt(asked.sequence) }
       : asked;
-  return { kind: "command", command, actor: actor ?? "", role: role ?? null, from: from ?? null, ifVersion: ifVersion ?? null, key: null, receivedAt };
+  return {
+    kind: "command",
+    command,
+    actor: actor ?? "",
+    role: role ?? null,
+    signature: signature ?? null,
+    from: from ?? null,
+    ifVersion: ifVersion ?? null,
+    key: null,
+    receivedAt,
+  };
 }
 
 function deliveryOf({ fields, raw }: GroupSignal): Delivery {

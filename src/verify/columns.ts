@@ -69,6 +69,10 @@ export const EXEMPT: Readonly<Record<string, Readonly<Record<string, string>>>> 
   ...who("machines", ["machine", "owner", "purpose", "active", "created_by", "created_at"]),
   ...who("machine_grants", ["machine", "role", "site", "granted_by", "granted_at"]),
   ...who("api_keys", ["api_key", "machine", "hash", "created_by", "created_at", "expires_at", "revoked_at", "revoked_by"]),
+  ...who("signature_challenges", [
+    ...["challenge", "person", "site", "path", "body", "role", "meaning", "reason", "shown", "record", "record_digest", "record_tag", "digest"],
+    ...["created_at", "expires_at", "used_at", "id_token", "id_token_key"],
+  ]),
   ...who("sign_ins", ["hash", "person", "method", "since", "seen_at", "expires_at", "ended_at"]),
   audit_checkpoints: { site: CHECKPOINT, log: CHECKPOINT, signed_at: "when it came into the database; nothing rests on it" },
 };

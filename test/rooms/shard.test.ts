@@ -48,6 +48,7 @@ const COMMAND = {
   command: { kind: "batch.command" as const, batch: "B-1", command: "start" as const, reason: null },
   actor: "a",
   role: null,
+  signature: null,
   from: null,
   ifVersion: null,
   key: null,

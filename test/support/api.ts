@@ -21,7 +21,7 @@ export function apiAlone(replaced: Partial<ApiDeps> = {}): Promise<FastifyInstan
   return createApi({
     db,
     own: db,
-    access: { db, secret: new Uint8Array(32), openUntilClaimed: true },
+    access: { db, secret: new Uint8Array(32), oidc: null, openUntilClaimed: true },
     log: createLog({ level: "silent" }),
     definitions,
     machines: createMachines((name) => definitions.machines.get(name)),

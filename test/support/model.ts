@@ -344,7 +344,18 @@ export class Model extends SiteRecord {
   }
 
   command(command: Command, more: Partial<CommandSignal> = {}): CommandSignal {
-    return { kind: "command", command, actor: "unattributed", role: null, from: null, ifVersion: null, key: null, receivedAt: this.clock, ...more };
+    return {
+      kind: "command",
+      command,
+      actor: "unattributed",
+      role: null,
+      signature: null,
+      from: null,
+      ifVersion: null,
+      key: null,
+      receivedAt: this.clock,
+      ...more,
+    };
   }
 
   tick(tick: Tick): Signal {

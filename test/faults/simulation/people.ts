@@ -49,7 +49,10 @@ export class People {
       const owner = this.#plant.owner();
       try {
         if (owner !== null) {
-          await Promise.race([owner.shard.command({ command, actor: "unattributed", role: null, from: null, ifVersion: null, key: null }), this.#given(owner.process)]);
+          await Promise.race([
+            owner.shard.command({ command, actor: "unattributed", role: null, signature: null, from: null, ifVersion: null, key: null }),
+            this.#given(owner.process),
+          ]);
           return;
         }
       } catch (error) {

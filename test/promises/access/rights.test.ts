@@ -28,6 +28,10 @@ const ORDER = {
 const BODIES: Readonly<Record<string, (site: string) => unknown>> = {
   "POST /v1/sign-ins": () => ({ person: "nobody", password: "x" }),
   "PUT /v1/people/:person/password": () => ({ old: "x", new: "y" }),
+  "POST /v1/sign-ins/oidc": () => undefined,
+  "POST /v1/sign-ins/oidc/completion": () => ({ login: "x", callback: "x" }),
+  "POST /v1/signatures/challenges": () => ({ path: "/v1/x", body: {}, reason: "so" }),
+  "POST /v1/signatures": () => ({ challenge: "x", password: "x" }),
   "POST /v1/people": () => ({ person: "p", name: "" }),
   "PATCH /v1/people/:person": () => ({}),
   "POST /v1/people/:person/grants": () => ({ role: "king", site: null }),
@@ -207,7 +211,7 @@ test("a route that nobody has said anything about does not start", async () => {
   const { guard } = await import("../../../src/api/guard.http.ts");
   const { default: Fastify } = await import("fastify");
   const app = Fastify();
-  guard(app, { db: Object(null), secret: new Uint8Array(32), openUntilClaimed: true });
+  guard(app, { db: Object(null), secret: new Uint8Array(32), oidc: null, openUntilClaimed: true });
   expect(() => app.get("/v1/unheard-of", async () => "")).toThrow("nobody has said who may GET /v1/unheard-of");
 });
 

@@ -1,0 +1,106 @@
+// Acts that a person signs: what the signature means, and which record it is about. Machines never sign, and nobody in particular cannot.
+
+export interface SignedAct {
+  /** The meaning of the signature (21 CFR 11.50(a)(3)), as a reader sees it beside the name. */
+  readonly meaning: string;
+  /** What is done, for the sentence that the signer is shown: `stop batch B-1`. */
+  readonly does: string;
+  readonly site: string;
+  /** In words: `batch B-1`. */
+  readonly record: string;
+  /** Where the record that it is about is read; its digest is taken of the answer, or is the one that the answer gives. */
+  readonly read: string;
+  /** Whose entity tag the act names, so that it is done only to what was seen; null: what it is about has none. */
+  readonly tagged: string | null;
+}
+
+type Parts = Readonly<Record<string, string>>;
+interface Rule {
+  readonly path: RegExp;
+  readonly of: (parts: Parts, body: Readonly<Record<string, unknown>>) => Omit<SignedAct, "site"> & { readonly site: string | null };
+}
+
+const BATCH: Readonly<Record<string, readonly [does: string, meaning: string]>> = {
+  stop: ["stop", "stopped"],
+  abort: ["abort", "aborted"],
+};
+const STEP: Readonly<Record<string, readonly [does: string, meaning: string]>> = {
+  verify: ["verify", "verified"],
+  skip: ["skip", "skipping authorised"],
+};
+const GAP: Readonly<Record<string, string>> = { wait: "go on waiting for", skip: "give up what is missing in", rebase: "set anew" };
+const QUARANTINE: Readonly<Record<string, string>> = { reprocess: "have judged again", reject: "reject" };
+
+const ID = "[^/]+";
+const path = (text: string): RegExp => new RegExp(`^${text.replace(/:([a-z]+)/g, (_, name: string) => `(?<${name}>${ID})`)}$`);
+const named = (table: Readonly<Record<string, readonly [string, string]>>, name: unknown): readonly [string, string] | null =>
+  typeof name === "string" && Object.hasOwn(table, name) ? (table[name] ?? null) : null;
+const NOT_SIGNED = { site: null, meaning: "", does: "", record: "", read: "", tagged: null } as const;
+
+const RULES: readonly Rule[] = [
+  {
+    path: path("/v1/sites/:site/batches/:batch/commands"),
+    of({ site = "", batch = "" }, { command }) {
+      const said = named(BATCH, command);
+      if (said === null) return NOT_SIGNED;
+      return { site, meaning: said[1], does: `${said[0]} batch ${batch}`, record: `batch ${batch}`, ...ofBatch(site, batch) };
+    },
+  },
+  {
+    path: path("/v1/sites/:site/batches/:batch/steps/:step/commands"),
+    of({ site = "", batch = "", step = "" }, { command }) {
+      const said = named(STEP, command);
+      if (said === null) return NOT_SIGNED;
+      return { site, meaning: said[1], does: `${said[0]} step ${step} of batch ${batch}`, record: `batch ${batch}`, ...ofBatch(site, batch) };
+    },
+  },
+  {
+    path: path("/v1/gaps/:id/resolution"),
+    of({ id = "" }, { action }) {
+      const site = /^(.{1,64})\.\d{1,16}$/.exec(id)?.[1] ?? null;
+      if (typeof action !== "string" || !Object.hasOwn(GAP, action)) return NOT_SIGNED;
+      return { site, meaning: "gap resolved", does: `${GAP[action]} gap ${id}`, record: `gap ${id}`, read: `/v1/gaps?site=${site}&limit=500`, tagged: null };
+    },
+  },
+  ...["/v1/sources/:site/:line/:equipment", "/v1/sources/:site/:line/:equipment/:device"].map(
+    (address): Rule => ({
+      path: path(`${address}/succession`),
+      of({ site = "", line = "", equipment = "", device }) {
+        const at = `/v1/sources/${[site, line, equipment, ...(device === undefined ? [] : [device])].join("/")}`;
+        const source = `source ${[equipment, ...(device === undefined ? [] : [device])].join(", device ")}`;
+        return { site, meaning: "succession authorised", does: `let ${source} be followed by another`, record: source, read: at, tagged: at };
+      },
+    }),
+  ),
+  {
+    path: path("/v1/quarantine/:id/resolution"),
+    of({ id = "" }, { action }) {
+      const site = /^(.{1,64})\.\d+\.\d+$/.exec(id)?.[1] ?? null;
+      if (typeof action !== "string" || !Object.hasOwn(QUARANTINE, action)) return NOT_SIGNED;
+      return { site, meaning: "quarantine resolved", does: `${QUARANTINE[action]} event ${id}`, record: `event ${id}`, read: `/v1/events/${id}`, tagged: null };
+    },
+  },
+  {
+    path: path("/v1/audit/sites/:site/reviews/:review/conclusion"),
+    of({ site = "", review = "" }, { conclusion }) {
+      const at = `/v1/audit/sites/${site}/reviews/${review}`;
+      return { site, meaning: "reviewed", does: `conclude review ${review}: ${String(conclusion)}`, record: `review ${review}`, read: at, tagged: null };
+    },
+  },
+];
+
+const ofBatch = (site: string, batch: string): { readonly read: string; readonly tagged: string } => ({
+  read: `/v1/sites/${site}/batches/${batch}/audit-trail`,
+  tagged: `/v1/sites/${site}/batches/${batch}`,
+});
+
+/** What a request would have a person sign; null: nothing. */
+export function signedAct(address: string, body: unknown): SignedAct | null {
+  for (const rule of RULES) {
+    const parts = rule.path.exec(address)?.groups;
+    if (parts === undefined) continue;
+    const { site, ...act } = rule.of(Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, decodeURIComponent(part)])), Object(body));
+    return site === null ? null : { site, ...act };
+  }
+  return null;
+}

@@ -1,0 +1,282 @@
+import { randomBytes } from "node:crypto";
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { ZodTypeProvider } from "fastify-type-provider-zod";
+import { z } from "zod";
+import { countWrongPassword, readPassword, readPerson } from "../access/access.store.ts";
+import { CHALLENGE_SECONDS, type Kept, keepChallenge, readChallenge, useChallenge } from "../access/challenge.store.ts";
+import { readDeeds } from "../access/deeds.store.ts";
+import { nonceOf, type Proven } from "../access/oidc.fetch.ts";
+import { passwordFits } from "../access/password.ts";
+import { open, seal } from "../access/seal.ts";
+import { type Challenge, digestOfChallenge, digestOfRecord, type Signature } from "../access/signature.ts";
+import { type SignedAct, signedAct } from "../access/signed-acts.ts";
+import { databaseNow } from "../commit/shard.store.ts";
+import { atMost } from "./at-most.ts";
+import { fromOf } from "./attribution.http.ts";
+import type { RouteDeps } from "./deps.ts";
+import { personIn, roleFor } from "./guard.http.ts";
+import { keptSchema, refusedByProvider } from "./oidc.http.ts";
+import { invalid, notFound, Problem } from "./problem.ts";
+import { BODY_PROBLEMS, COMMAND_PROBLEMS, json, reason } from "./schemas.ts";
+import { underSignature } from "./signing.http.ts";
+
+const signatureSchema = z.object({
+  signature: z.string(),
+  signer: z.object({ person: z.string(), name: z.string(), issuer: z.string(), subject: z.string() }),
+  role: z.string(),
+  meaning: z.string(),
+  reason: z.string(),
+  at: z.string().describe("UTC."),
+  record: z.object({ what: z.string(), sha256: z.string() }),
+  challengeSha256: z.string(),
+  authenticated: z.looseObject({ method: z.enum(["password", "oidc"]) }),
+});
+
+const SIGNING = "challenge";
+const ALPHABET = "abcdefghijklmnopqrstuvwxyz234567";
+
+/**
+ * Electronic signatures (21 CFR 11.50, 11.70, 11.200): a person is shown what they are about to sign, proves anew who they are, and what they sign is done with the signature in it, or not at all.
+ * A challenge is of one person, for one act, on the record as it stood, and used once.
+ */
+export function signatureRoutes(scope: FastifyInstance, { access: { db, secret, oidc } }: RouteDeps): void {
+  const app = scope.withTypeProvider<ZodTypeProvider>();
+  const trying = atMost(2);
+
+  app.post(
+    "/v1/signatures/challenges",
+    {
+      schema: {
+        operationId: "askToSign",
+        summary: "Says what somebody is about to sign, and by what they prove anew who they are",
+        tags: ["signatures"],
+        body: z.strictObject({
+          path: z
+            .string()
+            .max(512)
+            .regex(/^\/v1\/[!-~]+$/, "is no address")
+            .describe("What is to be done, as it would be posted: its address,"),
+          body: z.record(z.string(), z.unknown()).describe("and its body."),
+          reason,
+        }),
+        response: {
+          201: json(
+            z.object({
+              challenge: z.string(),
+              text: z.string().describe("Show exactly this to whoever signs."),
+              meaning: z.string(),
+              record: z.object({ what: z.string(), sha256: z.string().describe("Of the record as it stands now.") }),
+              expiresAt: z.string(),
+              by: z.discriminatedUnion("method", [
+                z.object({ method: z.literal("password") }),
+                z.object({
+                  method: z.literal("oidc"),
+                  url: z.string().describe("Where the signer logs in anew."),
+                  login: z.string().describe("To be sent back with the signature."),
+                }),
+              ]),
+            }),
+            "What is to be signed.",
+          ),
+          ...COMMAND_PROBLEMS,
+        },
+      },
+    },
+    async (request, reply) => {
+      const signer = personIn(request);
+      const { path, body, reason: why } = request.body;
+      const act = signedAct(path, body);
+      if (act === null)
+        throw invalid("Nothing that needs a signature is done there.", [{ pointer: "/path", detail: "with this body is no act that is signed" }]);
+      const role = roleFor(request, "POST", path, body, act.site);
+      await refuseOwnDeeds(path, body, act, signer.id);
+      const record = await recordOf(request, act);
+      const created = new Date(await databaseNow(db));
+      const challenge: Challenge = {
+        challenge: Array.from(randomBytes(26), (byte) => ALPHABET[byte % 32]).join(""),
+        person: signer.id,
+        site: act.site,
+        path,
+        body,
+        role,
+        meaning: act.meaning,
+        reason: why,
+        shown: `I, ${signer.name} (${signer.id}), as ${role}, ${act.does} at site ${act.site}: ${act.meaning}. Reason: ${why}`,
+        record: act.record,
+        recordSha256: record.sha256,
+        recordTag: record.tag,
+        createdAt: created.toISOString(),
+        expiresAt: new Date(created.getTime() + CHALLENGE_SECONDS * 1_000).toISOString(),
+      };
+      const digest = digestOfChallenge(challenge);
+      const by = await howToProve(signer.id, digest, created.getTime(), challenge.challenge);
+      await keepChallenge(db, challenge, digest);
+      return reply
+        .code(201)
+        .header("cache-control", "no-store")
+        .send({
+          challenge: challenge.challenge,
+          text: challenge.shown,
+          meaning: challenge.meaning,
+          record: { what: challenge.record, sha256: challenge.recordSha256 },
+          expiresAt: challenge.expiresAt,
+          by,
+        });
+    },
+  );
+
+  app.post(
+    "/v1/signatures",
+    {
+      schema: {
+        operationId: "sign",
+        summary: "Signs a challenge, and does what was signed, with the signature in it",
+        description: "What is answered is what the act itself answers, or refuses. A challenge is used up either way.",
+        tags: ["signatures"],
+        body: z.strictObject({
+          challenge: z.string().max(64),
+          password: z.string().min(1).max(512).optional().describe("The signer's own, again."),
+          login: z.string().max(4_096).optional().describe("As the challenge gave it,"),
+          callback: z.string().max(8_192).optional().describe("and the address to which the provider sent the signer back."),
+        }),
+        response: {
+          200: json(z.object({ signature: signatureSchema, status: z.int(), answer: z.unknown() }), "Signed and done: what the act answered."),
+          ...COMMAND_PROBLEMS,
+        },
+      },
+    },
+    async (request, reply) => {
+      const signer = personIn(request);
+      const kept = await readChallenge(db, request.body.challenge, signer.id);
+      if (kept === null) throw notFound(`challenge ${request.body.challenge}`);
+      if (kept.used) throw new Problem(409, "SIGNATURE_USED", "This was signed before; a challenge is used once.");
+      if (kept.expired) throw new Problem(409, "SIGNATURE_EXPIRED", "The challenge has ended; ask for a new one.");
+      const proven = await prove(request, kept, signer.id);
+      const { challenge } = kept;
+      const act = signedAct(challenge.path, challenge.body);
+      if (act === null) throw new Error(`challenge ${challenge.challenge} is about nothing that is signed`);
+      await refuseOwnDeeds(challenge.path, challenge.body, act, signer.id);
+      const record = await recordOf(request, act);
+      if (record.sha256 !== challenge.recordSha256)
+        throw new Problem(
+          409,
+          "SIGNATURE_RECORD_CHANGED",
+          `${challenge.record} is not what it was when you were asked to sign; look at it again, and ask for a new challenge.`,
+        );
+      const at = await useChallenge(db, challenge.challenge, proven === null ? null : { idToken: proven.idToken, key: proven.key });
+      if (at === null) throw new Problem(409, "SIGNATURE_USED", "This was signed before, or has ended meanwhile.");
+      const person = await readPerson(db, signer.id);
+      if (person === null) throw new Error(`${signer.id} has signed and is not known`);
+      const signature: Signature = {
+        signature: challenge.challenge,
+        signer: { person: signer.id, name: person.name, issuer: person.issuer, subject: person.subject },
+        role: challenge.role,
+        meaning: challenge.meaning,
+        reason: challenge.reason,
+        at,
+        record: { what: challenge.record, sha256: challenge.recordSha256 },
+        challengeSha256: kept.digest.toString("hex"),
+        authenticated: authenticatedBy(proven),
+      };
+      const done = await underSignature(signature, (pass) =>
+        app.inject({
+          method: "POST",
+          url: challenge.path,
+          payload: JSON.stringify(challenge.body),
+          remoteAddress: request.ip,
+          headers: {
+            ...pass,
+            "content-type": "application/json",
+            authorization: request.headers.authorization ?? "",
+            // of the challenge: whatever is asked twice is done once
+            "idempotency-key": `signature ${challenge.challenge}`,
+            ...(challenge.recordTag === null ? {} : { "if-match": challenge.recordTag }),
+          },
+        }),
+      );
+      if (done.statusCode >= 300)
+        return reply
+          .code(refusedWith(done.statusCode))
+          .type("application/problem+json")
+          .serializer(String)
+          .send(done.body as never);
+      return { signature: signatureSchema.parse(signature), status: done.statusCode, answer: JSON.parse(done.body) };
+    },
+  );
+
+  /** The record that an act is about, as whoever signs may read it. */
+  async function recordOf(request: FastifyRequest, act: SignedAct): Promise<{ readonly sha256: string; readonly tag: string | null }> {
+    const read = async (url: string): Promise<{ readonly body: Record<string, unknown>; readonly tag: string | null }> => {
+      const answer = await app.inject({ method: "GET", url, remoteAddress: request.ip, headers: { authorization: request.headers.authorization ?? "" } });
+      if (answer.statusCode !== 200) throw notFound(act.record);
+      return { body: Object(JSON.parse(answer.body)), tag: typeof answer.headers["etag"] === "string" ? answer.headers["etag"] : null };
+    };
+    const { body } = await read(act.read);
+    const sha256 = typeof body["digest"] === "string" ? body["digest"] : digestOfRecord(pickedOf(act, body)).toString("hex");
+    return { sha256, tag: act.tagged === null ? null : (await read(act.tagged)).tag };
+  }
+
+  /** Nobody verifies what they performed, and nobody reviews their own deeds. */
+  async function refuseOwnDeeds(path: string, body: unknown, act: SignedAct, person: string): Promise<void> {
+    const deed = await readDeeds(db, { path, body, site: act.site }, `person:${person}`);
+    if (deed !== null) throw new Problem(403, "SIGNATURE_OWN_DEED", deed);
+  }
+
+  async function howToProve(
+    person: string,
+    digest: Buffer,
+    now: number,
+    challenge: string,
+  ): Promise<{ readonly method: "password" } | { readonly method: "oidc"; readonly url: string; readonly login: string }> {
+    const known = await readPerson(db, person);
+    if (known === null || known.issuer === "local") return { method: "password" };
+    if (oidc === null || oidc.issuer !== known.issuer)
+      throw new Problem(409, "ACCESS_REFUSED", `${person} signs in at ${known.issuer}, which is not set up here.`);
+    const begun = await oidc.begin({ purpose: "sign", challengeDigest: digest, subject: known.subject }, now);
+    if (begun.kind === "refused") throw refusedByProvider(begun);
+    const { url, kind: _, ...login } = begun;
+    return { method: "oidc", url, login: seal(secret, `${SIGNING} ${challenge}`, login) };
+  }
+
+  /** Proves anew who somebody is; null: by their password. Throws what they are told when it does not. */
+  async function prove(request: FastifyRequest, { challenge, digest }: Kept, person: string): Promise<Proven | null> {
+    const { password, login, callback } = Object(request.body);
+    const known = await readPerson(db, person);
+    if (known?.issuer === "local") {
+      if (typeof password !== "string") throw invalid("Sign with your password.", [{ pointer: "/password", detail: "is missing" }]);
+      const kept = await readPassword(db, person);
+      const fits = await trying(() => passwordFits(kept?.password ?? null, password));
+      if (kept === null || !fits || kept.locked) {
+        if (kept !== null && !fits) await countWrongPassword(db, person, fromOf(request));
+        throw new Problem(403, "SIGNATURE_NOT_PROVEN", "This is not the signer's password, or they are locked out.");
+      }
+      return null;
+    }
+    const begun = keptSchema.safeParse(typeof login === "string" ? open(secret, `${SIGNING} ${challenge.challenge}`, login) : null);
+    if (oidc === null || !begun.success || typeof callback !== "string" || !URL.canParse(callback))
+      throw invalid("Sign with the login that the challenge began.", [{ pointer: "/login", detail: "is not the challenge's" }]);
+    const proven = await oidc.complete(new URL(callback).searchParams, begun.data, Date.parse(await databaseNow(db)));
+    if (proven.kind === "refused") throw refusedByProvider(proven);
+    if (proven.nonce !== nonceOf(digest)) throw new Problem(403, "SIGNATURE_NOT_PROVEN", "The login was for something else.");
+    return proven;
+  }
+}
+
+/** Of a list the one that is meant. */
+const pickedOf = (act: SignedAct, body: Record<string, unknown>): unknown => {
+  const { items } = body;
+  if (!Array.isArray(items)) return body;
+  const id = act.record.slice(act.record.indexOf(" ") + 1);
+  const found: unknown = items.find((item: unknown) => Object(item).id === id);
+  if (found === undefined) throw notFound(act.record);
+  return found;
+};
+
+function authenticatedBy(proven: Proven | null): Signature["authenticated"] {
+  if (proven === null) return { method: "password" };
+  const { authTime, acr, amr, idToken, keyThumbprint } = proven;
+  return { method: "oidc", at: authTime, acr, amr, idTokenSha256: digestOfRecord(idToken).toString("hex"), keyThumbprint };
+}
+
+const REFUSALS: ReadonlySet<number> = new Set(Object.keys({ ...BODY_PROBLEMS, ...COMMAND_PROBLEMS }).map(Number));
+const refusedWith = (status: number): 409 => (REFUSALS.has(status) ? status : 409) as 409;
