@@ -13,14 +13,16 @@ export async function readDeeds(
   if (verifying !== null && Object(asked.body).command === "verify") {
     const [, batch = "", step = ""] = verifying.map(decodeURIComponent);
     const { rows } = await sql`select from signals g join audit_numbers n using (site, position)
-      where n.site = ${asked.site} and n.batch = ${batch} and g.kind = 'command' and g.actor = ${actor} and g.body ->> 'step' = ${step} limit 1`.execute(db);
+      where n.site = ${asked.site} and n.batch = ${batch} and g.kind = 'command' and g.actor = ${actor} and g.body ->> 'step' = ${step} and g.body ->> 'command' <> 'comment'
+        and exists (select from facts f where f.site = n.site and f.batch = n.batch and f.position = n.position) limit 1`.execute(db);
     return rows.length === 0 ? null : `You have performed step ${step} yourself; another person verifies it.`;
   }
   const concluding = /^\/v1\/audit\/sites\/[^/]+\/reviews\/(\d+)\/conclusion$/.exec(asked.path);
   if (concluding !== null) {
     const { rows } =
       await sql`select from audit_reviews r join audit_numbers n using (site, batch) join signals g on g.site = n.site and g.position = n.position
-      where r.site = ${asked.site} and r.review = ${concluding[1]}::bigint and g.actor = ${actor} limit 1`.execute(db);
+      where r.site = ${asked.site} and r.review = ${concluding[1]}::bigint and g.actor = ${actor}
+        and exists (select from facts f where f.site = n.site and f.batch = n.batch and f.position = n.position) limit 1`.execute(db);
     return rows.length === 0 ? null : "You have acted in this batch yourself; another person reviews it.";
   }
   return null;
