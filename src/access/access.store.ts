@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from "kysely";
 import { type Attribution, recordAct } from "../audit/act.store.ts";
 import type { Db } from "../db/database.ts";
 import type { Grant, Principal } from "./principal.ts";
-import type { MachineRole, PersonRole, Role } from "./role.ts";
+import { APART, type MachineRole, type PersonRole, type Role } from "./role.ts";
 import { hashToken, readToken, sameHash } from "./token.ts";
 
 // People, machines and what each may. Every change is an act in the log of each site that it concerns, in the same transaction.
@@ -241,6 +241,7 @@ export async function grantRole(trx: Db, to: Grantee, role: PersonRole | Machine
   await mustBe(trx, of, key, to.id);
   if (by.actor === `person:${to.id}` && to.kind === "person") throw new AccessRefused({ kind: "own", what: "Nobody widens their own rights." });
   if (site !== null) await mustBe(trx, "sites", "site", site);
+  if (to.kind === "person") await refuseChecking(trx, to.id, role, site);
   const { rows } = await sql`insert into ${sql.table(table)} (${sql.ref(key)}, role, site, granted_by) values (${to.id}, ${role}, ${site}, ${by.actor})
     on conflict do nothing returning role`
     .execute(trx)
@@ -355,6 +356,16 @@ async function sitesOfPerson(trx: Db, person: string): Promise<readonly string[]
 async function mustBe(trx: Db, table: "people" | "machines" | "sites", key: string, id: string): Promise<void> {
   const { rows } = await sql`select from ${sql.table(table)} where ${sql.ref(key)} = ${id}`.execute(trx);
   if (rows.length === 0) throw new AccessRefused({ kind: "unknown", what: `${key} ${id}` });
+}
+
+/** No two roles that check each other; the database refuses what two grants at once would bring about. */
+async function refuseChecking(trx: Db, person: string, role: string, site: string | null): Promise<void> {
+  const { rows } = await sql<{
+    role: string;
+  }>`select role from person_grants where person = ${person} and (site is null or ${site}::text is null or site = ${site})`.execute(trx);
+  const other = rows.find((held) => APART.some(([a, b]) => (a === role && b === held.role) || (b === role && a === held.role)));
+  if (other !== undefined)
+    throw new AccessRefused({ kind: "apart", what: `${person} is ${other.role}; ${role} and ${other.role} check each other, so nobody is both.` });
 }
 
 async function refuseLastAdmin(trx: Db, person: string): Promise<void> {

@@ -4,7 +4,6 @@
 export const PERSON_ROLES = ["integrator", "operator", "supervisor", "qa_reviewer", "qa_approver", "engineer", "admin", "auditor"] as const;
 /** What a machine may be. None of these signs, verifies, approves or disposes. */
 export const MACHINE_ROLES = ["integrator", "mes", "feed"] as const;
-export const ROLES = [...new Set([...PERSON_ROLES, ...MACHINE_ROLES])];
 
 export type PersonRole = (typeof PERSON_ROLES)[number];
 export type MachineRole = (typeof MACHINE_ROLES)[number];

@@ -9,7 +9,7 @@ import { databaseNow } from "../commit/shard.store.ts";
 import { fromOf } from "./attribution.http.ts";
 import type { RouteDeps } from "./deps.ts";
 import { invalid, notFound, Problem } from "./problem.ts";
-import { BODY_PROBLEMS, json, READ_PROBLEMS } from "./schemas.ts";
+import { BODY_PROBLEMS, json } from "./schemas.ts";
 import { signedInSchema } from "./sign-in.http.ts";
 
 /** What is kept of a login until the provider sends whoever logs in back. */
@@ -44,7 +44,7 @@ export function oidcRoutes(scope: FastifyInstance, { access: { db, secret, oidc 
         tags: ["people"],
         response: {
           200: json(z.object({ url: z.string().describe("Send the person there."), login: z.string().describe("To be sent back, unread.") }), "Begun."),
-          ...READ_PROBLEMS,
+          ...BODY_PROBLEMS,
         },
       },
     },

@@ -106,7 +106,7 @@ export function signInRoutes(scope: FastifyInstance, { access: { db, secret } }:
         operationId: "signOut",
         summary: "Signs the caller out",
         tags: ["people"],
-        response: { 204: z.null().describe("Signed out."), ...READ_PROBLEMS },
+        response: { 204: z.null().describe("Signed out."), ...BODY_PROBLEMS },
       },
     },
     async (request, reply) => {

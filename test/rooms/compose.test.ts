@@ -34,9 +34,8 @@ function servicesOf(yaml: string): ReadonlyMap<string, readonly Line[]> {
   return new Map(services.filter(({ depth }) => depth === 2).map(({ text }) => [text.replace(/:$/, ""), below(services, text.replace(/:$/, ""), 2)]));
 }
 
-/** What is reachable from outside although the services trust their network. */
+/** What is reachable from outside although the broker trusts its network. */
 function exposed(yaml: string): readonly string[] {
-  if (!/ALLOW_UNAUTHENTICATED_NETWORK:\s*"yes"/.test(yaml)) return [];
   return [...servicesOf(yaml)].flatMap(([name, lines]) => [
     ...below(lines, "ports", 4)
       .filter(({ text }) => !/^- "127\.0\.0\.1:\d+:\d+"$/.test(text))
@@ -56,7 +55,7 @@ describe("docker-compose.yml", () => {
   const compose = read("docker-compose.yml");
   const services = servicesOf(compose);
 
-  test("publishes every port on loopback, since its services ask nobody who they are", () => {
+  test("publishes every port on loopback, since its broker asks nobody who they are", () => {
     expect([...services.keys()]).toEqual(["postgres", "mosquitto", "collector", "migrate", "signalbox"]);
     expect([...services.values()].flatMap((lines) => below(lines, "ports", 4)).length).toBeGreaterThanOrEqual(3);
     expect(exposed(compose)).toEqual([]);
@@ -93,7 +92,8 @@ describe("docker-compose.yml", () => {
     expect(compose).not.toMatch(/postgres(ql)?:\/\/|^\s+\w*PASSWORD:/m);
     const environment = below(services.get("signalbox") ?? [], "environment", 4).map(({ text }) => text);
     expect(environment.filter((text) => text.startsWith("DATABASE"))).toEqual(["DATABASE_URL_FILE: /run/secrets/database_url"]);
-    expect(environment).toContain('ALLOW_UNAUTHENTICATED_NETWORK: "yes"');
+    expect(compose).not.toContain("ALLOW_UNAUTHENTICATED_NETWORK");
+    expect(environment).toContain("ACCESS_SECRET_FILE: /run/secrets/access_secret");
     expect(read("deploy/secrets/.gitignore")).toBe("*\n!.gitignore\n");
     const made = read("deploy/make-secrets.sh");
     for (const { text } of below(linesOf(compose), "secrets", 0).filter(({ depth }) => depth === 2)) expect(made).toContain(text.replace(/:$/, ""));

@@ -1,4 +1,6 @@
 // The tables in docs/ that are made from the source. `npm run docs` writes them; test/rooms/docs/generated.test.ts fails while they are stale.
+import { RIGHTS } from "../../src/access/rights.ts";
+import { APART, ROLE_MEANINGS } from "../../src/access/role.ts";
 import { CODES } from "../../src/decide/verdict.ts";
 import { SETTINGS } from "../../src/ops/config.file.ts";
 import { METRIC_ROWS } from "../../src/ops/metric-table.ts";
@@ -53,6 +55,26 @@ event always says *ask*, a deferred one *wait*).
 
 ${table(["code", "meaning", "owner", "next", "remedy"], rows)}
 `;
+}
+
+export const rolesTable = (): string =>
+  table(
+    ["role", "what for"],
+    Object.entries(ROLE_MEANINGS).map(([role, meaning]) => [`\`${role}\``, meaning]),
+  );
+
+export const apartList = (): string => APART.map(([one, other]) => `- \`${one}\` and \`${other}\``).join("\n");
+
+export function rightsTable(): string {
+  const named = (roles: readonly string[]): string => roles.map((role) => `\`${role}\``).join(" ");
+  return table(
+    ["route", "where the role is held", "roles"],
+    Object.entries(RIGHTS).flatMap(([route, { where, roles, by }]) =>
+      by === undefined
+        ? [[`\`${route}\``, where, named(roles)]]
+        : Object.entries(by.roles).map(([name, of]) => [`\`${route}\` ${by.field} \`${name}\``, where, named(of)]),
+    ),
+  );
 }
 
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { expect, test } from "vitest";
-import { codesPage, metricsTable, settingsTable, withTable } from "../../support/generate-docs.ts";
+import { apartList, codesPage, metricsTable, rightsTable, rolesTable, settingsTable, withTable } from "../../support/generate-docs.ts";
 
 const docs = resolve(import.meta.dirname, "../../../docs");
 
@@ -14,6 +14,13 @@ test("the tables of the operations page are those of the source", async () => {
   const page = join(docs, "operations.md");
   const settings = withTable(readFileSync(page, "utf8"), "settings", settingsTable());
   await expect(withTable(settings, "metrics", metricsTable())).toMatchFileSnapshot(page);
+});
+
+test("the tables of the page about access are those of the source", async () => {
+  const page = join(docs, "access.md");
+  const roles = withTable(readFileSync(page, "utf8"), "roles", rolesTable());
+  const apart = withTable(roles, "apart", apartList());
+  await expect(withTable(apart, "rights", rightsTable())).toMatchFileSnapshot(page);
 });
 
 test("a page without a place for a table is refused", () => {
