@@ -15,7 +15,7 @@ export type RecordsAccess = (request: FastifyRequest, site: string, object: stri
 export function accessRecorder(db: Db): RecordsAccess {
   const accesses = new Map<string, { readonly at: number; readonly recorded: Promise<boolean> }>();
   return async (request, site, object) => {
-    const by = attributionOf(request);
+    const by = attributionOf(request, site);
     const access = JSON.stringify([by.actor, request.ip, site, object]);
     const known = accesses.get(access);
     const now = performance.now();

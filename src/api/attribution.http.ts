@@ -5,21 +5,23 @@ import type { CommandRequest } from "../drive.ts";
 import { principalIn, roleIn } from "./guard.http.ts";
 import { signatureIn } from "./signing.http.ts";
 
-/** Who asks, by which role, and from where; the header `Reason` says why. Where nobody signs in yet, whoever asks is `unattributed`, for good. */
-export function attributionOf(request: FastifyRequest): Attribution {
+/**
+ * Who asks, by which role at the site (null: at all of them), and from where; the header `Reason` says why. Where nobody signs in yet, whoever asks is `unattributed`, for good.
+ */
+export function attributionOf(request: FastifyRequest, site: string | null): Attribution {
   const { reason } = request.headers;
   return {
     actor: actorOf(principalIn(request)),
     from: fromOf(request),
     reason: typeof reason === "string" && reason.trim() !== "" ? reason.trim() : null,
-    role: roleIn(request),
+    role: roleIn(request, site),
     signature: signatureIn(request),
   };
 }
 
 /** The same for what goes the route. */
-export function actingIn(request: FastifyRequest): Pick<CommandRequest, "actor" | "role" | "from" | "signature"> {
-  return { actor: actorOf(principalIn(request)), role: roleIn(request), from: fromOf(request), signature: signatureIn(request) };
+export function actingIn(request: FastifyRequest, site: string): Pick<CommandRequest, "actor" | "role" | "from" | "signature"> {
+  return { actor: actorOf(principalIn(request)), role: roleIn(request, site), from: fromOf(request), signature: signatureIn(request) };
 }
 
 /** From where something was asked: the caller's address, and what it called. */

@@ -205,7 +205,7 @@ export function auditRoutes(scope: FastifyInstance, deps: RouteDeps): void {
     },
     async (request) => {
       const { site } = request.params;
-      if (!(await putAuditSettings(own, site, request.body, attributionOf(request)))) throw notFound(`site ${site}`);
+      if (!(await putAuditSettings(own, site, request.body, attributionOf(request, site)))) throw notFound(`site ${site}`);
       const state = await readAuditState(db, site);
       if (state === null) throw new Error(`site ${site} was there and is gone`);
       return state;

@@ -30,7 +30,7 @@ export async function command(deps: ApiDeps, site: string, request: FastifyReque
   if (shard === undefined) throw notFound(`site ${site}`);
   const { answer, position } = await shard.command({
     command: asked,
-    ...actingIn(request),
+    ...actingIn(request, site),
     ifVersion: versionIn(headerOf(request, "if-match")),
     key: requestKeyOf(request),
   });

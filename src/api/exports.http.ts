@@ -79,7 +79,7 @@ export function exportRoutes(scope: FastifyInstance, { own: db, log }: RouteDeps
     async (request, reply) => {
       const { site, format, reason: why } = request.body;
       const of = selectionIn(request.body);
-      const by = { ...attributionOf(request), reason: why };
+      const by = { ...attributionOf(request, site), reason: why };
       const asked = requestKeyOf(request);
       const gone = new AbortController();
       reply.raw.once("close", () => gone.abort());

@@ -25,8 +25,6 @@ interface Known {
   readonly right: Right;
   /** Where they may do what they ask; what they read is of these sites alone. */
   readonly sites: Sites;
-  /** Among the roles that may do it, theirs, where the site is known. */
-  readonly role: Role | null;
 }
 
 const known = new WeakMap<object, Known>();
@@ -38,7 +36,11 @@ const UNCLAIMED_FOR_MS = 500;
 export const principalIn = (request: FastifyRequest): Principal => known.get(request.raw)?.principal ?? nobody;
 /** Of which sites the caller is shown what they asked for. */
 export const sitesIn = (request: FastifyRequest): Sites => known.get(request.raw)?.sites ?? new Set();
-export const roleIn = (request: FastifyRequest): Role | null => known.get(request.raw)?.role ?? null;
+/** The role by which the caller may do what they ask, at a site; null: of what concerns all of them. */
+export function roleIn(request: FastifyRequest, site: string | null): Role | null {
+  const now = known.get(request.raw);
+  return now === undefined ? null : roleAt(now.principal, rolesFor(now.right, request.body), site);
+}
 
 /** Who somebody is who must have signed in; a machine or nobody in particular is refused. */
 export function personIn(request: FastifyRequest): Extract<Principal, { kind: "person" }> {
@@ -76,7 +78,6 @@ export function guard(app: FastifyInstance, { db, secret, openUntilClaimed }: Ac
         principal: principal ?? nobody,
         right,
         sites: principal === null ? new Set() : sitesOf(principal, READERS),
-        role: null,
       });
     }
     const principal = await whoAsks(request);
@@ -98,7 +99,7 @@ export function guard(app: FastifyInstance, { db, secret, openUntilClaimed }: Ac
       throw forbidden("Your password was set by somebody else; change it first, at PUT /v1/people/{person}/password.");
     const sites = right.where === "signed in" ? new Set<string>() : sitesOf(principal, right.roles);
     if (right.where !== "signed in" && sites !== "all" && (right.where === "every site" || sites.size === 0)) throw mayNot(principal, right.roles);
-    const now = { principal, right, sites, role: null };
+    const now = { principal, right, sites };
     // before anything else of the request is looked at, what is wrong with it included
     known.set(request.raw, right.where === "site" && typeof Object(request.params).site === "string" ? atSite(request, now) : now);
   });
@@ -132,7 +133,7 @@ function atSite(request: FastifyRequest, now: Known): Known {
   const roles = rolesFor(right, request.body);
   if (principal.kind === "nobody") return now;
   if (!includesSite(sitesOf(principal, roles), site)) throw knowsOf(principal, site) ? mayNot(principal, roles) : notFound(`site ${site}`);
-  return { ...now, sites: sitesOf(principal, roles), role: roleAt(principal, roles, site) };
+  return { ...now, sites: sitesOf(principal, roles) };
 }
 
 /** The role by which somebody may do something that they are yet to ask for; throws what they would be told. */

@@ -100,7 +100,7 @@ export function peopleRoutes(scope: FastifyInstance, { access: { db, secret } }:
       const password = identity === undefined ? makePassword() : null;
       const hashed = password === null ? null : await hashing(() => hashPassword(password));
       const { issuer, subject } = identity ?? { issuer: "local", subject: person };
-      await change((trx) => createPerson(trx, { person, name, issuer, subject, password: hashed, temporary: true }, attributionOf(request)));
+      await change((trx) => createPerson(trx, { person, name, issuer, subject, password: hashed, temporary: true }, attributionOf(request, null)));
       return reply.code(201).header("cache-control", "no-store").send({ person, temporaryPassword: password });
     },
   );
@@ -130,8 +130,8 @@ export function peopleRoutes(scope: FastifyInstance, { access: { db, secret } }:
       const password = temporaryPassword === true ? makePassword() : null;
       const hashed = password === null ? null : await hashing(() => hashPassword(password));
       await change(async (trx) => {
-        if (active !== undefined && active !== known.active) await setPersonActive(trx, person, active, attributionOf(request));
-        if (hashed !== null) await setPassword(trx, person, hashed, true, attributionOf(request));
+        if (active !== undefined && active !== known.active) await setPersonActive(trx, person, active, attributionOf(request, null));
+        if (hashed !== null) await setPassword(trx, person, hashed, true, attributionOf(request, null));
       });
       return reply.header("cache-control", "no-store").send({ person, temporaryPassword: password });
     },
@@ -163,7 +163,7 @@ export function peopleRoutes(scope: FastifyInstance, { access: { db, secret } }:
       },
     },
     async (request, reply) => {
-      await change((trx) => createMachine(trx, request.body, attributionOf(request)));
+      await change((trx) => createMachine(trx, request.body, attributionOf(request, null)));
       return reply.code(201).send({ machine: request.body.machine });
     },
   );
@@ -182,7 +182,7 @@ export function peopleRoutes(scope: FastifyInstance, { access: { db, secret } }:
       },
     },
     async (request, reply) => {
-      await change((trx) => setMachineActive(trx, request.params.machine, request.body.active, attributionOf(request)));
+      await change((trx) => setMachineActive(trx, request.params.machine, request.body.active, attributionOf(request, null)));
       return reply.code(204).send(null);
     },
   );
@@ -207,7 +207,7 @@ export function peopleRoutes(scope: FastifyInstance, { access: { db, secret } }:
       const key = makeApiKey();
       const { machine } = request.params;
       const { expiresAt } = await change((trx) =>
-        addKey(trx, machine, { id: key.id, hash: hashToken(secret, key.text), days: request.body.days }, attributionOf(request)),
+        addKey(trx, machine, { id: key.id, hash: hashToken(secret, key.text), days: request.body.days }, attributionOf(request, null)),
       );
       return reply.code(201).header("cache-control", "no-store").send({ id: key.id, key: key.text, expiresAt });
     },
@@ -226,7 +226,7 @@ export function peopleRoutes(scope: FastifyInstance, { access: { db, secret } }:
       },
     },
     async (request, reply) => {
-      await change((trx) => revokeKey(trx, request.params.machine, request.params.key, attributionOf(request)));
+      await change((trx) => revokeKey(trx, request.params.machine, request.params.key, attributionOf(request, null)));
       return reply.code(204).send(null);
     },
   );
@@ -252,7 +252,7 @@ export function peopleRoutes(scope: FastifyInstance, { access: { db, secret } }:
         },
       },
       async (request, reply) => {
-        await change((trx) => grantRole(trx, grantee(request.params), request.body.role, request.body.site, attributionOf(request)));
+        await change((trx) => grantRole(trx, grantee(request.params), request.body.role, request.body.site, attributionOf(request, null)));
         return reply.code(204).send(null);
       },
     );
@@ -270,7 +270,7 @@ export function peopleRoutes(scope: FastifyInstance, { access: { db, secret } }:
         },
       },
       async (request, reply) => {
-        await change((trx) => revokeRole(trx, grantee(request.params), request.body.role, request.body.site, attributionOf(request)));
+        await change((trx) => revokeRole(trx, grantee(request.params), request.body.role, request.body.site, attributionOf(request, null)));
         return reply.code(204).send(null);
       },
     );

@@ -133,7 +133,7 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         if ((await readStateMachine(db, machine, Number(rev))) !== null) names.add(name);
       }
       refuse(checkRecipe(request.body, names).filter((p) => p.severity !== "warning"));
-      return answer(await putRecipe(own, request.body, attributionOf(request)));
+      return answer(await putRecipe(own, request.body, attributionOf(request, null)));
     },
   );
   app.get(
@@ -195,7 +195,7 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       if (parsed.data.name !== machineName(request.params.id) || parsed.data.revision !== request.params.revision)
         throw invalid("Path and content name different state machines.", [{ pointer: "/name", detail: `is not ${machineName(request.params.id)}` }]);
       refuse(checkStateMachine(request.body, new Set(GUARDS.keys())));
-      return answer(await putStateMachine(own, parsed.data, attributionOf(request)));
+      return answer(await putStateMachine(own, parsed.data, attributionOf(request, null)));
     },
   );
   app.get(
@@ -311,7 +311,7 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       const { site, id } = request.params;
       const { equipment, line, class: className, title } = request.body;
       if (equipment !== id) throw invalid("Path and content name different equipment.", [{ pointer: "/equipment", detail: `is not ${id}` }]);
-      const put = await putEquipment(own, site, { equipment, line, class: className, title: title ?? null }, attributionOf(request));
+      const put = await putEquipment(own, site, { equipment, line, class: className, title: title ?? null }, attributionOf(request, site));
       await deps.siteRegistered(site);
       return answer(put);
     },
@@ -381,7 +381,7 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
           own,
           address.site,
           { source, line: address.line, equipment: address.equipment, device: address.device, numbering, revoked },
-          attributionOf(request),
+          attributionOf(request, address.site),
         ),
       );
     },

@@ -120,7 +120,7 @@ export function reviewRoutes(scope: FastifyInstance, { db, own, recordAccess }: 
     async (request, reply) => {
       const { site, batch } = request.body;
       await batchMustBeKept(db, site, batch, "entries");
-      const opened = await openReview(own, site, batch, attributionOf(request), requestKeyOf(request));
+      const opened = await openReview(own, site, batch, attributionOf(request, site), requestKeyOf(request));
       if (opened === null) throw notFound(`audit trail of batch ${batch} at site ${site}`);
       const { review, trail, replayed } = opened;
       if (replayed) sayReplayed(reply);
@@ -194,7 +194,7 @@ export function reviewRoutes(scope: FastifyInstance, { db, own, recordAccess }: 
       const { site, review } = request.params;
       const { digest, ...said } = request.body;
       const concluding = { ...said, digest: Buffer.from(digest, "hex") };
-      const concluded = await concludeReview(own, site, review, concluding, attributionOf(request), requestKeyOf(request));
+      const concluded = await concludeReview(own, site, review, concluding, attributionOf(request, site), requestKeyOf(request));
       if (concluded.kind === "refused") throw refusal(site, review, concluded);
       if (concluded.replayed) sayReplayed(reply);
       return reviewView(concluded.review);

@@ -143,7 +143,7 @@ export function signInRoutes(scope: FastifyInstance, { access: { db, secret } }:
       const fault = request.body.new === request.body.old ? "is the old one" : passwordFault(request.body.new, id, name);
       if (fault !== null) throw invalid(`The new password ${fault}.`, [{ pointer: "/new", detail: fault }]);
       const hashed = await inTurn(() => hashPassword(request.body.new));
-      await db.transaction().execute((trx) => setPassword(trx, id, hashed, false, attributionOf(request)));
+      await db.transaction().execute((trx) => setPassword(trx, id, hashed, false, attributionOf(request, null)));
       return reply.code(204).send(null);
     },
   );

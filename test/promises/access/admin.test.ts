@@ -1,0 +1,158 @@
+// Promise: a fresh system gets its first administrator by one command on the host, and from then on everybody is asked who they are; on the network nobody is nobody from the beginning; an
+// administrator who is locked out is let in again by an act on the host that is on record at every site.
+// Attack: a second first administrator; a temporary password used for anything but changing it; wrong passwords until nobody gets in, the right one included; one's own rights, and the last
+// administrator's; two roles that check each other, also past the service; a key that was revoked, has ended, or whose machine was put out of use.
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { signalbox } from "../../support/command.ts";
+import { bearing, machine, PASSWORD, person, signIn, WITH_SECRET } from "../../support/people.ts";
+import { type Plant, startPlant } from "../../support/plant.ts";
+
+const SITE = "site-1";
+let plant: Plant;
+const admin = (...args: string[]) => signalbox({ DATABASE_OWNER_URL: plant.database.ownerUrl }, "admin", ...args, "--json");
+const passwordIn = (out: string): string => String(JSON.parse(out).temporaryPassword);
+const statusOf = async (headers: Readonly<Record<string, string>> = {}): Promise<number> => (await plant.ask("GET", "/v1/events", undefined, headers)).status;
+const signInWith = (id: string, password: string) => plant.ask("POST", "/v1/sign-ins", { person: id, password });
+let ann: Readonly<Record<string, string>>;
+
+beforeAll(async () => {
+  plant = await startPlant({ broker: "embedded", settings: WITH_SECRET });
+  await plant.equipment(SITE, "scale-1", "4", "scale");
+}, 120_000);
+afterAll(async () => {
+  await plant?.stop();
+});
+
+test("the first administrator is made in one command; then everybody is asked who they are, and a temporary password is good for nothing but changing it", async () => {
+  expect(await statusOf()).toBe(200);
+  const made = await admin("create", "ann", "--name", "Ann Jansen", "--reason", "first start");
+  expect(made.exit, made.out).toBe(0);
+  await expect.poll(() => statusOf(), { timeout: 10_000 }).toBe(401);
+  expect((await admin("create", "ben", "--reason", "again")).exit).toBe(1);
+  const temporary = passwordIn(made.out);
+  const signedIn = await signInWith("ann", temporary);
+  expect(signedIn).toMatchObject({ status: 201, body: { name: "Ann Jansen", mustChangePassword: true } });
+  const token = bearing(String(Object(signedIn.body).token));
+  expect(await statusOf(token)).toBe(403);
+  const change = (old: string, made: string) => plant.ask("PUT", "/v1/people/ann/password", { old, new: made }, token);
+  for (const bad of ["short", temporary, "aaaaaaaaaaaaaaaa", "ann jansen rules ok"]) expect((await change(temporary, bad)).status, bad).toBe(400);
+  expect((await change(temporary, PASSWORD)).status).toBe(204);
+  // every session of theirs is over
+  expect(await statusOf(token)).toBe(401);
+  ann = bearing(await signIn(plant, "ann"));
+  expect(await statusOf(ann)).toBe(200);
+});
+
+test("what administrators do is on record at every site that it concerns, and nothing secret is", async () => {
+  const made = await plant.ask("POST", "/v1/people", { person: "olga", name: "Olga" }, { ...ann, reason: "joined" });
+  expect(made.status).toBe(201);
+  expect((await plant.ask("POST", "/v1/people/olga/grants", { role: "operator", site: SITE }, { ...ann, reason: "line 4" })).status).toBe(204);
+  const acts =
+    await plant.database.query(`select type, actor, body ->> 'role' as role, body ->> 'reason' as reason from signals where site = '${SITE}' and kind = 'act' and actor = 'person:ann'
+    and type in ('person.created', 'role.granted') order by position`);
+  expect(acts).toEqual([
+    { type: "person.created", actor: "person:ann", role: "admin", reason: "joined" },
+    { type: "role.granted", actor: "person:ann", role: "admin", reason: "line 4" },
+  ]);
+  const [found] = await plant.database.query(
+    `select count(*)::int as n from audit_entries where convert_from(entry, 'UTF8') like '%${Object(made.body).temporaryPassword}%' or convert_from(entry, 'UTF8') like '%argon2%'`,
+  );
+  expect(found?.["n"]).toBe(0);
+});
+
+test("nobody changes their own rights, and the last administrator stays", async () => {
+  for (const role of ["supervisor", "qa_approver", "engineer"])
+    expect((await plant.ask("POST", "/v1/people/ann/grants", { role, site: null }, ann)).status).toBe(403);
+  expect(await plant.ask("PATCH", "/v1/people/ann", { active: false }, ann)).toMatchObject({ status: 409, body: { code: "ACCESS_REFUSED" } });
+  expect((await plant.ask("POST", "/v1/people/ann/grants/revocation", { role: "admin", site: null }, ann)).status).toBe(409);
+});
+
+test("two roles that check each other are not one person's, at the same site; the database refuses it too", async () => {
+  const grant = (role: string, site: string | null) => plant.ask("POST", "/v1/people/olga/grants", { role, site }, ann);
+  for (const role of ["qa_reviewer", "qa_approver", "admin"])
+    expect(await grant(role, SITE), role).toMatchObject({ status: 409, body: { code: "ACCESS_REFUSED" } });
+  expect(await grant("qa_reviewer", null)).toMatchObject({ status: 409 });
+  expect((await grant("supervisor", SITE)).status).toBe(204);
+  await expect(
+    plant.database.query(`insert into person_grants (person, role, site, granted_by) values ('olga', 'qa_approver', '${SITE}', 'somebody')`),
+  ).rejects.toThrow("cannot hold");
+  await expect(
+    plant.database.query(`insert into person_grants (person, role, site, granted_by) values ('olga', 'integrator', '${SITE}', 'person:olga')`),
+  ).rejects.toThrow();
+  await expect(plant.database.query("insert into machine_grants (machine, role, site, granted_by) values ('x', 'qa_approver', null, 'y')")).rejects.toThrow();
+  await expect(plant.database.query("update people set name = 'Another' where person = 'olga'")).rejects.toThrow("append-only");
+});
+
+test("wrong passwords lock a person out, the right one included, without saying so; on the host they are let in again, on record", async () => {
+  await person(plant, "carl", { role: "admin", site: null });
+  for (let i = 0; i < 5; i += 1) expect((await signInWith("carl", "wrong password")).status).toBe(401);
+  const locked = await signInWith("carl", PASSWORD);
+  const unknown = await signInWith("nobody", PASSWORD);
+  expect(locked.status).toBe(401);
+  expect(Object(locked.body).detail).toBe(Object(unknown.body).detail);
+  expect(
+    await plant.database.query(`select type from signals where site = '${SITE}' and type = 'person.locked' and body ->> 'object' = 'person carl'`),
+  ).toHaveLength(1);
+  expect((await admin("recover", "olga", "--reason", "no administrator")).exit).toBe(1);
+  const recovered = await admin("recover", "carl", "--by", "host operator", "--reason", "deviation 4711");
+  expect(recovered.exit, recovered.out).toBe(0);
+  expect((await signInWith("carl", passwordIn(recovered.out))).status).toBe(201);
+  const [act] =
+    await plant.database.query(`select actor, body ->> 'reason' as reason, body ->> 'from' as "from" from signals where site = '${SITE}' and type = 'person.password.changed'
+    and body ->> 'object' = 'person carl' order by position desc limit 1`);
+  expect(act).toEqual({ actor: "host operator", reason: "deviation 4711", from: "signalbox admin recover" });
+});
+
+test("a key is shown once, kept as a hash, valid beside the next, and good for nothing once it is revoked, has ended, or its machine is out of use", async () => {
+  const key = await machine(plant, "line-4", "ann", { role: "integrator", site: SITE });
+  expect(await statusOf(bearing(key))).toBe(200);
+  const made = await plant.ask("POST", "/v1/machines/line-4/keys", { days: 30 }, { ...ann, reason: "rotation" });
+  expect(made.status).toBe(201);
+  const { id, key: second } = Object(made.body);
+  expect([await statusOf(bearing(key)), await statusOf(bearing(second))]).toEqual([200, 200]);
+  const [kept] = await plant.database.query(
+    `select convert_from(hash, 'LATIN1') like '%' || '${second}' || '%' as clear, length(hash) as length from api_keys where api_key = '${id}'`,
+  );
+  expect(kept).toEqual({ clear: false, length: 32 });
+  expect((await plant.ask("POST", `/v1/machines/line-4/keys/${id}/revocation`, undefined, { ...ann, reason: "leaked" })).status).toBe(204);
+  expect([await statusOf(bearing(key)), await statusOf(bearing(second))]).toEqual([200, 401]);
+  await plant.database.query(
+    "update api_keys set created_at = created_at - interval '2 days', expires_at = clock_timestamp() - interval '1 second' where machine = 'line-4' and revoked_at is null",
+  );
+  expect(await statusOf(bearing(key))).toBe(401);
+  const third = Object((await plant.ask("POST", "/v1/machines/line-4/keys", {}, { ...ann, reason: "rotation" })).body).key;
+  expect(await statusOf(bearing(third))).toBe(200);
+  expect((await plant.ask("PATCH", "/v1/machines/line-4", { active: false }, { ...ann, reason: "out of use" })).status).toBe(204);
+  expect(await statusOf(bearing(third))).toBe(401);
+});
+
+test("a role that is taken, and a person who is put out, are so from the next request on", async () => {
+  await person(plant, "dora", { role: "auditor", site: null });
+  const dora = bearing(await signIn(plant, "dora"));
+  expect(await statusOf(dora)).toBe(200);
+  expect((await plant.ask("POST", "/v1/people/dora/grants/revocation", { role: "auditor", site: null }, ann)).status).toBe(204);
+  expect(await statusOf(dora)).toBe(403);
+  expect((await plant.ask("PATCH", "/v1/people/dora", { active: false }, ann)).status).toBe(200);
+  expect(await statusOf(dora)).toBe(401);
+  expect((await signInWith("dora", PASSWORD)).status).toBe(401);
+});
+
+test("a session that nobody uses ends, and none outlasts a shift", async () => {
+  const token = bearing(await signIn(plant, "ann"));
+  await plant.database.query("update sign_ins set seen_at = seen_at - interval '16 minutes' where person = 'ann'");
+  expect(await statusOf(token)).toBe(401);
+  const next = bearing(await signIn(plant, "ann"));
+  await plant.database.query("update sign_ins set expires_at = clock_timestamp() where person = 'ann'");
+  expect(await statusOf(next)).toBe(401);
+});
+
+test("on the network nobody is nobody, also before there is an administrator", async () => {
+  const open = await startPlant({ broker: "embedded", settings: { HTTP_HOST: "0.0.0.0" } });
+  try {
+    const response = await fetch(`${open.url.replace("0.0.0.0", "127.0.0.1")}/v1/events`);
+    expect(response.status).toBe(401);
+    expect(await response.json()).toMatchObject({ remedy: expect.stringContaining("signalbox admin create") });
+  } finally {
+    await open.stop();
+  }
+});
