@@ -36,13 +36,18 @@ export const itemSchema = z.object({
   generation: z.int(),
   time: z.string(),
   batches: z.record(z.string(), z.int()).describe("The number that each batch gives to every entry that changes its record, without holes."),
-  who: z.object({ kind: z.enum(["person", "device", "system"]), name: z.string() }),
+  who: z.object({
+    kind: z.enum(["person", "machine", "device", "system"]),
+    name: z.string(),
+    role: z.string().nullable().describe("By which they might."),
+  }),
   what: z.string(),
   object: z.string().nullable(),
   result: z.string(),
   code: z.string().nullable(),
   why: z.string().nullable(),
   from: z.string().nullable(),
+  signed: z.string().nullable().describe("The signature, as it is printed."),
   changes: z.array(z.object({ what: z.string(), old: z.unknown(), new: z.unknown() })),
 });
 

@@ -129,9 +129,18 @@ ${table(
 const commandsTable = (commands: readonly CommandOnRecord[]): string =>
   table(
     ["Position", "On record (UTC)", "By", "From", "Step", "Reason", "Comment", "Result"],
-    commands.map(({ position, recordedAt, by: who, from, step, reason, comment, result, code, sentence }) => ({
+    commands.map(({ position, recordedAt, by: who, from, step, reason, comment, result, code, sentence, signed }) => ({
       kind: sentence === null ? "" : "refused",
-      cells: [position, recordedAt, by(who), from, step, reason, comment, code === null ? result : `${result}: ${code}`],
+      cells: [
+        position,
+        recordedAt,
+        by(who),
+        from,
+        step,
+        signed === null ? reason : `${reason ?? ""} Signed: ${signed}`.trim(),
+        comment,
+        code === null ? result : `${result}: ${code}`,
+      ],
     })),
     "None is in the log.",
   );
@@ -157,7 +166,7 @@ ${factTable([
   ["Disposition", batch.disposition],
   ["Created, started, ended, closed (UTC)", [batch.createdAt, batch.startedAt, batch.endedAt, batch.closedAt].map((at) => at ?? "not yet").join(", ")],
   ["Open", `${batch.impediments.exceptions} exceptions, ${batch.impediments.quarantined} quarantined events, ${batch.impediments.deferred} deferred events`],
-])}<p>Times are UTC. Positions are those of the site's audit log. People do not sign in in this release: whoever acted over REST is unattributed.</p>
+])}<p>Times are UTC. Positions are those of the site's audit log. Whoever acted over REST before there was an administrator is unattributed.</p>
 ${steps.map(stepSection).join("")}<section>
 <h2>The batch itself</h2>
 <h3>What moved it</h3>

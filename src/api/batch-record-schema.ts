@@ -7,8 +7,8 @@ const text = z.string();
 const pinned = z.object({ name: text.describe("With its revision."), sha256: text });
 
 const performerSchema = z.object({
-  kind: z.enum(["person", "device", "system"]),
-  name: text.describe("A person, a source, or signalbox. Nobody signs in yet: whoever acts over REST is unattributed."),
+  kind: z.enum(["person", "machine", "device", "system"]),
+  name: text.describe("A person, a source, or signalbox. Whoever acted before there was an administrator is unattributed."),
   what: text.describe("The event's type, the command, or what fell due."),
   event: text.nullable().describe("The event's id; null: it was none."),
 });
@@ -54,6 +54,7 @@ const commandSchema = z.object({
   recordedAt: text,
   by: performerSchema,
   from: text.nullable().describe("From where it was asked."),
+  signed: text.nullable().describe("The signature, as it is printed; null: it was not signed."),
   step: text.nullable(),
   reason: text.nullable(),
   comment: text.nullable(),

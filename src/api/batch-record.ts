@@ -23,7 +23,12 @@ export function performerOf(cause: CauseRow | undefined): Performer | null {
     case "diag":
       return { kind: "device", name: source ?? "unknown", what: type ?? (kind === "diag" ? "diagnosis" : "unreadable"), event: eventId };
     case "command":
-      return { kind: "person", name: actor ?? "unattributed", what: text(body?.["command"]) ?? text(body?.["kind"]) ?? "command", event: null };
+      return {
+        kind: actor?.startsWith("machine:") === true ? "machine" : "person",
+        name: actor ?? "unattributed",
+        what: text(body?.["command"]) ?? text(body?.["kind"]) ?? "command",
+        event: null,
+      };
     default:
       return { kind: "system", name: "signalbox", what: text(body?.["tick"]) ?? type ?? kind, event: null };
   }
@@ -84,7 +89,7 @@ const explained = (
 /** A command with what was answered, out of its entry in the log. */
 export function commandOf({ position, entry }: { readonly position: number; readonly entry: Uint8Array }): CommandOnRecord {
   const read = parseEntry(entry);
-  const { time, who, what, from } = trailItem(read);
+  const { time, who, what, from, signed } = trailItem(read);
   const body = part(read.body["signals"]?.[0]?.["body"]);
   const answer = part(read.body["answers"]?.[0]?.["answer"]);
   const code = text(answer["code"]);
@@ -93,6 +98,7 @@ export function commandOf({ position, entry }: { readonly position: number; read
     recordedAt: time,
     by: { kind: who.kind, name: who.name, what, event: null },
     from,
+    signed,
     step: text(body["step"]),
     reason: text(body["reason"]),
     comment: text(body["comment"]),

@@ -36,7 +36,7 @@ const isBody = (value: unknown): value is Entry["body"] =>
 
 const isObject = (value: unknown): value is Row => typeof value === "object" && value !== null && !Array.isArray(value);
 
-export type Party = "person" | "device" | "system";
+export type Party = "person" | "machine" | "device" | "system";
 
 /** An entry in a reviewer's words: who did what, when, why, from where, and what it changed. */
 export interface TrailItem {
@@ -46,7 +46,8 @@ export interface TrailItem {
   readonly time: string;
   /** The number that each batch gives to what changes its record. */
   readonly batches: Readonly<Record<string, number>>;
-  readonly who: { readonly kind: Party; readonly name: string };
+  /** The role is that by which they might; null: of whoever has none. */
+  readonly who: { readonly kind: Party; readonly name: string; readonly role: string | null };
   /** The event's type, the command, the act, or what fell due. */
   readonly what: string;
   /** What it was done to, as far as it is one thing. */
@@ -55,6 +56,8 @@ export interface TrailItem {
   readonly code: string | null;
   readonly why: string | null;
   readonly from: string | null;
+  /** As it is printed (21 CFR 11.50): by whom, in which role, what it means, when, and why; null: nothing was signed. */
+  readonly signed: string | null;
   /** Old and new value of what it changed. */
   readonly changes: readonly { readonly what: string; readonly old: unknown; readonly new: unknown }[];
 }
@@ -78,6 +81,7 @@ export function trailItem({ head, body }: Entry): TrailItem {
     code: text(verdict?.["code"]) ?? text(answer["code"]),
     why: text(asked["reason"]) ?? text(verdict?.["reason"]) ?? text(answer["reason"]),
     from: text(asked["from"]) ?? text(signal?.["topic"]),
+    signed: signedBy(asked["signature"]),
     changes: changesOf(body, asked),
   };
 }
@@ -86,16 +90,24 @@ function whoOf(signal: Readonly<Record<string, unknown>> | undefined): TrailItem
   switch (signal?.["kind"]) {
     case "event":
     case "diag":
-      return { kind: "device", name: text(signal["source"]) ?? "unknown" };
+      return { kind: "device", name: text(signal["source"]) ?? "unknown", role: null };
     case "command":
     case "act": {
       const name = text(signal["actor"]) ?? "unattributed";
-      return { kind: name === "signalbox" ? "system" : "person", name };
+      const kind = name === "signalbox" ? "system" : name.startsWith("machine:") ? "machine" : "person";
+      return { kind, name, role: text(part(signal["body"])["role"]) };
     }
     // what fell due, and what was judged again
     default:
-      return { kind: "system", name: "signalbox" };
+      return { kind: "system", name: "signalbox", role: null };
   }
+}
+
+/** A signature in words. */
+function signedBy(signature: unknown): string | null {
+  const { signer, role, meaning, reason, at } = part(signature);
+  const name = text(part(signer)["name"]);
+  return name === null ? null : `${name} (${String(part(signer)["person"])}), ${String(role)}: ${String(meaning)}, ${String(at)}. ${String(reason)}`;
 }
 
 function whatOf(signal: Readonly<Record<string, unknown>> | undefined, verdict: Readonly<Record<string, unknown>> | undefined): string {

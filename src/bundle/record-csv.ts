@@ -5,7 +5,7 @@ import { shown } from "./shown.ts";
 // commas, or knows no quotes where it stands, begins cells within a text. So what would begin like a formula in any of them begins with an apostrophe (OWASP, "CSV injection"); a number stays as
 // it is, also a negative one.
 
-const COLUMNS = ["position", "number", "time", "who", "kind", "what", "object", "result", "code", "why", "from", "changes"] as const;
+const COLUMNS = ["position", "number", "time", "who", "kind", "what", "object", "result", "code", "why", "from", "changes", "role", "signed"] as const;
 
 const NUMBER = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/;
 /** Behind what is not seen, and behind quotes: whoever cuts a line otherwise reads those as the beginning of a cell. */
@@ -33,7 +33,7 @@ export const CSV_HEAD = `${BYTE_ORDER_MARK}${COLUMNS.join(",")}\r\n`;
 
 /** `batch`: whose numbers are told. */
 export function csvRow(item: TrailItem, batch: string | null): string {
-  const { position, time, who, what, object, result, code, why, from, changes } = item;
+  const { position, time, who, what, object, result, code, why, from, signed, changes } = item;
   const number = batch === null ? null : (item.batches[batch] ?? null);
   const cells = [
     position,
@@ -48,6 +48,8 @@ export function csvRow(item: TrailItem, batch: string | null): string {
     why,
     from,
     changes.length === 0 ? null : changes.map(changeInWords).join("; "),
+    who.role,
+    signed,
   ];
   return `${cells.map(cell).join(",")}\r\n`;
 }

@@ -59,17 +59,17 @@ ${ENTRIES_HEAD}`;
 
 /** `batch`: whose numbers are told. */
 export function htmlRow(item: TrailItem, batch: string | null): string {
-  const { position, time, who, what, object, result, code, why, from, changes } = item;
+  const { position, time, who, what, object, result, code, why, from, signed, changes } = item;
   const number = batch === null ? "" : String(item.batches[batch] ?? "");
   const cells = [
     String(position),
     number,
     time,
-    `${who.name} (${who.kind})`,
+    `${who.name} (${who.role ?? who.kind})`,
     what,
     object ?? "",
     code === null ? result : `${result}: ${code}`,
-    why ?? "",
+    [...(why === null ? [] : [why]), ...(signed === null ? [] : [`Signed: ${signed}`])].join("\n"),
     from ?? "",
     changes.map(changeInWords).join("\n"),
   ];

@@ -117,6 +117,12 @@ test("an act that people sign is refused to a person without a signature, and do
     record: { what: `batch ${batch}`, sha256: said(said(asked.body, "record"), "sha256") },
     authenticated: { method: "password" },
   });
+  // as it is shown to people, wherever the act is
+  const printed = "Person sam (sam), supervisor: stopped,";
+  const trail = await plant.ask("GET", `/v1/audit/entries?site=${SITE}&batch=${batch}&what=batch.stop`, undefined, as["sam"]);
+  expect(trail.body.items.at(-1)).toMatchObject({ who: { kind: "person", name: "person:sam", role: "supervisor" }, signed: expect.stringContaining(printed) });
+  const page = await fetch(`${plant.url}/v1/sites/${SITE}/batches/${batch}/record`, { headers: { ...as["sam"], accept: "text/html" } });
+  expect(await page.text()).toContain(`Signed: ${printed}`);
   // replayed
   expect(await sign({ challenge: id, password: PASSWORD }, "sam")).toMatchObject({ status: 409, body: { code: "SIGNATURE_USED" } });
 });
