@@ -262,7 +262,7 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
       return () => listeners.delete(listener);
     },
   };
-  const api = await createApi(deps, config.httpTls);
+  const api = await createApi(deps, config.httpTls, config.httpRateLimit);
   stops.push(async () => {
     await api.close();
   });

@@ -52,6 +52,7 @@ const problem = (description: string) => ({ description, content: { "application
 export const READ_PROBLEMS = {
   400: problem("The request is not valid."),
   404: problem("There is no such thing."),
+  429: problem("The caller asks more often than it may; Retry-After says when to ask again."),
   500: problem("The service failed."),
   503: problem("It cannot be answered now; try again."),
 } as const;

@@ -21,6 +21,7 @@ import { documentRoutes } from "./documents.http.ts";
 import { eventRoutes } from "./events.http.ts";
 import { exportRoutes } from "./exports.http.ts";
 import { faultInWords } from "./fault.ts";
+import { guard } from "./guard.http.ts";
 import { operationRoutes } from "./operations.http.ts";
 import { outcomeRoutes } from "./outcomes.http.ts";
 import { invalid, keyReused, notFound, Problem, type ProblemDocument, standingBy, unavailable } from "./problem.ts";
@@ -32,7 +33,11 @@ import { sourceRoutes } from "./sources.http.ts";
 const BODY_LIMIT = 1024 * 1024;
 
 /** The REST interface with the documents it serves, over HTTPS where there is a certificate. Nothing listens until `listen` is called. */
-export async function createApi(deps: ApiDeps, tls: { readonly cert: string; readonly key: string } | null = null): Promise<FastifyInstance> {
+export async function createApi(
+  deps: ApiDeps,
+  tls: { readonly cert: string; readonly key: string } | null = null,
+  requestsPerSecond = 0,
+): Promise<FastifyInstance> {
   const app = Fastify({
     ...(tls === null ? {} : { https: { cert: tls.cert, key: tls.key, minVersion: "TLSv1.2" as const } }),
     logger: false,
@@ -64,6 +69,7 @@ export async function createApi(deps: ApiDeps, tls: { readonly cert: string; rea
       }
     }
   });
+  const bounds = await guard(app, { tls: tls !== null, requestsPerSecond });
   await app.register(swagger, {
     openapi: {
       openapi: "3.1.0",
@@ -82,7 +88,7 @@ export async function createApi(deps: ApiDeps, tls: { readonly cert: string; rea
   // what fails because whoever asked is gone is nobody's fault
   const logFor = (request: FastifyRequest): Pick<Log, "error"> => (request.socket.destroyed ? { error: deps.log.debug.bind(deps.log) } : deps.log);
   app.setErrorHandler((error, request, reply) => answerProblem(problemOf(error, logFor(request)), request, reply));
-  app.setNotFoundHandler((request, reply) => answerProblem(notFound(`${request.method} ${pathOf(request)}`), request, reply));
+  app.setNotFoundHandler({ preHandler: [...bounds] }, (request, reply) => answerProblem(notFound(`${request.method} ${pathOf(request)}`), request, reply));
 
   const given: RouteDeps = { ...deps, recordAccess: accessRecorder(deps.db) };
   for (const routes of [

@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import { z } from "zod";
 
 /** The service could not be asked, or did not answer as it should; `message` is for people. */
@@ -22,11 +23,20 @@ export interface Rest {
   text(path: string): Promise<{ readonly status: number; readonly text: string; readonly date: string | null }>;
 }
 
+/** How often one request is made while the answer is to wait. */
+const ASKED_AT_MOST = 10;
+
 export function restAt(url: string, timeoutMs = 15_000): Rest {
   const base = url.replace(/\/+$/, "");
   const reach = async (path: string, init: RequestInit): Promise<Response> => {
     try {
-      return await fetch(`${base}${path}`, { ...init, signal: AbortSignal.timeout(timeoutMs) });
+      for (let asked = 1; ; asked += 1) {
+        const response = await fetch(`${base}${path}`, { ...init, signal: AbortSignal.timeout(timeoutMs) });
+        // nothing was done: a plant with a thousand machines is registered no faster than the service lets one caller ask
+        if (response.status !== 429 || asked === ASKED_AT_MOST) return response;
+        await response.body?.cancel();
+        await setTimeout(1000 * Math.min(60, Number(response.headers.get("retry-after") ?? 1) || 1));
+      }
     } catch (error) {
       throw new Unreachable(`The service does not answer at ${base} (${cause(error)}). Is it running there? --url names another address.`);
     }

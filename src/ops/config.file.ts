@@ -33,6 +33,11 @@ export const SETTINGS: readonly Setting[] = [
   setting("SHARD", "all", "Serves only this shard."),
   setting("HTTP_HOST", "127.0.0.1", "Address on which REST listens. Any but loopback needs ALLOW_UNAUTHENTICATED_NETWORK."),
   setting("HTTP_PORT", "8080", "Port on which REST listens; 0 picks a free one."),
+  setting(
+    "HTTP_RATE_LIMIT",
+    "50",
+    "Requests a second that one caller may make over REST, counted over ten seconds; 0: any number. Health and the stream of outcomes are not counted.",
+  ),
   setting("HTTP_TLS_CERT_FILE", "none", "File with the certificate for HTTPS; goes with HTTP_TLS_KEY_FILE."),
   setting("HTTP_TLS_KEY_FILE", "none", "File with the key for HTTPS; goes with HTTP_TLS_CERT_FILE."),
   setting("DATA_DIR", ".signalbox", "Where the embedded servers keep their data. One living owner at a time."),
@@ -69,6 +74,8 @@ export interface Config {
   readonly shard: string | null;
   readonly httpHost: string;
   readonly httpPort: number;
+  /** Requests a second and caller; 0: any number. */
+  readonly httpRateLimit: number;
   readonly httpTls: { readonly cert: string; readonly key: string } | null;
   readonly dataDir: string;
   /** null: this process signs nothing. */
@@ -124,6 +131,11 @@ const environment = z.object({
   SHARD: z.string().regex(PLANT_ID, "is a plant id").optional(),
   HTTP_HOST: z.string().default("127.0.0.1"),
   HTTP_PORT: port.default(8080),
+  HTTP_RATE_LIMIT: z
+    .string()
+    .regex(/^\d{1,6}$/, "is a whole number up to 999999")
+    .transform(Number)
+    .default(50),
   HTTP_TLS_CERT_FILE: z.string().optional(),
   HTTP_TLS_KEY_FILE: z.string().optional(),
   DATA_DIR: z.string().default(".signalbox"),
@@ -200,6 +212,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     shard: e.SHARD ?? null,
     httpHost: e.HTTP_HOST,
     httpPort: e.HTTP_PORT,
+    httpRateLimit: e.HTTP_RATE_LIMIT,
     httpTls: cert === undefined || key === undefined ? null : { cert, key },
     dataDir: e.DATA_DIR,
     audit: auditOf(e),
