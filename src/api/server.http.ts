@@ -31,6 +31,10 @@ import { reviewRoutes } from "./reviews.http.ts";
 import { sourceRoutes } from "./sources.http.ts";
 
 const BODY_LIMIT = 1024 * 1024;
+/** By then all of a request has come: a connection that sends a byte now and then is nobody's. */
+const REQUEST_TIMEOUT_MS = 30_000;
+/** Judges an event as it was written, whose numbers are for the judge to refuse. */
+const DRY_RUN = "/v1/events/dry-run";
 
 /** The REST interface with the documents it serves, over HTTPS where there is a certificate. Nothing listens until `listen` is called. */
 export async function createApi(
@@ -42,6 +46,7 @@ export async function createApi(
     ...(tls === null ? {} : { https: { cert: tls.cert, key: tls.key, minVersion: "TLSv1.2" as const } }),
     logger: false,
     bodyLimit: BODY_LIMIT,
+    requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 300 },
     // addresses that no router can read (%zz) are answered like every other wrong request
@@ -52,7 +57,10 @@ export async function createApi(
   app.setSerializerCompiler(serializerCompiler);
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("application/json", { parseAs: "buffer" }, async (request: FastifyRequest, bytes: Buffer) => {
-    const body = readBody(bytes);
+    // packed bodies are not unpacked, and what says that it is packed is not read as if it were not
+    if ((request.headers["content-encoding"] ?? "identity") !== "identity")
+      throw new Problem(415, "REQUEST_MEDIA_TYPE", "Bodies are sent as they are, without a content encoding.");
+    const body = readBody(bytes, { anyNumber: request.routeOptions.url === DRY_RUN });
     if (!body.ok) throw invalid(body.detail, body.errors);
     keepBody(request, body.json);
     return body.value;
