@@ -182,6 +182,14 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   ] as const) {
     if ((given[one] === undefined) !== (given[other] === undefined)) problems.push(`${one} and ${other} go together.`);
   }
+  for (const name of ["DATABASE_URL", "DATABASE_OWNER_URL"]) {
+    const address = given[name];
+    if (address === undefined || !URL.canParse(address)) continue;
+    for (const parameter of ["sslrootcert", "sslcert", "sslkey"]) {
+      const file = new URL(address).searchParams.get(parameter);
+      if (file !== null && readText(file) === null) problems.push(`${name} names ${file} by ${parameter}, which cannot be read.`);
+    }
+  }
   for (const name of ["DATA_DIR", "AUDIT_DIR", "AUDIT_MIRROR_DIR"]) {
     const folder = given[name];
     if (folder !== undefined && !mayBeFolder(folder)) problems.push(`${name} names ${folder}, which is no folder.`);

@@ -82,6 +82,11 @@ describe("every answer", () => {
   });
 });
 
+test("a connection that sends a byte now and then has an end", () => {
+  expect(api.server.requestTimeout).toBeGreaterThan(0);
+  expect(api.server.requestTimeout).toBeLessThanOrEqual(60_000);
+});
+
 describe("the page at /docs", () => {
   test("works under the policy that it is sent with: nothing inline, nothing from elsewhere, everything of its type", async () => {
     const page = await ask("GET", "/docs/");
