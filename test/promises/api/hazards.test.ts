@@ -1,5 +1,5 @@
-// Promise: nothing that is known to go wrong with input goes wrong here: it is refused with its place, or it is nothing but the text that it is. One test a hazard, in the order in which
-// docs/threat-model.md lists them. Over MQTT the same are in test/support/hostile.ts (test/promises/hostile.test.ts); formulas in CSV are in test/promises/audit/exports.test.ts, what the
+// Promise: nothing that is known to go wrong with input goes wrong here: it is refused with its place, or it is nothing but the text that it is. One test a
+// hazard. Over MQTT the same are in test/support/hostile.ts (test/promises/hostile.test.ts); formulas in CSV are in test/promises/audit/exports.test.ts, what the
 // log makes of line ends in test/rooms/ops/log.test.ts, regular expressions in test/rooms/regular-expressions.test.ts.
 // Attack: each of them over a real connection, written by hand where a client would not send it, against a real database; the record is counted before and after.
 import { connect } from "node:net";
