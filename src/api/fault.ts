@@ -59,22 +59,13 @@ const WRONG_TYPE: Readonly<Record<string, string>> = {
 /** Of what a length is counted in. */
 const COUNTED: Readonly<Record<string, string>> = { string: "characters", array: "items" };
 
-const issueShape = z.looseObject({
-  code: z.string(),
-  path: z.array(z.union([z.string(), z.number()])),
-  keys: z.array(z.string()).optional(),
-  errors: z.array(z.array(z.unknown())).optional(),
-});
+const issueShape = z.looseObject({ code: z.string(), path: z.array(z.union([z.string(), z.number()])), keys: z.array(z.string()).optional() });
 
-/** Where content that is checked by a handler itself was not met, by JSON pointer; what nobody knows is named one by one, also inside one of several shapes. */
-export function faultsAt(issue: unknown, below: readonly (string | number)[] = []): readonly { readonly pointer: string; readonly detail: string }[] {
+/** Where content that is checked by a handler itself was not met, by JSON pointer; what nobody knows is named one by one. */
+export function faultsAt(issue: unknown): readonly { readonly pointer: string; readonly detail: string }[] {
   const read = issueShape.safeParse(issue);
-  if (!read.success) return [{ pointer: pointerOf(below), detail: NOT_VALID }];
-  const { code, keys = [], errors = [] } = read.data;
-  const path = [...below, ...read.data.path];
+  if (!read.success) return [{ pointer: "", detail: NOT_VALID }];
+  const { code, path, keys = [] } = read.data;
   if (code === "unrecognized_keys") return keys.map((key) => ({ pointer: pointerOf([...path, key]), detail: "is not known here" }));
-  // of the right shape, and with more than it has
-  const nearest = errors.find((branch) => branch.length > 0 && branch.every((inner) => issueShape.safeParse(inner).data?.code === "unrecognized_keys"));
-  if (nearest !== undefined) return nearest.flatMap((inner) => faultsAt(inner, path));
   return [{ pointer: pointerOf(path), detail: faultInWords(issue) }];
 }
