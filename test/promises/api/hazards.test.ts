@@ -43,8 +43,12 @@ afterAll(async () => {
 
 /** How much there is of everything that a request can bring about. */
 async function amounts(): Promise<string> {
-  const tables = ["facts", "batches", "steps", "recipes", "state_machines", "equipment", "sources", "outcomes", "sites", "audit_entries"];
-  return JSON.stringify(await plant.database.query(`select ${tables.map((table) => `(select count(*) from ${table})::int as ${table}`).join(", ")}`));
+  const tables = ["facts", "batches", "steps", "recipes", "state_machines", "equipment", "sources", "outcomes", "sites"];
+  // an entry may also tell of time that passed, which no request brings about
+  const acts = "(select count(*) from audit_entries where convert_from(entry, 'utf8') like '%127.0.0.1 %')::int as audit_entries";
+  return JSON.stringify(
+    await plant.database.query(`select ${[...tables.map((table) => `(select count(*) from ${table})::int as ${table}`), acts].join(", ")}`),
+  );
 }
 let before = "";
 let unchanged = true;
@@ -121,19 +125,17 @@ describe("JSON that two readers read in two ways", () => {
   });
 
   test("a number that a double does not hold is refused by its place, and not rounded", async () => {
-    const machine = (await plant.ask("GET", "/v1/registry/state-machines/step.governed/revisions/1")).body.content;
-    for (const [number, revision] of [
-      ["9007199254740993", "2"],
-      ["1e400", "2"],
-      ["-1e999", "2"],
-      ["123456789012345678901234567890", "2"],
-    ] as const) {
+    const { content } = (await plant.ask("GET", "/v1/registry/state-machines/step.governed/revisions/1")).body;
+    // what a guard is given is free content, so nothing else would refuse the number
+    const guard = { type: "all@1", params: { guards: [], n: 0 } };
+    const machine = JSON.stringify({ ...content, revision: 2, machine: { id: "x", initial: "a", states: { a: { on: { go: { target: "a", guard } } } } } });
+    for (const number of ["9007199254740993", "1e400", "-1e999", "123456789012345678901234567890"]) {
       await refused(json({}).replace('"revision":3', `"revision":${number}`), "/revision");
       const { status, text } = await raw(
-        [`PUT /v1/registry/state-machines/step.governed/revisions/${revision} HTTP/1.1`, "host: x", "content-type: application/json"],
-        JSON.stringify({ ...machine, revision: 2, description: 0 }).replace('"description":0', `"description":${number}`),
+        ["PUT /v1/registry/state-machines/step.governed/revisions/2 HTTP/1.1", "host: x", "content-type: application/json"],
+        machine.replace('"n":0', `"n":${number}`),
       );
-      expect([status, JSON.parse(text).errors?.[0]?.pointer]).toEqual([400, "/description"]);
+      expect([status, JSON.parse(text).errors?.[0]?.pointer]).toEqual([400, "/machine/states/a/on/go/guard/params/n"]);
     }
     for (const number of ["-0", "3.5", "0x3", "03", "+3", ".3", "NaN", "Infinity"])
       expect([number, (await post(json({}).replace('"revision":3', `"revision":${number}`))).status]).toEqual([number, 400]);
@@ -332,8 +334,9 @@ describe("a request that is dressed up", () => {
   });
 
   test("as packed is 415: nothing is unpacked, and nothing is read that says it is packed", async () => {
+    const bomb = gzipSync(Buffer.alloc(8 * 1024 * 1024));
     for (const encoding of ["gzip", "deflate", "br", "zstd", "identity, gzip", "GZIP"]) {
-      for (const body of [json({}), gzipSync(json({})), gzipSync(Buffer.alloc(64 * 1024 * 1024))])
+      for (const body of [json({}), gzipSync(json({})), bomb])
         expect([encoding, (await post(body, "content-type: application/json", `content-encoding: ${encoding}`)).status]).toEqual([encoding, 415]);
     }
   });
