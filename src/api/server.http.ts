@@ -16,12 +16,12 @@ import { batchRecordRoutes } from "./batch-record.http.ts";
 import { batchRoutes } from "./batches.http.ts";
 import { keepBody } from "./body.http.ts";
 import { readBody } from "./body.ts";
+import { setBounds } from "./bounds.http.ts";
 import type { ApiDeps, RouteDeps } from "./deps.ts";
 import { documentRoutes } from "./documents.http.ts";
 import { eventRoutes } from "./events.http.ts";
 import { exportRoutes } from "./exports.http.ts";
 import { faultInWords } from "./fault.ts";
-import { guard } from "./guard.http.ts";
 import { operationRoutes } from "./operations.http.ts";
 import { outcomeRoutes } from "./outcomes.http.ts";
 import { invalid, keyReused, notFound, Problem, type ProblemDocument, standingBy, unavailable } from "./problem.ts";
@@ -77,7 +77,7 @@ export async function createApi(
       }
     }
   });
-  const bounds = await guard(app, { tls: tls !== null, requestsPerSecond });
+  const bounds = await setBounds(app, { tls: tls !== null, requestsPerSecond });
   await app.register(swagger, {
     openapi: {
       openapi: "3.1.0",

@@ -42,10 +42,10 @@ describe("every answer", () => {
 
   test("asks a browser to stay with HTTPS where there is HTTPS, and only there", async () => {
     expect((await ask("GET", "/health/live")).headers["strict-transport-security"]).toBeUndefined();
-    const { guard } = await import("../../../src/api/guard.http.ts");
+    const { setBounds } = await import("../../../src/api/bounds.http.ts");
     const { default: Fastify } = await import("fastify");
     const app = Fastify();
-    await guard(app, { tls: true, requestsPerSecond: 0 });
+    await setBounds(app, { tls: true, requestsPerSecond: 0 });
     app.get("/", async () => "");
     expect((await app.inject("/")).headers["strict-transport-security"]).toMatch(/^max-age=\d{8}$/);
     await app.close();

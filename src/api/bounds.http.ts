@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, preHandlerHookHandl
 import { z } from "zod";
 import { tooMany } from "./problem.ts";
 
-export interface GuardOptions {
+export interface BoundsOptions {
   /** Whether the interface is spoken to over HTTPS: only then may it ask browsers to stay with HTTPS. */
   readonly tls: boolean;
   /** How many requests a caller may make a second, over some seconds; 0: as many as it likes. */
@@ -26,7 +26,7 @@ export const callerOf = (request: FastifyRequest): string => normalizeIP(request
  * many requests a caller and second. No header lets another origin read anything, and no preflight is answered: CORS is off by being absent. Returns what the
  * handler of unknown addresses runs before.
  */
-export async function guard(app: FastifyInstance, { tls, requestsPerSecond }: GuardOptions): Promise<readonly preHandlerHookHandler[]> {
+export async function setBounds(app: FastifyInstance, { tls, requestsPerSecond }: BoundsOptions): Promise<readonly preHandlerHookHandler[]> {
   await app.register(helmet, {
     contentSecurityPolicy: {
       useDefaults: false,
