@@ -24,6 +24,7 @@ import type { DriveStages } from "./drive.ts";
 import { startBroker } from "./embedded/broker.process.ts";
 import { claimDataDir } from "./embedded/data-dir.file.ts";
 import { startPostgres } from "./embedded/postgres.process.ts";
+import { certificateEnds } from "./ops/certificate.ts";
 import { databaseClock } from "./ops/clock.ts";
 import type { Config } from "./ops/config.file.ts";
 import type { Log } from "./ops/log.ts";
@@ -89,6 +90,13 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
   }
   const metrics = createMetrics({ version, codes: Object.keys(CODES), exportSpans: config.otel.exportSpans });
   stops.push(() => metrics.stop());
+  for (const [name, pem] of [
+    ["http", config.httpTls?.cert],
+    ["broker", config.mqttCert],
+  ] as const) {
+    const ends = pem == null ? null : certificateEnds(pem);
+    if (ends !== null) metrics.certificate(name, ends);
+  }
 
   const { runtimeUrl, ownerUrl } = await postgres(config, log, stops);
   if (ownerUrl !== null) await migrate(ownerUrl, { onApplied: (name) => log.info({ migration: name }, "migration applied") });
@@ -276,7 +284,7 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
       return () => listeners.delete(listener);
     },
   };
-  const api = await createApi(deps, config.httpTls);
+  const api = await createApi(deps, config.httpTls, config.httpRateLimit);
   stops.push(async () => {
     await api.close();
   });

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
+import { PAGE_POLICY } from "../bundle/record-html.ts";
 import type { Db } from "../db/database.ts";
 import { batchView } from "../decide/commands.ts";
 import { saidIn } from "../decide/sentence.ts";
@@ -57,12 +58,7 @@ export function batchRecordRoutes(scope: FastifyInstance, deps: RouteDeps): void
       await deps.recordAccess(request, site, `record of batch ${batch}`);
       void reply.header("vary", "accept");
       if (accepted(request.headers.accept, ["application/json", "text/html"]) === "application/json") return record;
-      return reply
-        .type("text/html; charset=utf-8")
-        .header("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox")
-        .header("x-content-type-options", "nosniff")
-        .header("cache-control", "no-store")
-        .send(batchRecordPage(record));
+      return reply.type("text/html; charset=utf-8").header("content-security-policy", PAGE_POLICY).send(batchRecordPage(record));
     },
   );
 }

@@ -15,6 +15,7 @@ export type RequestCode =
   | "REQUEST_INVALID"
   | "REQUEST_TOO_LARGE"
   | "REQUEST_MEDIA_TYPE"
+  | "REQUEST_TOO_MANY"
   | "REQUEST_STALE"
   | "REQUEST_KEY_REUSED"
   | "REQUEST_RESTORED"
@@ -85,6 +86,12 @@ export const REQUEST_CODES: CodeTable<RequestCode> = {
   },
   REQUEST_TOO_LARGE: { meaning: "The request's body is too large.", owner: "integrator", next: "correct", remedy: "Send less at a time." },
   REQUEST_MEDIA_TYPE: { meaning: "The request's body is not JSON.", owner: "integrator", next: "correct", remedy: "Send application/json." },
+  REQUEST_TOO_MANY: {
+    meaning: "The caller asks more often than it may.",
+    owner: "integrator",
+    next: "resend",
+    remedy: "Wait as long as Retry-After says, then ask again. Follow outcomes at GET /v1/outcomes/events instead of asking for them over and over.",
+  },
   REQUEST_STALE: {
     meaning: "What is to be changed has changed since the caller saw it.",
     owner: "integrator",

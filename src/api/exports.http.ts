@@ -10,6 +10,7 @@ import { type Exported, ExportedMeanwhile, handOut, NothingToExport, recordExpor
 import type { Chosen, Selection } from "../bundle/manifest.ts";
 import { passingTar } from "../bundle/passing-tar.file.ts";
 import { type About, csvCopy, htmlCopy, NotAnEntry } from "../bundle/reading-copy.ts";
+import { PAGE_POLICY } from "../bundle/record-html.ts";
 import { writeBundle } from "../bundle/write-bundle.ts";
 import { databaseNow } from "../commit/shard.store.ts";
 import type { Db } from "../db/database.ts";
@@ -102,11 +103,9 @@ export function exportRoutes(scope: FastifyInstance, { own: db, log }: RouteDeps
         .code(201)
         .type(type)
         .header("location", `/v1/audit/sites/${site}/entries/${made.position}`)
-        .header("content-disposition", `attachment; filename="${name}.${format === "bundle" ? "tar" : format}"`)
-        .header("x-content-type-options", "nosniff")
-        .header("cache-control", "no-store");
+        .header("content-disposition", `attachment; filename="${name}.${format === "bundle" ? "tar" : format}"`);
       if (made.sha256 !== null) void reply.header("repr-digest", `sha-256=:${Buffer.from(made.sha256, "hex").toString("base64")}:`);
-      if (format === "html") void reply.header("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox");
+      if (format === "html") void reply.header("content-security-policy", PAGE_POLICY);
       return reply.send(stream);
     },
   );

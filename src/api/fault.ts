@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { pointerOf } from "../decode/json.ts";
 
 // What is wrong with a field, in words for whoever sent it. The validator's own sentences are about its types; those that a schema of ours gives say already what is meant.
 
@@ -57,3 +58,14 @@ const WRONG_TYPE: Readonly<Record<string, string>> = {
 };
 /** Of what a length is counted in. */
 const COUNTED: Readonly<Record<string, string>> = { string: "characters", array: "items" };
+
+const issueShape = z.looseObject({ code: z.string(), path: z.array(z.union([z.string(), z.number()])), keys: z.array(z.string()).optional() });
+
+/** Where content that is checked by a handler itself was not met, by JSON pointer; what nobody knows is named one by one. */
+export function faultsAt(issue: unknown): readonly { readonly pointer: string; readonly detail: string }[] {
+  const read = issueShape.safeParse(issue);
+  if (!read.success) return [{ pointer: "", detail: NOT_VALID }];
+  const { code, path, keys = [] } = read.data;
+  if (code === "unrecognized_keys") return keys.map((key) => ({ pointer: pointerOf([...path, key]), detail: "is not known here" }));
+  return [{ pointer: pointerOf(path), detail: faultInWords(issue) }];
+}

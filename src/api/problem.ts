@@ -34,6 +34,7 @@ const TITLES: Readonly<Record<number, string>> = {
   413: "Content Too Large",
   415: "Unsupported Media Type",
   422: "Unprocessable Content",
+  429: "Too Many Requests",
   431: "Request Header Fields Too Large",
   500: "Internal Server Error",
   503: "Service Unavailable",
@@ -70,6 +71,11 @@ export const gone = (generation: number, after: number): Problem =>
     { generation, after },
   );
 export const keyReused = (): Problem => new Problem(422, "REQUEST_KEY_REUSED", "The idempotency key was used before with another request.");
+/** Nothing was done; Retry-After comes with it. */
+export const tooMany = (requestsPerSecond: number): Problem =>
+  new Problem(429, "REQUEST_TOO_MANY", `More than ${requestsPerSecond} requests a second came from one caller. Nothing was done.`, {
+    remedy: REQUEST_CODES.REQUEST_TOO_MANY.remedy,
+  });
 /** `what`: what is asked for, in words. */
 export const disposedOf = (what: string, { site, disposal, by, at, reason }: Disposal): Problem =>
   new Problem(410, "RECORD_DISPOSED", `At site ${site} ${what} was archived and disposed of by ${by} at ${at} (entry ${disposal}): ${reason}`, {

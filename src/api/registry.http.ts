@@ -27,7 +27,7 @@ import {
 } from "../registry/registry.store.ts";
 import { attributionOf } from "./attribution.http.ts";
 import type { ApiDeps } from "./deps.ts";
-import { faultInWords } from "./fault.ts";
+import { faultsAt } from "./fault.ts";
 import { invalid, notFound, Problem } from "./problem.ts";
 import { listSites } from "./reads.store.ts";
 import {
@@ -190,7 +190,7 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       if (!parsed.success)
         throw invalid(
           "It is no state machine.",
-          parsed.error.issues.map((issue) => ({ pointer: `/${issue.path.join("/")}`, detail: faultInWords(issue) })),
+          parsed.error.issues.flatMap((issue) => faultsAt(issue)),
         );
       if (parsed.data.name !== machineName(request.params.id) || parsed.data.revision !== request.params.revision)
         throw invalid("Path and content name different state machines.", [{ pointer: "/name", detail: `is not ${machineName(request.params.id)}` }]);

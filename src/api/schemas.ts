@@ -54,6 +54,7 @@ export const READ_PROBLEMS = {
   401: problem("Nobody knows who asks."),
   403: problem("Whoever asks may not do this."),
   404: problem("There is no such thing."),
+  429: problem("The caller asks more often than it may; Retry-After says when to ask again."),
   500: problem("The service failed."),
   503: problem("It cannot be answered now; try again."),
 } as const;

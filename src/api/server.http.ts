@@ -16,6 +16,7 @@ import { batchRecordRoutes } from "./batch-record.http.ts";
 import { batchRoutes } from "./batches.http.ts";
 import { keepBody } from "./body.http.ts";
 import { readBody } from "./body.ts";
+import { setBounds } from "./bounds.http.ts";
 import type { ApiDeps, RouteDeps } from "./deps.ts";
 import { documentRoutes } from "./documents.http.ts";
 import { eventRoutes } from "./events.http.ts";
@@ -35,13 +36,22 @@ import { signatureRoutes } from "./signatures.http.ts";
 import { sourceRoutes } from "./sources.http.ts";
 
 const BODY_LIMIT = 1024 * 1024;
+/** By then all of a request has come: a connection that sends a byte now and then is nobody's. */
+const REQUEST_TIMEOUT_MS = 30_000;
+/** Judges an event as it was written, whose numbers are for the judge to refuse. */
+const DRY_RUN = "/v1/events/dry-run";
 
 /** The REST interface with the documents it serves, over HTTPS where there is a certificate. Nothing listens until `listen` is called. */
-export async function createApi(deps: ApiDeps, tls: { readonly cert: string; readonly key: string } | null = null): Promise<FastifyInstance> {
+export async function createApi(
+  deps: ApiDeps,
+  tls: { readonly cert: string; readonly key: string } | null = null,
+  requestsPerSecond = 0,
+): Promise<FastifyInstance> {
   const app = Fastify({
     ...(tls === null ? {} : { https: { cert: tls.cert, key: tls.key, minVersion: "TLSv1.2" as const } }),
     logger: false,
     bodyLimit: BODY_LIMIT,
+    requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 300 },
     // addresses that no router can read (%zz) are answered like every other wrong request
@@ -52,12 +62,14 @@ export async function createApi(deps: ApiDeps, tls: { readonly cert: string; rea
   app.setSerializerCompiler(serializerCompiler);
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("application/json", { parseAs: "buffer" }, async (request: FastifyRequest, bytes: Buffer) => {
-    const body = readBody(bytes);
+    // packed bodies are not unpacked, and what says that it is packed is not read as if it were not
+    if ((request.headers["content-encoding"] ?? "identity") !== "identity")
+      throw new Problem(415, "REQUEST_MEDIA_TYPE", "Bodies are sent as they are, without a content encoding.");
+    const body = readBody(bytes, { anyNumber: request.routeOptions.url === DRY_RUN });
     if (!body.ok) throw invalid(body.detail, body.errors);
     keepBody(request, body.json);
     return body.value;
   });
-  guard(app, deps.access);
   // what Postgres cannot hold as text can name nothing that is on record; in bodies readBody has refused it already
   app.addHook("preValidation", async (request) => {
     for (const [where, named] of [
@@ -70,6 +82,8 @@ export async function createApi(deps: ApiDeps, tls: { readonly cert: string; rea
       }
     }
   });
+  const bounds = await setBounds(app, { tls: tls !== null, requestsPerSecond });
+  guard(app, deps.access);
   await app.register(swagger, {
     openapi: {
       openapi: "3.1.0",
@@ -88,7 +102,7 @@ export async function createApi(deps: ApiDeps, tls: { readonly cert: string; rea
   // what fails because whoever asked is gone is nobody's fault
   const logFor = (request: FastifyRequest): Pick<Log, "error"> => (request.socket.destroyed ? { error: deps.log.debug.bind(deps.log) } : deps.log);
   app.setErrorHandler((error, request, reply) => answerProblem(problemOf(error, logFor(request)), request, reply));
-  app.setNotFoundHandler((request, reply) => answerProblem(notFound(`${request.method} ${pathOf(request)}`), request, reply));
+  app.setNotFoundHandler({ preHandler: [...bounds] }, (request, reply) => answerProblem(notFound(`${request.method} ${pathOf(request)}`), request, reply));
 
   const given: RouteDeps = { ...deps, recordAccess: accessRecorder(deps.own) };
   for (const routes of [

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { TrailItem } from "../audit/entry.ts";
 import { type Manifest, nameOf } from "./manifest.ts";
 import { changeInWords } from "./record-csv.ts";
@@ -9,6 +10,9 @@ export const PAGE_STYLE = `body { font: 11px/1.4 sans-serif; margin: 2em } h1 { 
 th, td { border: 1px solid #999; padding: 2px 5px; text-align: left; vertical-align: top; overflow-wrap: anywhere } thead { display: table-header-group }
 tr { break-inside: avoid } .rejected td, .refused td { background: #fdd } .quarantined td, .accepted_with_exception td { background: #ffd }
 @page { size: A4 landscape; margin: 12mm; @bottom-right { content: counter(page) " / " counter(pages); font: 9px sans-serif } }`;
+
+/** What a browser may do with a page that it is sent: show it in its own style, and nothing else. */
+export const PAGE_POLICY = `default-src 'none'; style-src 'sha256-${createHash("sha256").update(PAGE_STYLE).digest("base64")}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox`;
 
 const HEADS = ["Position", "Number", "Time (UTC)", "Who", "What", "Object", "Result", "Why", "From", "Changes: old → new"];
 

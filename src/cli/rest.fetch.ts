@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import { z } from "zod";
 
 /** The service could not be asked, or did not answer as it should; `message` is for people. */
@@ -22,13 +23,22 @@ export interface Rest {
   text(path: string): Promise<{ readonly status: number; readonly text: string; readonly date: string | null }>;
 }
 
+/** How often one request is made while the answer is to wait. */
+const ASKED_AT_MOST = 10;
+
 /** `token`: an API key or the token of a session; null: nobody is said to ask. */
 export function restAt(url: string, token: string | null, timeoutMs = 15_000): Rest {
   const base = url.replace(/\/+$/, "");
   const reach = async (path: string, init: RequestInit): Promise<Response> => {
+    const headers = { ...Object(init.headers), ...(token === null ? {} : { authorization: `Bearer ${token}` }) };
     try {
-      const headers = { ...Object(init.headers), ...(token === null ? {} : { authorization: `Bearer ${token}` }) };
-      return await fetch(`${base}${path}`, { ...init, headers, signal: AbortSignal.timeout(timeoutMs) });
+      for (let asked = 1; ; asked += 1) {
+        const response = await fetch(`${base}${path}`, { ...init, headers, signal: AbortSignal.timeout(timeoutMs) });
+        // nothing was done: a plant with a thousand machines is registered no faster than the service lets one caller ask
+        if (response.status !== 429 || asked === ASKED_AT_MOST) return response;
+        await response.body?.cancel();
+        await setTimeout(1000 * Math.min(60, Number(response.headers.get("retry-after") ?? 1) || 1));
+      }
     } catch (error) {
       throw new Unreachable(`The service does not answer at ${base} (${cause(error)}). Is it running there? --url names another address.`);
     }

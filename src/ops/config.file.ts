@@ -34,6 +34,11 @@ export const SETTINGS: readonly Setting[] = [
   setting("SHARD", "all", "Serves only this shard."),
   setting("HTTP_HOST", "127.0.0.1", "Address on which REST listens. On any but loopback everybody is asked who they are, from the beginning."),
   setting("HTTP_PORT", "8080", "Port on which REST listens; 0 picks a free one."),
+  setting(
+    "HTTP_RATE_LIMIT",
+    "50",
+    "Requests a second that one caller may make over REST, counted over ten seconds; 0: any number. Health and the stream of outcomes are not counted.",
+  ),
   setting("HTTP_TLS_CERT_FILE", "none", "File with the certificate for HTTPS; goes with HTTP_TLS_KEY_FILE."),
   setting("HTTP_TLS_KEY_FILE", "none", "File with the key for HTTPS; goes with HTTP_TLS_CERT_FILE."),
   setting("DATA_DIR", ".signalbox", "Where the embedded servers keep their data. One living owner at a time."),
@@ -99,6 +104,8 @@ export interface Config {
   readonly accessSecret: string | null;
   /** For commands that ask a running service. */
   readonly token: string | null;
+  /** Requests a second and caller; 0: any number. */
+  readonly httpRateLimit: number;
   readonly httpTls: { readonly cert: string; readonly key: string } | null;
   readonly dataDir: string;
   /** null: this process signs nothing. */
@@ -172,6 +179,11 @@ const environment = z.object({
   SHARD: z.string().regex(PLANT_ID, "is a plant id").optional(),
   HTTP_HOST: z.string().default("127.0.0.1"),
   HTTP_PORT: port.default(8080),
+  HTTP_RATE_LIMIT: z
+    .string()
+    .regex(/^\d{1,6}$/, "is a whole number up to 999999")
+    .transform(Number)
+    .default(50),
   HTTP_TLS_CERT_FILE: z.string().optional(),
   HTTP_TLS_KEY_FILE: z.string().optional(),
   DATA_DIR: z.string().default(".signalbox"),
@@ -231,6 +243,14 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   for (const name of ["OIDC_CLIENT_SECRET", "OIDC_ACR_VALUES"]) {
     if (given[name] !== undefined && given["OIDC_ISSUER"] === undefined) problems.push(`${name} is set and OIDC_ISSUER is not.`);
   }
+  for (const name of ["DATABASE_URL", "DATABASE_OWNER_URL"]) {
+    const address = given[name];
+    if (address === undefined || !URL.canParse(address)) continue;
+    for (const parameter of ["sslrootcert", "sslcert", "sslkey"]) {
+      const file = new URL(address).searchParams.get(parameter);
+      if (file !== null && readText(file) === null) problems.push(`${name} names ${file} by ${parameter}, which cannot be read.`);
+    }
+  }
   for (const name of ["DATA_DIR", "AUDIT_DIR", "AUDIT_MIRROR_DIR"]) {
     const folder = given[name];
     if (folder !== undefined && !mayBeFolder(folder)) problems.push(`${name} names ${folder}, which is no folder.`);
@@ -259,6 +279,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     allowUnauthenticatedNetwork: e.ALLOW_UNAUTHENTICATED_NETWORK === "yes",
     accessSecret: e.ACCESS_SECRET ?? null,
     token: e.SIGNALBOX_TOKEN ?? null,
+    httpRateLimit: e.HTTP_RATE_LIMIT,
     httpTls: cert === undefined || key === undefined ? null : { cert, key },
     dataDir: e.DATA_DIR,
     audit: auditOf(e),

@@ -1,25 +1,24 @@
 import { trace } from "@opentelemetry/api";
-import { type Logger, pino, stdSerializers } from "pino";
+import { type Logger, pino } from "pino";
+import { redacted, withoutSecrets } from "./redact.ts";
 
 export type Log = Pick<Logger, "fatal" | "error" | "warn" | "info" | "debug">;
 
-/** An error without what the database quotes in it: its detail names the values of rows, which are the plant's and not the log's. */
-function errorInLog(error: unknown): unknown {
-  if (!(error instanceof Error)) return error;
-  const { detail: _, where: __, internalQuery: ___, ...told } = stdSerializers.err(error);
-  return told;
-}
-
-/** One JSON line a fact, on standard error's quiet sibling: standard output belongs to the banner. */
+/** One JSON line a fact, on standard error's quiet sibling: standard output belongs to the banner. Nothing that is a secret by its name or its form gets into a line. */
 export function createLog(options: { readonly level: string; readonly destination?: NodeJS.WritableStream }): Log {
   return pino(
     {
       level: options.level,
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
-      serializers: { err: errorInLog },
-      redact: { paths: ["*.password", "*.authorization", "err.config", "password", "authorization"], censor: "[secret]" },
+      formatters: {
+        level: (label) => ({ level: label }),
+        log: (fields) => Object.fromEntries(Object.entries(Object(redacted(fields)))),
+      },
+      // errors are made fields above already
+      serializers: { err: (error: unknown) => error },
+      // what a sentence was given besides its fields
+      hooks: { streamWrite: withoutSecrets },
       mixin() {
         const span = trace.getActiveSpan()?.spanContext();
         return span === undefined ? {} : { trace_id: span.traceId, span_id: span.spanId };

@@ -120,6 +120,12 @@ export const METRICS = {
     meaning: "Ticks put on the route: time that passed, or work left over from a commit.",
     labels: { tick: ["patience", "gap", "expiry", "drain", "again", "interruption"] },
   },
+  signalbox_certificate_expires_timestamp_seconds: {
+    kind: "gauge",
+    unit: "seconds",
+    meaning: "When a certificate that the service shows ends, in seconds since 1970: that of its HTTPS, and that by which it tells the broker who it is.",
+    labels: { certificate: ["http", "broker"] },
+  },
   signalbox_build_info: { kind: "gauge", unit: null, meaning: "Always 1; the label says which version runs.", labels: { version: "version" } },
   signalbox_shard_owned: {
     kind: "gauge",

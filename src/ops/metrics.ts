@@ -40,6 +40,8 @@ export interface Metrics {
   sources(site: string, count: { readonly silent: number; readonly flapping: number; readonly skewed: number }): void;
   ownership(site: string, owned: boolean, term: number): void;
 
+  certificate(certificate: "http" | "broker", endsAt: number): void;
+
   readonly withSpan: WithSpan;
   /** The Prometheus text of everything above. */
   render(): Promise<string>;
@@ -148,6 +150,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
       set("signalbox_shard_owned", owned ? 1 : 0, { site });
       set("signalbox_shard_term", term, { site });
     },
+
+    certificate: (certificate, endsAt) => set("signalbox_certificate_expires_timestamp_seconds", endsAt, { certificate }),
 
     withSpan: telemetry.withSpan,
     async render() {

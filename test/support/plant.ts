@@ -46,6 +46,8 @@ export async function startPlant(options: PlantOptions = {}): Promise<Plant> {
     ...(brokerUrl === null ? {} : { MQTT_URL: brokerUrl }),
     MQTT_PORT: "0",
     HTTP_PORT: "0",
+    // all parties of a test ask from one address
+    HTTP_RATE_LIMIT: "0",
     DATA_DIR: dataDir,
     LOG_LEVEL: "silent",
     ...options.settings,

@@ -43,6 +43,7 @@ export function startReplica(options: ReplicaOptions): Replica {
       DATABASE_OWNER_URL: options.databaseOwnerUrl,
       MQTT_URL: options.mqttUrl,
       HTTP_PORT: "0",
+      HTTP_RATE_LIMIT: "0",
       LOG_LEVEL: "warn",
       FAILPOINT_REPORT: report,
     },

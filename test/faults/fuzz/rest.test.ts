@@ -11,6 +11,7 @@ import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
 import { BLEND } from "../../support/blend.ts";
+import { INSIDE } from "../../support/inside.ts";
 import { measured, SEED } from "../../support/measure.ts";
 import { envelope, eventTopic, sourceOf } from "../../support/mqtt.ts";
 import { validatedFetch } from "../../support/validate.ts";
@@ -218,9 +219,6 @@ function requestFor(operation: Operation): fc.Arbitrary<Asked> {
     };
   });
 }
-
-const INSIDE =
-  /\b(select|insert into|update|delete from)\s.*\b(from|into|set|where)\b|violates|syntax error|relation "|column "|SQLSTATE|duplicate key|ECONN|node_modules|\.(ts|js|sql):\d+|\bat \S+ \(|\/(src|dist|tmp|home|root)\/|kysely|postgres|TypeError|ReferenceError|undefined is not/i;
 
 /** A problem is one by RFC 9457, has a code, and says nothing of what is inside. */
 function ofAProblem(status: number, type: string | null, text: string, about: string): void {

@@ -24,6 +24,7 @@ function everything(metrics: Metrics): void {
   metrics.published(9);
   metrics.brokerConnected("rtm1", "subscriber", true);
   metrics.sessionLost();
+  metrics.certificate("http", 1_800_000_000);
   metrics.broker({ dropped: 11, queued: 12 });
   metrics.sources("rtm1", { silent: 1, flapping: 2, skewed: 3 });
   metrics.ownership("rtm1", true, 8);

@@ -1,0 +1,36 @@
+// What the settings refuse before anything connects: an open port without a word, a limit that is none, a certificate that is not there.
+import { describe, expect, test } from "vitest";
+import { ConfigInvalid, loadConfig } from "../../../src/ops/config.file.ts";
+
+const problems = (settings: Readonly<Record<string, string>>): readonly string[] => {
+  try {
+    loadConfig(settings);
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigInvalid) return error.problems;
+    throw error;
+  }
+};
+
+describe("the service", () => {
+  test("listens on no network unless somebody says that it may", () => {
+    for (const host of ["0.0.0.0", "::", "10.0.0.1", "plant.example", "127.0.0.1.example", "localhost.example"]) {
+      expect(problems({ HTTP_HOST: host }), host).toEqual([expect.stringMatching(/^HTTP_HOST is reachable from the network/)]);
+      expect(problems({ HTTP_HOST: host, ALLOW_UNAUTHENTICATED_NETWORK: "yes" })).toEqual([]);
+    }
+    for (const host of ["127.0.0.1", "::1", "localhost"]) expect(problems({ HTTP_HOST: host })).toEqual([]);
+    expect(loadConfig({}).httpHost).toBe("127.0.0.1");
+  });
+
+  test("limits its callers unless somebody says otherwise", () => {
+    expect(loadConfig({}).httpRateLimit).toBe(50);
+    expect(loadConfig({ HTTP_RATE_LIMIT: "0" }).httpRateLimit).toBe(0);
+    for (const limit of ["-1", "1.5", "many", "1e3", "9999999"])
+      expect(problems({ HTTP_RATE_LIMIT: limit })).toEqual(["HTTP_RATE_LIMIT is a whole number up to 999999."]);
+  });
+
+  test("says that a file which an address of the database names cannot be read, and not the address", () => {
+    const told = problems({ DATABASE_URL: "postgres://signalbox_runtime:mark-secret@db/x?sslmode=verify-full&sslrootcert=/nowhere/ca.pem" });
+    expect(told).toEqual(["DATABASE_URL names /nowhere/ca.pem by sslrootcert, which cannot be read."]);
+  });
+});
