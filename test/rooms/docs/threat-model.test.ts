@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import ts from "typescript";
 import { describe, expect, test } from "vitest";
+import { measured } from "../../support/measure.ts";
 import { repository } from "../../support/repository.ts";
 
 interface Row {
@@ -65,6 +66,8 @@ function faults({ kind, threat, boundaries, mitigation, tests, state }: Row): re
 
 describe("the threat table", () => {
   const rows = rowsOf(page);
+  measured("threats", `${rows.filter(({ state }) => state === "held").length} of ${rows.length} held`);
+  measured("threats.open", String(rows.filter(({ state }) => state === "open").length));
 
   test("has every threat once, numbered without holes, and those of the reference are all there", () => {
     expect(rows.length).toBeGreaterThanOrEqual(60);
