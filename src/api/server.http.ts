@@ -23,6 +23,7 @@ import { exportRoutes } from "./exports.http.ts";
 import { faultInWords } from "./fault.ts";
 import { operationRoutes } from "./operations.http.ts";
 import { outcomeRoutes } from "./outcomes.http.ts";
+import { partyRoutes } from "./parties.http.ts";
 import { invalid, keyReused, notFound, Problem, type ProblemDocument, standingBy, unavailable } from "./problem.ts";
 import { registryRoutes } from "./registry.http.ts";
 import { retentionRoutes } from "./retention.http.ts";
@@ -97,6 +98,7 @@ export async function createApi(deps: ApiDeps, tls: { readonly cert: string; rea
     retentionRoutes,
     reviewRoutes,
     exportRoutes,
+    partyRoutes,
     documentRoutes,
   ]) {
     await app.register((scope, _options, done) => {
