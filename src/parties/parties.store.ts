@@ -182,7 +182,7 @@ export async function revoke(db: Db, { site, party, by, key }: Asked, reason: st
     const revisions = await read(trx);
     const last = revisions.at(-1);
     if (last === undefined) return refused({ because: "unknown", what: `party ${party} at site ${site}` });
-    if (revisions.every(({ state }) => state === "revoked")) return refused({ because: "state", state: "revoked" });
+    if (last.state === "revoked") return refused({ because: "state", state: "revoked" });
     const before = revisions.find(({ state }) => state === "active")?.revision ?? null;
     const act = { type: ACTS.revoked, object: `party ${party}`, old: { revision: before }, new: { party } };
     const position = await recordAct(trx, site, act, { ...by, reason }, under(key));
@@ -207,8 +207,9 @@ export async function giveCredential(
     async () => ({ password: null }),
     async (trx) => {
       const revisions = await readRevisions(trx, site, party);
-      if (revisions.length === 0) return refused({ because: "unknown", what: `party ${party} at site ${site}` });
-      if (revisions.every(({ state }) => state === "revoked")) return refused({ because: "state", state: "revoked" });
+      const last = revisions.at(-1);
+      if (last === undefined) return refused({ because: "unknown", what: `party ${party} at site ${site}` });
+      if (last.state === "revoked") return refused({ because: "state", state: "revoked" });
       const { password, verifier } = issue();
       const bytes = Buffer.from(verifier);
       const { rows } = await sql<{ sha256: string }>`select encode(sha256(${bytes}::bytea), 'hex') as sha256`.execute(trx);

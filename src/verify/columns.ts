@@ -56,6 +56,12 @@ export const EXEMPT: Readonly<Record<string, Readonly<Record<string, string>>>> 
   legal_hold_releases: { released_at: ACT_TIME },
   record_archives: { archived_at: ACT_TIME },
   disposals: { disposed_at: ACT_TIME },
+  party_revisions: { proposed_at: ACT_TIME },
+  party_approvals: { approved_at: ACT_TIME },
+  party_activations: { activated_at: ACT_TIME },
+  party_revocations: { revoked_at: ACT_TIME },
+  party_credentials: { issued_at: ACT_TIME },
+  party_reviews: { reviewed_at: ACT_TIME },
   audit_checkpoints: { site: CHECKPOINT, log: CHECKPOINT, signed_at: "when it came into the database; nothing rests on it" },
 };
 
