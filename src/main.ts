@@ -121,8 +121,8 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
     prefix: config.topicPrefix,
     sites: config.sites,
     aclFile: config.mqttAclFile,
-    onChanged: async (inForce, active) => {
-      await embedded?.enforce(tableUsers(active, inForce, config.topicPrefix));
+    onChanged: async (inForce, governed) => {
+      await embedded?.enforce(tableUsers(governed, inForce, config.topicPrefix));
     },
   });
   stops.push(() => parties.stop());

@@ -5,7 +5,7 @@ import type { Time } from "./ops/time.ts";
 import { readAcl } from "./parties/acl.file.ts";
 import { ACL_FILE, branchText, openDrifts, recordDrift, type Told, toldOf } from "./parties/drift.store.ts";
 import { type Drift, driftBetween, drifts, mosquittoAcl } from "./parties/mosquitto-acl.ts";
-import { type ActiveParty, readActive, readChanged } from "./parties/parties.store.ts";
+import { type ActiveParty, readActive, readChanged, readGoverned } from "./parties/parties.store.ts";
 import { isValid } from "./parties/party.ts";
 
 export interface PartyMeter {
@@ -25,8 +25,8 @@ export interface PartyWatchOptions {
   readonly sites: readonly string[] | null;
   /** The broker's ACL file; null: the broker's own affair. */
   readonly aclFile: string | null;
-  /** Who may do what is another than before: the parties that are in force and valid, and whether any is in force. */
-  onChanged(parties: readonly ActiveParty[], active: boolean): Promise<void>;
+  /** Who may do what is another than before: the parties that are in force and valid, and whether any ever was, so that the registry speaks. */
+  onChanged(parties: readonly ActiveParty[], governed: boolean): Promise<void>;
 }
 
 export interface PartyWatch {
@@ -34,7 +34,7 @@ export interface PartyWatch {
   readonly begun: Promise<void>;
   /** What was decided about events at a site: looked at beside the route, which waits for nothing here. */
   observed(site: string, verdicts: readonly Pick<Verdict, "round" | "branch" | "type">[]): void;
-  /** How the broker's file stands; null: there is none to look at, or no party in force. */
+  /** How the broker's file stands; null: there is none to look at, or no party was ever active. */
   readonly condition: { readonly ok: boolean; readonly detail: string } | null;
   stop(): Promise<void>;
 }
@@ -52,6 +52,7 @@ type Branches = ReadonlyMap<string, ReadonlySet<string> | null>;
 export function watchParties({ db, time, log, meter, prefix, sites, aclFile, onChanged }: PartyWatchOptions): PartyWatch {
   let changed = "";
   let active: readonly ActiveParty[] = [];
+  let governed: readonly string[] = [];
   let handed: string | null = null;
   let valid: readonly ActiveParty[] = [];
   let permitted: ReadonlyMap<string, Branches> = new Map();
@@ -70,16 +71,16 @@ export function watchParties({ db, time, log, meter, prefix, sites, aclFile, onC
     const positions = [...(await readChanged(db))].filter(([site]) => sites === null || sites.includes(site));
     const now = positions.map(([site, position]) => `${site}@${position}`).join(" ");
     if (now !== changed) {
-      active = await readActive(db, sites);
+      [active, governed] = [await readActive(db, sites), await readGoverned(db, sites)];
       changed = now;
       revision = now;
     }
     const nowMs = Date.now();
     valid = active.filter((party) => isValid(party, nowMs));
-    const table = JSON.stringify([active.length > 0, valid.map(({ site, party, revision: number, verifier }) => [site, party, number, verifier])]);
+    const table = JSON.stringify([governed, valid.map(({ site, party, revision: number, verifier }) => [site, party, number, verifier])]);
     if (table !== handed) {
-      permitted = branchesOf(active, valid);
-      await onChanged(valid, active.length > 0);
+      permitted = branchesOf(governed, valid);
+      await onChanged(valid, governed.length > 0);
       handed = table;
       await endBranches();
     }
@@ -90,8 +91,7 @@ export function watchParties({ db, time, log, meter, prefix, sites, aclFile, onC
 
   /** Reads the broker's file back and holds it against the registry. */
   async function readBack(path: string): Promise<void> {
-    const inForce = [...new Set(active.map(({ site }) => site))];
-    if (inForce.length === 0) {
+    if (governed.length === 0) {
       condition = null;
       fileDrift = null;
       meter.aclDrift(0);
@@ -121,7 +121,7 @@ export function watchParties({ db, time, log, meter, prefix, sites, aclFile, onC
     if (told !== null)
       log.error({ path, more: drift.more.slice(0, 20), less: drift.less.slice(0, 20), lines }, "the broker's ACL file is not what the registry says");
     else if (fileDrift !== null) log.info({ path, revision }, "the broker's ACL file agrees with the registry again");
-    for (const site of inForce) await recordDrift(db, site, ACL_FILE, told);
+    for (const site of governed) await recordDrift(db, site, ACL_FILE, told);
     fileDrift = key;
   }
 
@@ -135,7 +135,7 @@ export function watchParties({ db, time, log, meter, prefix, sites, aclFile, onC
 
   /** After a change of the registry, what was drift and is permitted now has ended. */
   async function endBranches(): Promise<void> {
-    for (const site of new Set(active.map((party) => party.site))) {
+    for (const site of governed) {
       for (const object of await openDrifts(db, site)) {
         const [line, equipment] = /^events on line (\S+), equipment (\S+)$/.exec(object)?.slice(1) ?? [];
         if (line === undefined || equipment === undefined || !permitted.get(site)?.has(`${line}/${equipment}`)) continue;
@@ -201,9 +201,9 @@ export function watchParties({ db, time, log, meter, prefix, sites, aclFile, onC
   };
 }
 
-/** By site, the branches on which events may be published: of sites with a party in force, valid or not, since there the registry speaks. */
-function branchesOf(active: readonly ActiveParty[], valid: readonly ActiveParty[]): ReadonlyMap<string, Branches> {
-  const sites = new Map<string, Map<string, Set<string> | null>>(active.map(({ site }) => [site, new Map()]));
+/** By site, the branches on which events may be published: of the sites at which the registry speaks. */
+function branchesOf(governed: readonly string[], valid: readonly ActiveParty[]): ReadonlyMap<string, Branches> {
+  const sites = new Map<string, Map<string, Set<string> | null>>(governed.map((site) => [site, new Map()]));
   for (const { site, may } of valid) {
     const branches = sites.get(site);
     for (const { direction, what, where, types } of may) {

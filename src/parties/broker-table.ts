@@ -10,7 +10,7 @@ const userSchema = z.object({ user: z.string(), verifier: z.string().nullable(),
 export const tableSchema = z.object({
   /** The service's own user; nobody else may have its name. */
   service: userSchema,
-  /** null: no party is active anywhere, and whoever comes may do everything. */
+  /** null: no party was ever active, and whoever comes may do everything. */
   users: z.array(userSchema).nullable(),
 });
 export type BrokerTable = z.infer<typeof tableSchema>;
@@ -27,9 +27,9 @@ export function serviceUser(password: string, salt: Buffer, prefix: string): Tab
   return { user: SERVICE_USER, verifier: verifierOf(password, salt), publish: may("publish"), subscribe: [...may("subscribe"), "$SYS/#"] };
 }
 
-/** `active`: whether any party is in force, also one that is not valid now: an expired party does not open the broker again. */
-export function tableUsers(active: boolean, parties: readonly (Party & { readonly verifier: string | null })[], prefix: string): TableUser[] | null {
-  if (!active) return null;
+/** `governed`: whether any party ever was active. From then on nobody is let in without a name, whoever was revoked or has expired since. */
+export function tableUsers(governed: boolean, parties: readonly (Party & { readonly verifier: string | null })[], prefix: string): TableUser[] | null {
+  if (!governed) return null;
   const verifiers = new Map(parties.map(({ party, verifier }) => [party, verifier]));
   return [...rightsByUser(parties, prefix)].map(([user, { publish, subscribe }]) => ({
     user,

@@ -313,6 +313,15 @@ export async function readChanged(db: Db): Promise<ReadonlyMap<string, number>> 
   return new Map(rows.map(({ site, position }) => [site, safePosition(position)]));
 }
 
+/**
+ * The sites at which the registry speaks: where a party was ever active. It goes on speaking when the last one is revoked, which takes rights away and must not give everybody all of them.
+ */
+export async function readGoverned(db: Db, sites: readonly string[] | null = null): Promise<readonly string[]> {
+  const { rows } = await sql<{ site: string }>`
+    select distinct site from party_activations where ${sites === null} or site = any(${sites ?? []}::text[]) order by site`.execute(db);
+  return rows.map(({ site }) => site);
+}
+
 /** The registry as the broker must enforce it now. */
 export interface InForce {
   readonly parties: readonly ActiveParty[];

@@ -2,18 +2,29 @@
 // Attack: the same matrix of real clients; foreign client ids, wrong passwords, a credential that was given anew, a party that is taken out while it is connected, messages kept for whoever
 // has lost the right to them meanwhile.
 import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import mqtt, { type MqttClient } from "mqtt";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openDatabase } from "../../../src/db/database.ts";
 import { type EmbeddedBroker, startBroker } from "../../../src/embedded/broker.process.ts";
+import { startService } from "../../../src/main.ts";
+import { loadConfig } from "../../../src/ops/config.file.ts";
+import { createLog } from "../../../src/ops/log.ts";
 import { type TableUser, tableUsers } from "../../../src/parties/broker-table.ts";
 import { issueCredential, verifierOf } from "../../../src/parties/credentials.ts";
+import { activate, approve, giveCredential, propose, revoke } from "../../../src/parties/parties.store.ts";
 import type { Party } from "../../../src/parties/party.ts";
 import { measured } from "../../support/measure.ts";
-import { everyTopic, PARTIES, party, SITE } from "../../support/parties.ts";
+import { envelope, sourceOf } from "../../support/mqtt.ts";
+import { deviceRights, everyTopic, PARTIES, party, SITE } from "../../support/parties.ts";
 import { collect, connectAs, everyUser, tryMatrix } from "../../support/party-matrix.ts";
+import { startPlant } from "../../support/plant.ts";
 
 const prefix = "plant/";
 const own = `${prefix}site/${SITE}/line/4/eq/scale-1`;
+const gone = (client: MqttClient): Promise<void> => new Promise((resolve) => client.once("close", () => resolve()));
 
 describe("the embedded broker", () => {
   const issued = new Map(everyUser(PARTIES).map((user) => [user, issueCredential()]));
@@ -35,8 +46,6 @@ describe("the embedded broker", () => {
     { user: writer.user, verifier: verifierOf(writer.password, randomBytes(12)), publish: ["#"], subscribe: [] },
     { user: observer.user, verifier: verifierOf(observer.password, randomBytes(12)), publish: [], subscribe: ["#"] },
   ];
-  const gone = (client: MqttClient): Promise<void> => new Promise((resolve) => client.once("close", () => resolve()));
-
   beforeAll(async () => {
     broker = await startBroker({ host: "127.0.0.1", port: 0, prefix });
   });
@@ -134,3 +143,59 @@ describe("the embedded broker", () => {
     await Promise.all([again.endAsync(), writing.endAsync(true)]);
   });
 });
+
+test("a running service closes its broker when a party becomes active, hears that party alone, and is closed from its next start on", async () => {
+  const plant = await startPlant({ broker: "embedded" });
+  const { db, close } = openDatabase(plant.database.runtimeUrl, { max: 1, applicationName: "test" });
+  try {
+    await plant.equipment(SITE, "scale-1", "4", "scale");
+    await plant.equipment(SITE, "mixer-1", "4", "mixer");
+    const anybody = await mqtt.connectAsync(plant.mqttUrl, { protocolVersion: 4, reconnectPeriod: 0 });
+    const away = gone(anybody);
+    const asked = (person: string) => ({ site: SITE, party: "scale-1", by: { actor: `person:${person}`, from: null, reason: "as planned" }, key: null });
+    const given = await (async () => {
+      await propose(db, asked("ann"), { kind: "device", owner: "person:ann", may: [...deviceRights("scale-1")], validFrom: null, validUntil: null });
+      await approve(db, asked("bob"), 1);
+      const credential = await giveCredential(db, asked("ann"));
+      expect(anybody.connected).toBe(true);
+      await activate(db, asked("bob"), 1);
+      return credential;
+    })();
+    await away;
+    const password = given.kind === "done" ? (given.result.password ?? "") : "";
+    const [scale, mixer] = ["scale-1", "mixer-1"].map((name) => sourceOf(SITE, "4", name));
+    const speak = async (url: string, n: number): Promise<void> => {
+      const device = await connectAs(url, 4, "scale-1", password);
+      const heard = collect(device);
+      await device.subscribeAsync(`${scale?.slice(1)}/verdict`, { qos: 1 });
+      await device.publishAsync(`${scale?.slice(1)}/event`, JSON.stringify(envelope(String(scale), 1, n, "call.raised", { call: "c" })), { qos: 1 });
+      await heard.until((topic, payload) => topic === `${scale?.slice(1)}/verdict` && JSON.parse(payload).causationid === `scale-1-1-${n}`);
+      expect(JSON.parse(heard.all.at(-1)?.payload ?? "{}").data.status).toBe("accepted");
+      const ended = gone(device);
+      device.publish(`${mixer?.slice(1)}/event`, JSON.stringify(envelope(String(mixer), 1, n, "call.raised", { call: "c" })), { qos: 1 }, () => {});
+      await ended;
+    };
+    await speak(plant.mqttUrl, 1);
+    await expect(mqtt.connectAsync(plant.mqttUrl, { protocolVersion: 4, reconnectPeriod: 0 })).rejects.toMatchObject({ code: 4 });
+    await plant.service.stop();
+    const settings = { DATABASE_URL: plant.database.runtimeUrl, MQTT_PORT: "0", HTTP_PORT: "0", DATA_DIR: mkdtempSync(join(tmpdir(), "signalbox-parties-")) };
+    const again = await startService(loadConfig(settings), createLog({ level: "silent" }));
+    try {
+      await expect(mqtt.connectAsync(again.mqttUrl, { protocolVersion: 4, reconnectPeriod: 0 })).rejects.toMatchObject({ code: 4 });
+      await speak(again.mqttUrl, 2);
+      expect(await plant.database.query("select source from verdicts where source like '%mixer%'")).toEqual([]);
+      const device = await connectAs(again.mqttUrl, 4, "scale-1", password);
+      const sent = gone(device);
+      await revoke(db, asked("ann"), "stolen");
+      await sent;
+      // taking the last one's rights away gives them to nobody else
+      await expect(mqtt.connectAsync(again.mqttUrl, { protocolVersion: 4, reconnectPeriod: 0 })).rejects.toMatchObject({ code: 4 });
+    } finally {
+      await again.stop();
+      rmSync(settings.DATA_DIR, { recursive: true, force: true });
+    }
+  } finally {
+    await close();
+    await plant.stop();
+  }
+}, 120_000);
