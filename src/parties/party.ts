@@ -20,7 +20,7 @@ export const partyName = z
 /** A plant id, or + for every one there is or will be. */
 const named = z.union([plantId, z.literal("+")]);
 
-export const whereSchema = z.union([
+const whereSchema = z.union([
   z.literal("site").describe("What is the site's own."),
   z
     .strictObject({
@@ -31,7 +31,6 @@ export const whereSchema = z.union([
     .describe("The branch of an equipment; + stands for every line or equipment."),
   z.strictObject({ line: named, batch: named }).describe("The branch of a batch; + stands for every line or batch."),
 ]);
-export type Where = z.infer<typeof whereSchema>;
 
 const eventType = z.string().regex(/^signalbox\.[a-z]+\.[a-z]+\.v[1-9]\d{0,3}$/, "is no event type such as signalbox.step.start.v1");
 
