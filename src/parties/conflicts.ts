@@ -68,7 +68,7 @@ function byItself(party: Party, prefix: string): readonly Conflict[] {
   for (const right of may) found.push(...ofRight(party, right, prefix));
   if (kind === "device" && new Set(may.map(({ where }) => branchIn(where))).size > 1)
     found.push(conflict("BEYOND_OWN_BRANCH", `${name} is a device and has rights on more than one branch.`));
-  if (kind !== "service" && /^signalbox-/i.test(name)) found.push(conflict("RESERVED_NAME", `${name} is a name of the service.`));
+  if (/^signalbox-/i.test(name)) found.push(conflict("RESERVED_NAME", `${name} is a name of the service.`));
   if (validFrom !== null && validUntil !== null && Date.parse(validUntil) <= Date.parse(validFrom))
     found.push(conflict("INVALID_PERIOD", `${name} would be valid until ${validUntil}, and only from ${validFrom} on.`));
   return found;

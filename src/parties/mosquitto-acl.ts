@@ -48,25 +48,26 @@ export function driftBetween(registry: string, broker: string): Drift {
 
 export const drifts = ({ more, less }: Drift): boolean => more.length + less.length > 0;
 
-/** The statements of an ACL file, each with whom it is about, however they are spaced or ordered; comments are none. What mosquitto could not read is a statement too. */
+/**
+ * The statements of an ACL file, each with whom it is about, however they are spaced or ordered; comments are none. Read as mosquitto reads it: words end at blanks and at nothing else,
+ * what stands behind the last one is cut off, and a comment has its # at the very beginning. A line that mosquitto does not know keeps it from starting, so it is a statement too.
+ */
 function statementsIn(text: string): ReadonlySet<string> {
   const found = new Set<string>();
   let who = "anonymous";
   for (const raw of text.split("\n")) {
-    // mosquitto skips only lines that begin with #; behind blanks it is read as a word
-    if (raw.startsWith("#")) continue;
-    const line = raw.trim();
-    if (line === "") continue;
-    const [word = "", rest = ""] = [line.split(/\s+/)[0], line.replace(/^\S+\s*/, "")];
+    const line = raw.replace(/[ \t\v\f\r]+$/, "");
+    if (line === "" || line.startsWith("#")) continue;
+    const [, word, rest = ""] = /^ *([^ ]+)(?: +(.*))?$/.exec(line) ?? [];
     if (word === "user" && rest !== "") {
       who = `user ${rest}`;
       continue;
     }
-    if (word !== "topic" && word !== "pattern") {
+    if ((word !== "topic" && word !== "pattern") || rest === "") {
       found.add(`unreadable: ${line}`);
       continue;
     }
-    const [, access = "readwrite", filter = ""] = /^(?:(readwrite|read|write|deny)\s+)?(.*)$/.exec(rest) ?? [];
+    const [, access = "readwrite", filter = ""] = /^(?:(readwrite|read|write|deny) +)?(.*)$/.exec(rest) ?? [];
     const about = word === "pattern" ? "everybody" : who;
     for (const one of access === "readwrite" ? ["read", "write"] : [access]) found.add(`${about}: ${word} ${one} ${filter}`);
   }

@@ -1,13 +1,13 @@
 // Promise: a mosquitto with the compiled ACL lets each party do exactly what the registry says, and nobody else anything.
 // Attack: real clients, on MQTT 5 and on 3.1.1, try every topic of the plant in both directions; retained messages, last wills, whoever has no name, a wrong password, a party that the
 // file no longer names. What a broker acknowledges is not believed: a privileged observer sees what was handed on.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import mqtt from "mqtt";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { issueCredential, mosquittoPasswords } from "../../../src/parties/credentials.ts";
-import { mosquittoAcl } from "../../../src/parties/mosquitto-acl.ts";
+import { driftBetween, mosquittoAcl } from "../../../src/parties/mosquitto-acl.ts";
 import { measured } from "../../support/measure.ts";
 import { describeWithMosquitto, type Mosquitto, startMosquitto } from "../../support/mosquitto.ts";
 import { everyTopic, PARTIES, SITE } from "../../support/parties.ts";
@@ -87,6 +87,16 @@ describeWithMosquitto("a mosquitto with the compiled ACL", () => {
     await seen.until((_, payload) => payload === "after");
     expect(seen.all.filter(({ payload }) => payload === "gone").map(({ topic }) => topic)).toEqual([`${own}/diag`]);
     await Promise.all([writer.endAsync(true), observer.endAsync(true)]);
+  });
+
+  test("what is no drift makes no difference to it", async () => {
+    const compiled = readFileSync(aclFile, "utf8");
+    const spaced = compiled.replaceAll("topic read ", "  topic   read  ").replace("topic write ", "topic  write   ").replaceAll("\n", "  \r\n");
+    expect(driftBetween(compiled, spaced)).toEqual({ more: [], less: [] });
+    writeFileSync(aclFile, spaced);
+    await broker.reload();
+    const { disagreements } = await tryMatrix({ ...tried(5), passwords: new Map([["scale-1", passwordOf("scale-1")]]) }, PARTIES, prefix, everyTopic(prefix));
+    expect(disagreements).toEqual([]);
   });
 
   test("whom the file does not name any more can do nothing, from its reloading on", async () => {

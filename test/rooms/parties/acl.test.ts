@@ -98,6 +98,11 @@ describe("a broker's file", () => {
     ["pattern write site/+/line/+/eq/%u/event", "everybody: pattern write site/+/line/+/eq/%u/event"],
     ["topic deny site/rtm1/outcome", "user wall: topic deny site/rtm1/outcome"],
     ["tpoic read x", "unreadable: tpoic read x"],
+    [" # no comment", "unreadable:  # no comment"],
+    ["user", "unreadable: user"],
+    ["topic", "unreadable: topic"],
+    ["topic\tread x", "unreadable: topic\tread x"],
+    ["topic read\tx", "user wall: topic write read\tx"],
   ])("with %j at its end is named", (added, named) => {
     expect(driftBetween(text, `${text}${added}\n`).more).toContain(named);
   });

@@ -81,6 +81,7 @@ describe("refused is", () => {
     expect(codes(party("core", "service", [reads("event")]), [party("core", "service", [reads("event")], { site: "ams2" })])).toEqual([]);
     expect(codes(party("copy", "device", deviceRights("scale-1")), [device])).toEqual(["SHARED_BRANCH"]);
     expect(codes({ ...device, party: "signalbox-rtm1" })).toEqual(["RESERVED_NAME"]);
+    expect(codes(party("signalbox-service", "service", [reads("event")]))).toEqual(["RESERVED_NAME"]);
     expect(codes({ ...device, validFrom: "2026-02-01T00:00:00.000Z", validUntil: "2026-01-01T00:00:00.000Z" })).toEqual(["INVALID_PERIOD"]);
     // a new revision of itself is no other
     expect(codes({ ...device, revision: 2 }, [device])).toEqual([]);
