@@ -108,8 +108,8 @@ begin
   end loop;
 end $$;
 
--- Which revision of each party is in force, if one is, and what stands beside it.
-create view parties_active as
+-- Which revision of each party is in force, if one is, and what stands beside it; with the rights of whoever asks.
+create view parties_active with (security_invoker = true) as
   select distinct on (a.site, a.party) a.site, a.party, a.revision, a.position, r.content,
     p.proposed_by, p.approved_by, p.approved_at, a.activated_by, a.activated_at,
     c.verifier, c.position as credential_position
