@@ -21,7 +21,7 @@ import { CODES } from "./decide/verdict.ts";
 import { readWorld } from "./decide/world.store.ts";
 import { decode } from "./decode/decode.ts";
 import type { DriveStages } from "./drive.ts";
-import { startBroker } from "./embedded/broker.process.ts";
+import { type EmbeddedBroker, startBroker } from "./embedded/broker.process.ts";
 import { claimDataDir } from "./embedded/data-dir.file.ts";
 import { startPostgres } from "./embedded/postgres.process.ts";
 import { certificateEnds } from "./ops/certificate.ts";
@@ -31,6 +31,8 @@ import type { Log } from "./ops/log.ts";
 import { isLoopback } from "./ops/loopback.ts";
 import { createMetrics, type Metrics } from "./ops/metrics.ts";
 import { ownTime } from "./ops/time.ts";
+import { tableUsers } from "./parties/broker-table.ts";
+import { type PartyWatch, watchParties } from "./party-watch.ts";
 import { createPublisher, type Publisher } from "./publish/publisher.mqtt.ts";
 import { relayStore } from "./publish/relay.store.ts";
 import { watchBroker } from "./receive/broker-watch.mqtt.ts";
@@ -123,11 +125,25 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
   for (const { site } of await listShards(db)) await ensurePartitions(db, (await readHead(db, site)).position);
   await ensurePartitions(db, 0);
 
-  const mqttUrl = await broker(config, stops);
+  const { url: mqttUrl, embedded, username, password } = await broker(config, stops);
+  const parties = watchParties({
+    db: readers,
+    time: ownTime,
+    log,
+    meter: metrics,
+    prefix: config.topicPrefix,
+    sites: config.sites,
+    aclFile: config.mqttAclFile,
+    onChanged: async (inForce, governed) => {
+      await embedded?.enforce(tableUsers(governed, inForce, config.topicPrefix));
+    },
+  });
+  stops.push(() => parties.stop());
+  await parties.begun;
   const access = {
     url: mqttUrl,
-    username: config.mqttUsername,
-    password: config.mqttPassword,
+    username,
+    password,
     ca: config.mqttCa,
     cert: config.mqttCert,
     key: config.mqttKey,
@@ -222,8 +238,9 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
         const publisher = createPublisher({ ...access, protocol: config.mqttProtocol, ...wishes });
         return replaced.publisher?.(publisher, shard) ?? publisher;
       },
-      onCommitted(_settlement, { position }) {
+      onCommitted({ rows }, { position }) {
         tellListeners();
+        parties.observed(site, rows.verdicts);
         // partitions are made half a million positions ahead of need
         if (Math.floor(position / 500_000) > Math.floor(reached / 500_000))
           void ensurePartitions(db, position).catch((error: unknown) => log.error({ err: error }, "partitions could not be made ahead"));
@@ -277,7 +294,7 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
     siteRegistered: async (site) => {
       if ((await wanted()).includes(site)) await open(site);
     },
-    health: () => health(db, shards, signers),
+    health: () => health(db, shards, signers, parties),
     metrics: () => metrics.render(),
     onCommitted: (listener) => {
       listeners.add(listener);
@@ -318,11 +335,19 @@ function openSigners({ audit }: Config, db: Db, log: Log, stops: (() => Promise<
   return signers;
 }
 
-async function broker(config: Config, stops: (() => Promise<void>)[]): Promise<string> {
-  if (config.mqttUrl !== null) return config.mqttUrl;
-  const embedded = await startBroker({ host: "127.0.0.1", port: config.mqttPort });
+interface BrokerInUse {
+  readonly url: string;
+  readonly embedded: EmbeddedBroker | null;
+  readonly username: string | null;
+  readonly password: string | null;
+}
+
+async function broker(config: Config, stops: (() => Promise<void>)[]): Promise<BrokerInUse> {
+  if (config.mqttUrl !== null) return { url: config.mqttUrl, embedded: null, username: config.mqttUsername, password: config.mqttPassword };
+  // closed until it is known who may do what
+  const embedded = await startBroker({ host: "127.0.0.1", port: config.mqttPort, prefix: config.topicPrefix, users: [] });
   stops.push(() => embedded.stop());
-  return embedded.url;
+  return { url: embedded.url, embedded, username: embedded.username, password: embedded.password };
 }
 
 /** A site that shows only what is signed, and whose signer is so far behind, is not well: what it decides reaches nobody. */
@@ -333,6 +358,7 @@ async function health(
   db: Db,
   shards: ReadonlyMap<string, Shard>,
   signers: Signers | null,
+  parties: PartyWatch,
 ): Promise<{ ready: boolean; checks: { check: string; ok: boolean; detail: string }[] }> {
   const checks: { check: string; ok: boolean; detail: string }[] = [];
   await databaseNow(db).then(
@@ -360,6 +386,7 @@ async function health(
   for (const [site, signing] of signers?.conditions ?? []) {
     checks.push({ check: `audit ${site}`, ...signingInWords(signing) });
   }
+  if (parties.condition !== null) checks.push({ check: "broker acl", ...parties.condition });
   return { ready: checks.every(({ ok }) => ok), checks };
 }
 

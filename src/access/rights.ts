@@ -20,6 +20,7 @@ const SUPERVISES: readonly Role[] = ["supervisor"];
 const ENGINEERS: readonly Role[] = ["engineer"];
 const ADMINISTERS: readonly Role[] = ["admin"];
 const REVIEWS: readonly Role[] = ["qa_reviewer", "qa_approver"];
+const GOVERNS: readonly Role[] = ["supervisor", "qa_reviewer", "qa_approver", "engineer", "admin", "auditor"];
 const EXPORTS: readonly Role[] = ["supervisor", "qa_reviewer", "qa_approver", "engineer", "auditor"];
 
 const OPEN: Right = { roles: [], where: "open" };
@@ -133,6 +134,17 @@ export const RIGHTS: Readonly<Record<string, Right>> = {
   "POST /v1/audit/reviews": atSite(REVIEWS),
   "GET /v1/audit/sites/:site/reviews/:review": atSite(READERS),
   "POST /v1/audit/sites/:site/reviews/:review/conclusion": atSite(REVIEWS),
+
+  "GET /v1/sites/:site/parties": atSite(GOVERNS),
+  "GET /v1/sites/:site/parties/:party": atSite(GOVERNS),
+  "PUT /v1/sites/:site/parties/:party": atSite(["engineer", "admin"]),
+  "POST /v1/sites/:site/parties/:party/approval": atSite(["engineer", "admin", "qa_approver"]),
+  "POST /v1/sites/:site/parties/:party/activation": atSite(["engineer", "admin"]),
+  "POST /v1/sites/:site/parties/:party/revocation": atSite(["engineer", "admin", "supervisor"]),
+  "POST /v1/sites/:site/parties/:party/credential": atSite(ADMINISTERS),
+  "GET /v1/sites/:site/parties/access-review": atSite(GOVERNS),
+  "POST /v1/sites/:site/parties/access-review": atSite(REVIEWS),
+  "GET /v1/sites/:site/parties/broker-acl": atSite(GOVERNS),
 
   "GET /v1/registry/recipes": ofSites(READERS),
   "GET /v1/registry/recipes/:id": ofSites(READERS),

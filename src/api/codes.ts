@@ -27,6 +27,9 @@ export type RequestCode =
   | "AUDIT_NOT_SIGNED"
   | "AUDIT_ALTERED"
   | "EXPORT_TOO_LARGE"
+  | "PARTY_CONFLICT"
+  | "PARTY_NOT_BY_YOU"
+  | "PARTY_STATE"
   | "SYS_UNAVAILABLE"
   | "SYS_STANDING_BY"
   | "SYS_INTERNAL";
@@ -157,6 +160,24 @@ export const REQUEST_CODES: CodeTable<RequestCode> = {
     owner: "quality",
     next: "correct",
     remedy: "Choose fewer, by positions or by time; or run npx signalbox export where the database is, which has no such bound.",
+  },
+  PARTY_CONFLICT: {
+    meaning: "What the party would be permitted must not be permitted together, or not to a party of its kind.",
+    owner: "engineer",
+    next: "correct",
+    remedy: "Propose the party without what the answer names; GET /v1/sites/{site}/parties/access-review shows every conflict.",
+  },
+  PARTY_NOT_BY_YOU: {
+    meaning: "A party is proposed by one person and approved by another; who is not known does neither.",
+    owner: "quality",
+    next: "ask",
+    remedy: "Have another person do it, signed in.",
+  },
+  PARTY_STATE: {
+    meaning: "The revision of the party does not stand where this can follow.",
+    owner: "engineer",
+    next: "correct",
+    remedy: "Read the party. What was revoked or replaced is proposed anew.",
   },
   SYS_UNAVAILABLE: {
     meaning: "The service cannot decide this now.",

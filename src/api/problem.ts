@@ -17,6 +17,10 @@ export const problemSchema = z.object({
   remedy: z.string().optional(),
   generation: z.int().optional().describe("After a restore: the generation that the record is of now."),
   disposal: z.int().optional().describe("Of what was disposed of: the position of the entry that tells of it."),
+  conflicts: z
+    .array(z.object({ code: z.string(), sentence: z.string() }))
+    .optional()
+    .describe("Of a party: what speaks against it."),
   after: z.int().optional().describe("After a restore: up to here everything stands as it was; read on from here."),
 });
 
@@ -50,7 +54,7 @@ export class Problem extends Error {
     /** A code of the rooms, or one of REQUEST_CODES; both are served at /v1/codes. */
     code: string,
     detail: string,
-    more: Partial<Pick<ProblemDocument, "errors" | "explanation" | "position" | "remedy" | "generation" | "after" | "disposal">> = {},
+    more: Partial<Pick<ProblemDocument, "errors" | "explanation" | "position" | "remedy" | "generation" | "after" | "disposal" | "conflicts">> = {},
     headers: Readonly<Record<string, string>> = {},
   ) {
     super(detail);

@@ -26,6 +26,7 @@ import { guard } from "./guard.http.ts";
 import { oidcRoutes } from "./oidc.http.ts";
 import { operationRoutes } from "./operations.http.ts";
 import { outcomeRoutes } from "./outcomes.http.ts";
+import { partyRoutes } from "./parties.http.ts";
 import { peopleRoutes } from "./people.http.ts";
 import { invalid, keyReused, notFound, Problem, type ProblemDocument, standingBy, unavailable } from "./problem.ts";
 import { registryRoutes } from "./registry.http.ts";
@@ -121,6 +122,7 @@ export async function createApi(
     retentionRoutes,
     reviewRoutes,
     exportRoutes,
+    partyRoutes,
     documentRoutes,
   ]) {
     await app.register((scope, _options, done) => {

@@ -10,6 +10,7 @@ import { inWords } from "./failure.ts";
 import { helpOf, helpOfAll } from "./help.ts";
 import { migrate } from "./migrate.ts";
 import { parse } from "./parse.ts";
+import { partiesAcl, partiesDrift, partiesList, partiesPasswords } from "./parties.ts";
 import { registryApply } from "./registry-apply.ts";
 import { replay } from "./replay.ts";
 import { restored } from "./restored.ts";
@@ -45,6 +46,10 @@ const COMMANDS: readonly Command[] = [
   retentionRelease,
   retentionArchive,
   retentionDispose,
+  partiesList,
+  partiesAcl,
+  partiesPasswords,
+  partiesDrift,
   replay,
   doctor,
   demo,

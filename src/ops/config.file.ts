@@ -28,6 +28,11 @@ export const SETTINGS: readonly Setting[] = [
   setting("MQTT_CERT_FILE", "none", "File with our client certificate; goes with MQTT_KEY_FILE."),
   setting("MQTT_KEY_FILE", "none", "File with our client key; goes with MQTT_CERT_FILE."),
   setting("MQTT_PROTOCOL", "auto", "auto, 5 or 3.1.1. auto falls back to 3.1.1 only when the broker does not speak 5."),
+  setting(
+    "MQTT_ACL_FILE",
+    "none",
+    "File that the broker takes its ACL from. It is read back every few seconds, and what differs from the registry of parties is reported as drift. Never written.",
+  ),
   setting("MQTT_PORT", "1883", "Port of the embedded broker; 0 picks a free one."),
   setting("TOPIC_PREFIX", "none", "Stands before every topic, such as plant/."),
   setting("SITES", "all registered", "The sites that this process serves, separated by commas."),
@@ -93,6 +98,7 @@ export interface Config {
   readonly mqttCert: string | null;
   readonly mqttKey: string | null;
   readonly mqttProtocol: "auto" | "5" | "3.1.1";
+  readonly mqttAclFile: string | null;
   readonly mqttPort: number;
   readonly topicPrefix: string;
   readonly sites: readonly string[] | null;
@@ -166,6 +172,7 @@ const environment = z.object({
   MQTT_CERT_FILE: z.string().optional(),
   MQTT_KEY_FILE: z.string().optional(),
   MQTT_PROTOCOL: z.enum(["auto", "5", "3.1.1"], "is auto, 5 or 3.1.1").default("auto"),
+  MQTT_ACL_FILE: z.string().optional(),
   MQTT_PORT: port.default(1883),
   TOPIC_PREFIX: z
     .string()
@@ -270,6 +277,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     mqttCert: files["MQTT_CERT_FILE"] ?? null,
     mqttKey: files["MQTT_KEY_FILE"] ?? null,
     mqttProtocol: e.MQTT_PROTOCOL,
+    mqttAclFile: e.MQTT_ACL_FILE ?? null,
     mqttPort: e.MQTT_PORT,
     topicPrefix: e.TOPIC_PREFIX,
     sites: e.SITES ?? null,

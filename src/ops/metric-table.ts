@@ -113,6 +113,18 @@ export const METRICS = {
     meaning: "Sources whose last event bears a time well ahead of the database's clock.",
     labels: { site: "site" },
   },
+  signalbox_acl_drift_lines: {
+    kind: "gauge",
+    unit: null,
+    meaning: "Statements by which the broker's ACL file (MQTT_ACL_FILE) is more or less than the registry of parties; -1 while it cannot be read.",
+    labels: {},
+  },
+  signalbox_unpermitted_events_total: {
+    kind: "counter",
+    unit: null,
+    meaning: "Events on a branch, or of a type, that no party in force may publish: the broker let through what the registry does not permit.",
+    labels: { site: "site", why: ["branch", "type"] },
+  },
   signalbox_database_outage: { kind: "gauge", unit: null, meaning: "Shards that wait for the database and acknowledge nothing meanwhile.", labels: {} },
   signalbox_ticks_total: {
     kind: "counter",

@@ -39,6 +39,9 @@ export interface Metrics {
   broker(says: { readonly dropped: number | null; readonly queued: number | null }): void;
   sources(site: string, count: { readonly silent: number; readonly flapping: number; readonly skewed: number }): void;
   ownership(site: string, owned: boolean, term: number): void;
+  /** null: the broker's ACL file cannot be read. */
+  aclDrift(lines: number | null): void;
+  unpermitted(site: string, why: "branch" | "type"): void;
 
   certificate(certificate: "http" | "broker", endsAt: number): void;
 
@@ -150,6 +153,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
       set("signalbox_shard_owned", owned ? 1 : 0, { site });
       set("signalbox_shard_term", term, { site });
     },
+    aclDrift: (lines) => set("signalbox_acl_drift_lines", lines ?? -1),
+    unpermitted: (site, why) => add("signalbox_unpermitted_events_total", 1, { site, why }),
 
     certificate: (certificate, endsAt) => set("signalbox_certificate_expires_timestamp_seconds", endsAt, { certificate }),
 

@@ -1,4 +1,5 @@
 import type { Entry } from "../audit/entry.ts";
+import { PartiesByActs } from "./parties-by-acts.ts";
 import type { LogRow } from "./record.ts";
 import { type Standing, standing } from "./standing.ts";
 import type { Columns } from "./told-rows.ts";
@@ -18,7 +19,7 @@ export interface ToldDisposed {
   readonly archives: readonly { readonly archive: unknown; readonly sha256: unknown }[];
 }
 
-/** What acts bring about beside what is decided: logs, restores, reviews, retention, what a site is set to; and which definitions they publish, by object. */
+/** What acts bring about beside what is decided: logs, restores, reviews, retention, parties, what a site is set to; and which definitions they publish, by object. */
 export class ByActs {
   /** `recipe blend@3` → the hash under which it was published, and where. */
   readonly published = new Map<string, { readonly hash: unknown; readonly position: number }>();
@@ -35,6 +36,7 @@ export class ByActs {
   private readonly archives: Columns[] = [];
   private readonly disposals: Columns[] = [];
   private readonly rules = new Map<string, Columns>();
+  private readonly parties = new PartiesByActs();
   private settings: Said = UNCHANGED;
   /** Up to this position entries were disposed of, and their acts are not known. */
   private skipped = 0;
@@ -98,6 +100,14 @@ export class ByActs {
         this.disposals.push({ site, disposal: position, ...partIn(made), reason: asked["reason"], disposed_by: by });
         this.disposed = toldDisposed(position, String(by), String(asked["reason"]), made);
         return;
+      case "party.proposed":
+      case "party.approved":
+      case "party.activated":
+      case "party.revoked":
+      case "party.credential.issued":
+      case "parties.reviewed":
+        this.parties.next(signal["type"], { site, position, by, reason: asked["reason"], made: made ?? {} });
+        return;
       case "recipe.registered":
       case "state-machine.registered":
         this.published.set(String(asked["object"]), { hash: made?.["hash"], position });
@@ -140,6 +150,7 @@ export class ByActs {
       standing("legal_hold_releases", this.releases, behind("position")),
       standing("record_archives", this.archives, behind("archive")),
       standing("disposals", this.disposals, behind("disposal")),
+      ...this.parties.standing(behind),
     ];
   }
 

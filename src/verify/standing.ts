@@ -33,6 +33,12 @@ export const BY_ACTS = {
   legal_hold_releases: table(["hold"], ["position", "reason", "released_by"]),
   record_archives: table(["archive"], ["class", "part", "from_position", "to_position", "sums_sha256", "archived_by"]),
   disposals: table(["disposal"], ["class", "part", "from_position", "to_position", "reason", "disposed_by"]),
+  party_revisions: table(["party", "revision"], ["position", "content", "proposed_by"]),
+  party_approvals: table(["party", "revision"], ["position", "proposed_by", "approved_by"]),
+  party_activations: table(["party", "revision"], ["position", "activated_by"]),
+  party_revocations: table(["party", "position"], ["reason", "revoked_by"]),
+  party_credentials: table(["party", "position"], ["verifier", "issued_by"]),
+  party_reviews: table(["review"], ["digest", "parties", "conflicts", "finding", "reviewed_by"]),
 } as const;
 
 /** What comes of deciding everything again. */

@@ -198,13 +198,13 @@ export const monthOf = (row: Columns): string =>
 const INSTANT = /^\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z$/;
 
 /**
- * A value as it is compared and shown: numbers by their digits, bytes in hexadecimal, times with six decimals, everything else as JSON with its keys in order. Bytes of a delivery
- * are shown as their SHA-256, which is what an entry holds of them.
+ * A value as it is compared and shown: numbers by their digits, bytes in hexadecimal, times with six decimals, everything else as JSON with its keys in order. Bytes of a delivery,
+ * and what a password is held against, are shown as their SHA-256, which is what an entry holds of them.
  */
 export function shown(column: string, value: unknown): string | null {
   if (value === null || value === undefined) return null;
   if (typeof value === "bigint" || typeof value === "number") return String(value);
-  if (Buffer.isBuffer(value)) return column === "raw" ? hash("sha256", value, "hex") : value.toString("hex");
+  if (Buffer.isBuffer(value)) return column === "raw" || column === "verifier" ? hash("sha256", value, "hex") : value.toString("hex");
   if (typeof value === "string") return INSTANT.test(value) && column.endsWith("_at") ? microseconds(value) : value;
   return canonicalJson(value);
 }

@@ -31,6 +31,8 @@ export interface Mosquitto {
   stop(): Promise<void>;
   /** Has it write its database now, as it does by itself every few seconds. */
   save(): Promise<void>;
+  /** SIGHUP: reads its ACL and password files again. */
+  reload(): Promise<void>;
   /** Stops it and removes its files. */
   remove(): Promise<void>;
   /** Everything it logged since the first start. */
@@ -100,6 +102,12 @@ export async function startMosquitto(lines: readonly string[] = []): Promise<Mos
       const before = written();
       child?.kill("SIGUSR1");
       while (child !== null && written() === before) await new Promise((resolve) => setTimeout(resolve, 10));
+    },
+    async reload() {
+      const told = (): number => log.split("Reloading config").length;
+      const before = told();
+      child?.kill("SIGHUP");
+      while (child !== null && told() === before) await new Promise((resolve) => setTimeout(resolve, 10));
     },
     async remove() {
       await end("SIGTERM");

@@ -1,5 +1,9 @@
+import { openDatabase } from "../../src/db/database.ts";
+import { readAccessReport, signOff } from "../../src/parties/access-review.store.ts";
+import { activate, approve, giveCredential, propose, revoke } from "../../src/parties/parties.store.ts";
 import { BLEND } from "./blend.ts";
 import { envelope, eventTopic, sourceOf } from "./mqtt.ts";
+import { deviceRights } from "./parties.ts";
 import type { Day } from "./signed-record.ts";
 import { SITE } from "./signed-record.ts";
 
@@ -102,4 +106,30 @@ export async function everythingElse({ plant, party, say, decided }: Day): Promi
   await send(at("scale-2"), 1, 5, "step.complete", {}, nowhere);
   await party.until("the last of it", ({ topic, body }) => topic.endsWith("/verdict") && body.causationid === "scale-2-1-5");
   await party.until("the parked counter", ({ topic, body }) => topic.endsWith("/verdict") && body.causationid === "and-again");
+
+  await parties(plant.database.runtimeUrl);
+}
+
+/** Who may do what at the broker: one party in force, one revoked. From here on the broker lets in only who has a name, so it comes last. */
+async function parties(url: string): Promise<void> {
+  const { db, close } = openDatabase(url, { max: 1, applicationName: "parties" });
+  const by = (person: string) => ({ actor: `person:${person}`, from: null, reason: "as planned" });
+  try {
+    for (const name of ["scale-1", "mixer-1"]) {
+      const asked = (person: string) => ({ site: SITE, party: name, by: by(person), key: null });
+      const definition = { kind: "device", owner: "person:ann", may: [...deviceRights(name)], validFrom: null, validUntil: null } as const;
+      const done = [
+        await propose(db, asked("ann"), { ...definition, may: [...definition.may] }),
+        await approve(db, asked("bob"), 1),
+        await activate(db, asked("ann"), 1),
+        await giveCredential(db, asked("ann")),
+      ];
+      if (done.some(({ kind }) => kind === "refused")) throw new Error(JSON.stringify(done));
+    }
+    await revoke(db, { site: SITE, party: "mixer-1", by: by("ann"), key: null }, "out of use");
+    const report = await readAccessReport(db, SITE, "", Date.now());
+    await signOff(db, { site: SITE, by: by("carl"), key: null }, { digest: report?.digest ?? "", finding: "As it should be." }, "", Date.now());
+  } finally {
+    await close();
+  }
 }

@@ -28,6 +28,8 @@ function everything(metrics: Metrics): void {
   metrics.broker({ dropped: 11, queued: 12 });
   metrics.sources("rtm1", { silent: 1, flapping: 2, skewed: 3 });
   metrics.ownership("rtm1", true, 8);
+  metrics.aclDrift(2);
+  metrics.unpermitted("rtm1", "branch");
 }
 
 /** Samples of the Prometheus text: name, labels, value. */

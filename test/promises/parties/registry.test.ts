@@ -1,0 +1,269 @@
+// Promise: nobody is in force at the broker whom one person proposed and another did not approve; what is in force, its credential and its reviews are on record, and over REST.
+// Attack: approving one's own proposal, approving as nobody, activating what nobody approved, bringing back what was revoked; over REST, in the store, and past both in the database itself.
+import { sql } from "kysely";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Db, openDatabase } from "../../../src/db/database.ts";
+import { signOff } from "../../../src/parties/access-review.store.ts";
+import { fits } from "../../../src/parties/credentials.ts";
+import { activate, approve, giveCredential, propose, readActive, readInForce, readRevisions, revoke } from "../../../src/parties/parties.store.ts";
+import type { Definition } from "../../../src/parties/party.ts";
+import { deviceRights } from "../../support/parties.ts";
+import { type Plant, startPlant } from "../../support/plant.ts";
+
+const SITE = "rtm1";
+const device = (equipment = "scale-1", more: Partial<Definition> = {}): Definition => ({
+  kind: "device",
+  owner: "person:ann",
+  may: [...deviceRights(equipment)],
+  validFrom: null,
+  validUntil: null,
+  ...more,
+});
+
+let plant: Plant;
+let db: Db;
+let close: () => Promise<void>;
+beforeAll(async () => {
+  plant = await startPlant({ broker: "embedded" });
+  await plant.equipment(SITE, "scale-1", "4", "scale");
+  ({ db, close } = openDatabase(plant.database.runtimeUrl, { max: 2, applicationName: "test" }));
+});
+afterAll(async () => {
+  await close?.();
+  await plant?.stop();
+});
+
+const asked = (party: string, person: string, key: string | null = null) => ({
+  site: SITE,
+  party,
+  by: { actor: person === "nobody" ? "unattributed" : `person:${person}`, from: null, reason: "as planned" },
+  key: key === null ? null : { key, request: "test", bodyDigest: "00".repeat(32) },
+});
+const path = (party: string, what = ""): string => `/v1/sites/${SITE}/parties/${party}${what}`;
+const acts = async (type: string): Promise<readonly Record<string, unknown>[]> =>
+  plant.database.query(`select actor, body from signals where kind = 'act' and type = '${type}' order by position`);
+
+describe("a party", () => {
+  test("is proposed, approved by another, activated; each on record by whom", async () => {
+    expect(await propose(db, asked("p-1", "ann"), device())).toMatchObject({ kind: "done", result: { revision: 1, state: "proposed" } });
+    expect(await activate(db, asked("p-1", "bob"), 1)).toMatchObject({ kind: "refused", because: "state", state: "proposed" });
+    expect(await approve(db, asked("p-1", "ann"), 1)).toMatchObject({ kind: "refused", because: "self" });
+    expect(await approve(db, asked("p-1", "nobody"), 1)).toMatchObject({ kind: "refused", because: "nobody" });
+    expect(await readActive(db)).toEqual([]);
+    expect(await approve(db, asked("p-1", "bob"), 1)).toMatchObject({ kind: "done", result: { state: "approved", approved: { by: "person:bob" } } });
+    expect(await activate(db, asked("p-1", "nobody"), 1)).toMatchObject({ kind: "refused", because: "nobody" });
+    expect(await activate(db, asked("p-1", "ann"), 1)).toMatchObject({ kind: "done", result: { state: "active" } });
+    expect(await readActive(db)).toMatchObject([{ site: SITE, party: "p-1", revision: 1, verifier: null, approvedBy: "person:bob" }]);
+    for (const [type, actor] of [
+      ["party.proposed", "person:ann"],
+      ["party.approved", "person:bob"],
+      ["party.activated", "person:ann"],
+    ] as const)
+      expect((await acts(type)).at(-1)).toMatchObject({ actor, body: { object: "party p-1@1", reason: "as planned" } });
+  });
+
+  test("proposed by nobody known can be approved by nobody", async () => {
+    await propose(db, asked("p-2", "nobody"), device("mixer-1"));
+    expect(await approve(db, asked("p-2", "bob"), 1)).toMatchObject({ kind: "refused", because: "nobody" });
+  });
+
+  test("in force is replaced by its next revision, and the older one never comes back", async () => {
+    await propose(db, asked("p-1", "ann"), device("scale-1", { owner: "person:dora" }));
+    await propose(db, asked("p-1", "ann"), device("scale-1", { owner: "person:eve" }));
+    for (const revision of [2, 3]) await approve(db, asked("p-1", "bob"), revision);
+    await activate(db, asked("p-1", "bob"), 3);
+    expect(await activate(db, asked("p-1", "bob"), 2)).toMatchObject({ kind: "refused", because: "state", state: "replaced" });
+    expect((await readRevisions(db, SITE, "p-1")).map(({ state }) => state)).toEqual(["replaced", "approved", "active"]);
+    expect(await readActive(db)).toMatchObject([{ party: "p-1", revision: 3, owner: "person:eve" }]);
+  });
+
+  test("that would be in conflict with another is refused when it is proposed, and again when the other came since", async () => {
+    expect(await propose(db, asked("copy", "ann"), device())).toMatchObject({ kind: "refused", because: "conflict", conflicts: [{ code: "SHARED_BRANCH" }] });
+    const outcomes: Definition = device("press-1", {
+      may: [...deviceRights("press-1"), { direction: "subscribe", what: "outcome", where: { line: "4", equipment: "press-1" } }],
+    });
+    expect(await propose(db, asked("p-3", "ann"), outcomes)).toMatchObject({ kind: "refused", conflicts: [{ code: "VERIFIES_AND_APPROVES" }] });
+    for (const name of ["p-4", "p-5"]) {
+      expect(await propose(db, asked(name, "ann"), device("press-1"))).toMatchObject({ kind: "done" });
+      expect(await approve(db, asked(name, "bob"), 1)).toMatchObject({ kind: "done" });
+    }
+    expect(await activate(db, asked("p-4", "bob"), 1)).toMatchObject({ kind: "done" });
+    expect(await activate(db, asked("p-5", "bob"), 1)).toMatchObject({ kind: "refused", because: "conflict", conflicts: [{ code: "SHARED_BRANCH" }] });
+  });
+
+  test("has a credential that is shown once, kept as a verifier, on record as neither, and void when it is issued anew", async () => {
+    const first = await giveCredential(db, asked("p-1", "ann", "k-1"));
+    const password = first.kind === "done" ? (first.result.password ?? "") : "";
+    expect(password).toMatch(/^[A-Za-z0-9_-]{43}$/);
+    expect(await giveCredential(db, asked("p-1", "ann", "k-1"))).toMatchObject({ kind: "done", replayed: true, result: { password: null } });
+    const verifierNow = async () => (await readActive(db)).find(({ party }) => party === "p-1")?.verifier ?? "";
+    expect(fits(await verifierNow(), Buffer.from(password))).toBe(true);
+    const everything =
+      JSON.stringify(await plant.database.query("select convert_from(entry, 'UTF8') as entry from audit_entries")) +
+      JSON.stringify(await plant.database.query("select answer from idempotency_keys"));
+    expect(everything).not.toContain(password);
+    expect(everything).not.toContain(await verifierNow());
+    expect(everything).toContain("verifierSha256");
+    await giveCredential(db, asked("p-1", "ann"));
+    expect(fits(await verifierNow(), Buffer.from(password))).toBe(false);
+  });
+
+  test("is valid only in its period", async () => {
+    const [from, until] = ["2026-01-01T00:00:00.000Z", "2026-02-01T00:00:00.000Z"];
+    await propose(db, asked("p-6", "ann"), device("label-1", { validFrom: from, validUntil: until }));
+    await approve(db, asked("p-6", "bob"), 1);
+    await activate(db, asked("p-6", "bob"), 1);
+    const at = async (time: string) => (await readInForce(db, [SITE], Date.parse(time))).parties.some(({ party }) => party === "p-6");
+    expect([await at("2025-12-31T23:59:59.999Z"), await at(from), await at("2026-01-31T23:59:59.999Z"), await at(until)]).toEqual([false, true, true, false]);
+  });
+
+  test("is revoked by whom it may be, with its credential and all that was proposed, for good", async () => {
+    await propose(db, asked("p-1", "ann"), device());
+    expect(await revoke(db, asked("p-1", "nobody"), "stolen")).toMatchObject({ kind: "done" });
+    expect((await readRevisions(db, SITE, "p-1")).map(({ state }) => state)).toEqual(["replaced", "revoked", "revoked", "revoked"]);
+    expect((await readActive(db)).map(({ party }) => party)).not.toContain("p-1");
+    expect(await approve(db, asked("p-1", "bob"), 4)).toMatchObject({ kind: "refused", because: "state", state: "revoked" });
+    expect(await activate(db, asked("p-1", "bob"), 2)).toMatchObject({ kind: "refused", because: "state", state: "revoked" });
+    expect(await giveCredential(db, asked("p-1", "ann"))).toMatchObject({ kind: "refused", because: "state" });
+    // what is proposed afterwards is another matter, and begins without a credential
+    await propose(db, asked("p-1", "ann"), device());
+    await approve(db, asked("p-1", "bob"), 5);
+    await activate(db, asked("p-1", "bob"), 5);
+    expect((await readActive(db)).find(({ party }) => party === "p-1")).toMatchObject({ revision: 5, verifier: null });
+  });
+
+  test("is changed once under a key", async () => {
+    const first = await propose(db, asked("p-7", "ann", "k-7"), device("seal-1"));
+    const second = await propose(db, asked("p-7", "ann", "k-7"), device("seal-1"));
+    expect(first).toMatchObject({ kind: "done", replayed: false, result: { revision: 1 } });
+    expect(second).toMatchObject({ kind: "done", replayed: true, result: { revision: 1 } });
+    expect(await readRevisions(db, SITE, "p-7")).toHaveLength(1);
+  });
+});
+
+describe("the database itself refuses", () => {
+  const refused = (statement: string) => expect(sql.raw(statement).execute(db)).rejects;
+  const approval = (party: string, revision: number, proposer: string, approver: string): string =>
+    `insert into party_approvals (site, party, revision, position, proposed_by, approved_by) values ('${SITE}', '${party}', ${revision}, 900000, '${proposer}', '${approver}')`;
+  beforeAll(async () => {
+    await propose(db, asked("q-1", "ann"), device("q-1"));
+    await propose(db, asked("q-2", "nobody"), device("q-2"));
+  });
+
+  test("approving what one has proposed, approving as nobody, and saying that somebody else has proposed it", async () => {
+    await refused(approval("q-1", 1, "person:ann", "person:ann")).toThrow(/check/);
+    await refused(approval("q-1", 1, "person:ann", "unattributed")).toThrow(/check/);
+    await refused(approval("q-1", 1, "person:carl", "person:ann")).toThrow(/foreign key/);
+    await refused(approval("q-2", 1, "unattributed", "person:bob")).toThrow(/check/);
+    await refused(approval("q-2", 1, "person:ann", "person:bob")).toThrow(/foreign key/);
+  });
+  test("activating what nobody approved, or as nobody", async () => {
+    const activation = (by: string) =>
+      `insert into party_activations (site, party, revision, position, activated_by) values ('${SITE}', 'q-1', 1, 900000, '${by}')`;
+    await refused(activation("person:bob")).toThrow(/foreign key/);
+    await approve(db, asked("q-1", "bob"), 1);
+    await refused(activation("unattributed")).toThrow(/check/);
+  });
+  test("approving or activating what was revoked", async () => {
+    await propose(db, asked("q-1", "ann"), device("q-1"));
+    await revoke(db, asked("q-1", "bob"), "out of use");
+    await refused(`insert into party_activations (site, party, revision, position, activated_by) values ('${SITE}', 'q-1', 1, 900000, 'person:bob')`).toThrow(
+      /revoked/,
+    );
+    await refused(approval("q-1", 2, "person:ann", "person:bob")).toThrow(/revoked/);
+  });
+  test("changing or taking away any of it, the owner of the tables too", async () => {
+    for (const table of ["party_revisions", "party_approvals", "party_activations", "party_revocations", "party_credentials"]) {
+      await refused(`delete from ${table}`).toThrow(/permission denied/);
+      const owner = openDatabase(plant.database.ownerUrl, { max: 1, applicationName: "owner" });
+      await expect(sql.raw(`update ${table} set position = position + 1`).execute(owner.db)).rejects.toThrow(/append-only/);
+      await expect(sql.raw(`truncate ${table} cascade`).execute(owner.db)).rejects.toThrow(/append-only/);
+      await owner.close();
+    }
+  });
+});
+
+describe("over REST", () => {
+  test("nobody who is not signed in approves; what is proposed, revoked and issued is answered and on record", async () => {
+    const put = await plant.ask("PUT", path("r-1"), device("r-1"), { reason: "new line" });
+    expect(put).toMatchObject({ status: 201, body: { revision: 1, state: "proposed", proposed: { by: "unattributed" } } });
+    expect(await plant.ask("POST", path("r-1", "/approval"), { revision: 1 })).toMatchObject({ status: 409, body: { code: "PARTY_NOT_BY_YOU" } });
+    expect(await plant.ask("POST", path("r-1", "/activation"), { revision: 1 })).toMatchObject({ status: 409, body: { code: "PARTY_STATE" } });
+    expect(await plant.ask("GET", path("r-1"))).toMatchObject({ status: 200, body: { revisions: [{ revision: 1 }] } });
+    const issued = await plant.ask("POST", path("r-1", "/credential"), undefined, { "idempotency-key": "c-1" });
+    expect(issued).toMatchObject({ status: 201, body: { party: "r-1", password: expect.stringMatching(/^[\w-]{43}$/) } });
+    expect(issued.headers.get("cache-control")).toBe("no-store");
+    const again = await plant.ask("POST", path("r-1", "/credential"), undefined, { "idempotency-key": "c-1" });
+    expect(again).toMatchObject({ status: 201, body: { password: null } });
+    expect(again.headers.get("idempotent-replayed")).toBe("true");
+    expect(await plant.ask("POST", path("r-1", "/revocation"), { reason: "mistake" })).toMatchObject({
+      status: 200,
+      body: { revisions: [{ state: "revoked" }] },
+    });
+    expect(await plant.ask("POST", path("r-1", "/revocation"), { reason: "mistake" })).toMatchObject({ status: 409, body: { code: "PARTY_STATE" } });
+  });
+
+  test("what is in conflict is refused by its codes, and what nobody knows by its place", async () => {
+    const wide = { ...device("r-2"), may: [{ direction: "publish", what: "outcome", where: { line: "4", equipment: "r-2" } }] };
+    expect(await plant.ask("PUT", path("r-2"), wide)).toMatchObject({
+      status: 409,
+      body: { code: "PARTY_CONFLICT", conflicts: [{ code: "OUT_IS_THE_SERVICES" }] },
+    });
+    expect(await plant.ask("PUT", path("r-2"), { ...device("r-2"), admin: true })).toMatchObject({ status: 400 });
+    expect(await plant.ask("PUT", path("r-2"), { ...device("r-2"), owner: "ann" })).toMatchObject({ status: 400 });
+    expect(await plant.ask("PUT", path("r:2"), device("r-2"))).toMatchObject({ status: 400 });
+    expect(await plant.ask("PUT", path("broker-acl"), device("r-2"))).toMatchObject({ status: 400 });
+    const unknown = {
+      ...device("r-2"),
+      may: [{ direction: "publish", what: "event", where: { line: "4", equipment: "r-2" }, types: ["signalbox.step.approved.v1"] }],
+    };
+    expect(await plant.ask("PUT", path("r-2"), unknown)).toMatchObject({ status: 400, body: { errors: [{ pointer: "/may/0/types" }] } });
+    const { may: _, ...bare } = device("r-2");
+    expect(await plant.ask("PUT", path("r-2"), bare)).toMatchObject({ status: 400, body: { errors: [{ pointer: "/may" }] } });
+    expect(await plant.ask("PUT", path("core"), { ...bare, kind: "service" })).toMatchObject({ status: 201 });
+    expect(await plant.ask("PUT", "/v1/sites/nowhere/parties/r-2", device("r-2"))).toMatchObject({ status: 404 });
+    expect(await plant.ask("GET", path("r-9"))).toMatchObject({ status: 404 });
+  });
+
+  test("the compiled file is given as text", async () => {
+    const response = await fetch(`${plant.url}${path("broker-acl")}`);
+    expect(response.headers.get("content-type")).toBe("text/plain; charset=utf-8");
+    const text = await response.text();
+    expect(text).toMatch(/^# revision rtm1@\d+$/m);
+    expect(text).toContain(`user p-1\ntopic read site/${SITE}/line/4/eq/scale-1/cmd\n`);
+    expect(text).not.toContain("user r-1");
+    expect(text).not.toContain("user p-6");
+  });
+
+  test("an access review reports every party, and is signed off by a person as it was seen", async () => {
+    const asking = async () => {
+      const { status, body } = await plant.ask("GET", path("access-review"));
+      expect(status).toBe(200);
+      return Object(body);
+    };
+    const body = await asking();
+    const of = (party: string) => body.parties.find((one: { party: string }) => one.party === party);
+    expect(of("p-1")).toMatchObject({
+      owner: "person:ann",
+      approvedBy: "person:bob",
+      credential: { state: "revoked" },
+      conflicts: [{ code: "NO_CREDENTIAL" }],
+    });
+    expect(of("p-6").conflicts.map(({ code }: { code: string }) => code)).toEqual(["EXPIRED", "NO_CREDENTIAL"]);
+    expect(of("p-5").conflicts.map(({ code }: { code: string }) => code)).toEqual(["SHARED_BRANCH"]);
+    expect(body.history).toEqual([]);
+    const seen = { digest: body.digest, finding: "The key of p-1 is missing." };
+    expect(await plant.ask("POST", path("access-review"), seen)).toMatchObject({ status: 409, body: { code: "PARTY_NOT_BY_YOU" } });
+    const by = { site: SITE, by: asked("", "carl").by, key: null };
+    expect(await signOff(db, by, { ...seen, digest: "00".repeat(32) }, "", Date.now())).toMatchObject({ kind: "refused", because: "digest" });
+    expect(await signOff(db, by, seen, "", Date.now())).toMatchObject({ kind: "done", result: { digest: body.digest, by: "person:carl" } });
+    const after = await asking();
+    expect(after.history).toMatchObject([{ digest: body.digest, finding: "The key of p-1 is missing.", by: "person:carl", parties: body.parties.length }]);
+    await revoke(db, asked("p-4", "ann"), "out of use");
+    expect(await signOff(db, by, { ...seen, digest: after.digest }, "", Date.now())).toMatchObject({ kind: "refused", because: "digest" });
+    const refusal = sql.raw(
+      `insert into party_reviews (site, review, digest, parties, conflicts, finding, reviewed_by) values ('${SITE}', 900000, sha256('x'), 1, 0, 'fine', 'unattributed')`,
+    );
+    await expect(refusal.execute(db)).rejects.toThrow(/check/);
+  });
+});
