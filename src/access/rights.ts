@@ -142,9 +142,9 @@ export const RIGHTS: Readonly<Record<string, Right>> = {
   "POST /v1/sites/:site/parties/:party/activation": atSite(["engineer", "admin"]),
   "POST /v1/sites/:site/parties/:party/revocation": atSite(["engineer", "admin", "supervisor"]),
   "POST /v1/sites/:site/parties/:party/credential": atSite(ADMINISTERS),
-  "GET /v1/sites/:site/parties/access-review": atSite(GOVERNS),
-  "POST /v1/sites/:site/parties/access-review": atSite(REVIEWS),
-  "GET /v1/sites/:site/parties/broker-acl": atSite(GOVERNS),
+  "GET /v1/sites/:site/access-review": atSite(GOVERNS),
+  "POST /v1/sites/:site/access-review": atSite(REVIEWS),
+  "GET /v1/sites/:site/broker-acl": atSite(GOVERNS),
 
   "GET /v1/registry/recipes": ofSites(READERS),
   "GET /v1/registry/recipes/:id": ofSites(READERS),

@@ -165,7 +165,7 @@ export const REQUEST_CODES: CodeTable<RequestCode> = {
     meaning: "What the party would be permitted must not be permitted together, or not to a party of its kind.",
     owner: "engineer",
     next: "correct",
-    remedy: "Propose the party without what the answer names; GET /v1/sites/{site}/parties/access-review shows every conflict.",
+    remedy: "Propose the party without what the answer names; GET /v1/sites/{site}/access-review shows every conflict.",
   },
   PARTY_NOT_BY_YOU: {
     meaning: "A party is proposed by one person and approved by another; who is not known does neither.",

@@ -243,7 +243,7 @@ export function partyRoutes(scope: FastifyInstance, { own: db, prefix }: RouteDe
   );
 
   app.get(
-    "/v1/sites/:site/parties/access-review",
+    "/v1/sites/:site/access-review",
     {
       schema: {
         operationId: "getAccessReview",
@@ -261,7 +261,7 @@ export function partyRoutes(scope: FastifyInstance, { own: db, prefix }: RouteDe
   );
 
   app.post(
-    "/v1/sites/:site/parties/access-review",
+    "/v1/sites/:site/access-review",
     {
       schema: {
         operationId: "signOffAccessReview",
@@ -284,7 +284,7 @@ export function partyRoutes(scope: FastifyInstance, { own: db, prefix }: RouteDe
   );
 
   app.get(
-    "/v1/sites/:site/parties/broker-acl",
+    "/v1/sites/:site/broker-acl",
     {
       schema: {
         operationId: "getBrokerAcl",

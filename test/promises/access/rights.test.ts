@@ -55,6 +55,11 @@ const BODIES: Readonly<Record<string, (site: string) => unknown>> = {
   "POST /v1/audit/exports": (site) => ({ site, batch: "B-none", format: "csv", reason: "so" }),
   "POST /v1/audit/reviews": (site) => ({ site, batch: "B-0" }),
   "POST /v1/audit/sites/:site/reviews/:review/conclusion": () => ({ conclusion: "accepted", finding: "none", digest: "00".repeat(32) }),
+  "PUT /v1/sites/:site/parties/:party": () => ({}),
+  "POST /v1/sites/:site/parties/:party/approval": () => ({ revision: 1 }),
+  "POST /v1/sites/:site/parties/:party/activation": () => ({ revision: 1 }),
+  "POST /v1/sites/:site/parties/:party/revocation": () => ({ reason: "so" }),
+  "POST /v1/sites/:site/access-review": () => ({ digest: "00".repeat(32), finding: "none" }),
   "PUT /v1/registry/recipes/:id/revisions/:revision": () => BLEND,
   "PUT /v1/registry/state-machines/:id/revisions/:revision": () => ({}),
   "PUT /v1/registry/event-types/:id": () => ({}),
@@ -62,6 +67,7 @@ const BODIES: Readonly<Record<string, (site: string) => unknown>> = {
   "PUT /v1/sites/:site/registry/sources/:id": () => ({}),
 };
 const PLACES: Readonly<Record<string, string>> = {
+  party: "p-1",
   batch: "B-0",
   step: "weigh",
   id: "scale-1",

@@ -212,7 +212,6 @@ describe("over REST", () => {
     expect(await plant.ask("PUT", path("r-2"), { ...device("r-2"), admin: true })).toMatchObject({ status: 400 });
     expect(await plant.ask("PUT", path("r-2"), { ...device("r-2"), owner: "ann" })).toMatchObject({ status: 400 });
     expect(await plant.ask("PUT", path("r:2"), device("r-2"))).toMatchObject({ status: 400 });
-    expect(await plant.ask("PUT", path("broker-acl"), device("r-2"))).toMatchObject({ status: 400 });
     const unknown = {
       ...device("r-2"),
       may: [{ direction: "publish", what: "event", where: { line: "4", equipment: "r-2" }, types: ["signalbox.step.approved.v1"] }],
@@ -226,7 +225,7 @@ describe("over REST", () => {
   });
 
   test("the compiled file is given as text", async () => {
-    const response = await fetch(`${plant.url}${path("broker-acl")}`);
+    const response = await fetch(`${plant.url}/v1/sites/${SITE}/broker-acl`);
     expect(response.headers.get("content-type")).toBe("text/plain; charset=utf-8");
     const text = await response.text();
     expect(text).toMatch(/^# revision rtm1@\d+$/m);
@@ -237,7 +236,7 @@ describe("over REST", () => {
 
   test("an access review reports every party, and is signed off by a person as it was seen", async () => {
     const asking = async () => {
-      const { status, body } = await plant.ask("GET", path("access-review"));
+      const { status, body } = await plant.ask("GET", `/v1/sites/${SITE}/access-review`);
       expect(status).toBe(200);
       return Object(body);
     };
@@ -253,7 +252,7 @@ describe("over REST", () => {
     expect(of("p-5").conflicts.map(({ code }: { code: string }) => code)).toEqual(["SHARED_BRANCH"]);
     expect(body.history).toEqual([]);
     const seen = { digest: body.digest, finding: "The key of p-1 is missing." };
-    expect(await plant.ask("POST", path("access-review"), seen)).toMatchObject({ status: 409, body: { code: "PARTY_NOT_BY_YOU" } });
+    expect(await plant.ask("POST", `/v1/sites/${SITE}/access-review`, seen)).toMatchObject({ status: 409, body: { code: "PARTY_NOT_BY_YOU" } });
     const by = { site: SITE, by: asked("", "carl").by, key: null };
     expect(await signOff(db, by, { ...seen, digest: "00".repeat(32) }, "", Date.now())).toMatchObject({ kind: "refused", because: "digest" });
     expect(await signOff(db, by, seen, "", Date.now())).toMatchObject({ kind: "done", result: { digest: body.digest, by: "person:carl" } });
