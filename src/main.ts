@@ -127,7 +127,7 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
 
   const { url: mqttUrl, embedded, username, password } = await broker(config, stops);
   const parties = watchParties({
-    db: readers,
+    db: interfaces,
     time: ownTime,
     log,
     meter: metrics,

@@ -103,6 +103,9 @@ interface Cell {
 /** Where it is not the role alone that decides. */
 const OTHERWISE: Readonly<Record<string, (role: string) => readonly string[]>> = {
   "POST /v1/sign-ins": () => ["unknown"],
+  // nor a hand to sign with
+  "POST /v1/signatures/challenges": (role) => (role === "mes" || role === "feed" ? ["forbidden"] : ["let through"]),
+  "POST /v1/signatures": (role) => (role === "mes" || role === "feed" ? ["forbidden"] : ["let through"]),
   // a machine has no password
   "PUT /v1/people/:person/password": (role) => (role === "mes" || role === "feed" ? ["forbidden"] : ["let through"]),
 };

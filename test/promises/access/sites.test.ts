@@ -41,7 +41,7 @@ beforeAll(async () => {
     const last = await device.until("all are decided", ({ body }) => Object(body).data?.event?.sequence === "5");
     verdicts.set(site, String(Object(last.body).data.verdict));
     const review = await plant.ask("POST", "/v1/audit/reviews", { site, batch: `B-${site}` });
-    reviews.set(site, Number(Object(review.body)["review"]));
+    reviews.set(site, Number(Object(Object(review.body)["review"])["review"]));
     await device.end();
   }
   await person(plant, "admin", { role: "admin", site: null });
@@ -73,12 +73,12 @@ const ADDRESSES: readonly ((names: { site: string; batch: string; equipment: str
   ({ site }) => `/v1/audit/sites/${site}/entries/1`,
   ({ site }) => `/v1/audit/sites/${site}/entries/1/proof`,
   ({ site }) => `/v1/audit/sites/${site}/consistency?from=1&to=2`,
-  ({ site }) => `/v1/audit/sites/${site}/reviews/${reviews.get(FOREIGN)}`,
+  ({ site }) => `/v1/audit/sites/${site}/reviews/${reviews.get(FOREIGN) ?? "{review}"}`,
   ({ site }) => `/v1/events?site=${site}`,
   ({ batch }) => `/v1/events?batch=${batch}`,
   ({ equipment }) => `/v1/events?equipment=${equipment}`,
   ({ site, equipment }) => `/v1/events?source=/site/${site}/line/4/eq/${equipment}`,
-  ({ site }) => `/v1/events/${verdicts.get(FOREIGN)?.replace(FOREIGN, site)}`,
+  ({ site }) => `/v1/events/${verdicts.get(FOREIGN)?.replace(FOREIGN, site) ?? "{verdict}"}`,
   ({ site }) => `/v1/gaps?site=${site}`,
   ({ site }) => `/v1/quarantine?site=${site}`,
   ({ batch }) => `/v1/exceptions?batch=${batch}`,

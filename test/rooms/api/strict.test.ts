@@ -39,7 +39,20 @@ beforeAll(async () => {
 });
 afterAll(() => api.close());
 
-const TEXTS = ["x", "1", "step/governed@1", "0".repeat(64), "kg", "2026-11-22T08:00:00Z", "AAAA", "/v1/x", "https://provider.example", "person:ann", "signalbox.step.start.v1", "2026-11-22T08:00:00.000Z"];
+const TEXTS = [
+  "x",
+  "1",
+  "step/governed@1",
+  "0".repeat(64),
+  "kg",
+  "2026-11-22T08:00:00Z",
+  "AAAA",
+  "/v1/x",
+  "https://provider.example",
+  "person:ann",
+  "signalbox.step.start.v1",
+  "2026-11-22T08:00:00.000Z",
+];
 
 /** A value that fits, with everything in it that may be there, or with nothing that need not be. */
 function sample(schema: Schema, least = false): unknown {
