@@ -1,7 +1,25 @@
 import { sql } from "kysely";
 import type { Db } from "../db/database.ts";
+import { DISPOSES, listReviews } from "../review/review.store.ts";
 
 // Who did what, where it matters that another does what follows. What is found holds when the act is committed: it names the version of the batch that was seen, and each deed would have changed it.
+
+/** Why a batch cannot be disposed of by quality yet; null: production has recommended it, and a review of all that is on record was concluded. */
+export async function readUnreviewed(db: Db, site: string, batch: string): Promise<string | null> {
+  const { rows } = await sql`select from audit_numbers n join signals g using (site, position)
+    where n.site = ${site} and n.batch = ${batch} and g.kind = 'command' and g.body ->> 'command' = 'recommend'
+      and exists (select from facts f where f.site = n.site and f.batch = n.batch and f.position = n.position) limit 1`.execute(db);
+  if (rows.length === 0) return "Production has not recommended it: a supervisor signs that first.";
+  const reviews = await listReviews(db, { site, batch }, null, MOST_REVIEWS);
+  if (reviews.some(({ state }) => state === "open")) return "A review of it is open: it is concluded first.";
+  const last = reviews.at(-1);
+  if (last === undefined) return "Nobody has reviewed its audit trail.";
+  if (last.state === "stale") return "Its review is stale, since the record has changed: what was added is reviewed first.";
+  return last.conclusion?.conclusion === "accepted" ? null : "Its review objected.";
+}
+
+/** More of one batch than anybody opens. */
+const MOST_REVIEWS = 10_000;
 
 /** Why somebody may not sign something, since they did what it is about; null: they did not. */
 export async function readDeeds(
@@ -16,6 +34,13 @@ export async function readDeeds(
       where n.site = ${asked.site} and n.batch = ${batch} and g.kind = 'command' and g.actor = ${actor} and g.body ->> 'step' = ${step} and g.body ->> 'command' <> 'comment'
         and exists (select from facts f where f.site = n.site and f.batch = n.batch and f.position = n.position) limit 1`.execute(db);
     return rows.length === 0 ? null : `You have performed step ${step} yourself; another person verifies it.`;
+  }
+  const disposing = /^\/v1\/sites\/[^/]+\/batches\/([^/]+)\/commands$/.exec(asked.path);
+  if (disposing !== null && DISPOSES.has(Object(asked.body).command)) {
+    const { rows } = await sql`select from signals g join audit_numbers n using (site, position)
+      where n.site = ${asked.site} and n.batch = ${decodeURIComponent(disposing[1] ?? "")} and g.actor = ${actor}
+        and exists (select from facts f where f.site = n.site and f.batch = n.batch and f.position = n.position) limit 1`.execute(db);
+    return rows.length === 0 ? null : "You have acted in this batch yourself; another person disposes of it.";
   }
   const concluding = /^\/v1\/audit\/sites\/[^/]+\/reviews\/(\d+)\/conclusion$/.exec(asked.path);
   if (concluding !== null) {

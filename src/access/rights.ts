@@ -86,6 +86,10 @@ export const RIGHTS: Readonly<Record<string, Right>> = {
     abort: PERFORMS,
     amend: ENGINEERS,
     close: SUPERVISES,
+    recommend: SUPERVISES,
+    release: ["qa_approver"],
+    conditional: ["qa_approver"],
+    reject: ["qa_approver"],
   }),
   "POST /v1/sites/:site/batches/:batch/steps/:step/commands": each("command", {
     start: PERFORMS,

@@ -23,6 +23,10 @@ interface Rule {
 const BATCH: Readonly<Record<string, readonly [does: string, meaning: string]>> = {
   stop: ["stop", "stopped"],
   abort: ["abort", "aborted"],
+  recommend: ["recommend for disposition", "recommended by production"],
+  release: ["release", "released by quality"],
+  conditional: ["release conditionally", "released by quality, conditionally"],
+  reject: ["reject", "rejected by quality"],
 };
 const STEP: Readonly<Record<string, readonly [does: string, meaning: string]>> = {
   verify: ["verify", "verified"],
@@ -31,15 +35,13 @@ const STEP: Readonly<Record<string, readonly [does: string, meaning: string]>> =
 const GAP: Readonly<Record<string, string>> = { wait: "go on waiting for", skip: "give up what is missing in", rebase: "set anew" };
 const QUARANTINE: Readonly<Record<string, string>> = { reprocess: "have judged again", reject: "reject" };
 
-const ID = "[^/]+";
-const path = (text: string): RegExp => new RegExp(`^${text.replace(/:([a-z]+)/g, (_, name: string) => `(?<${name}>${ID})`)}$`);
 const named = (table: Readonly<Record<string, readonly [string, string]>>, name: unknown): readonly [string, string] | null =>
   typeof name === "string" && Object.hasOwn(table, name) ? (table[name] ?? null) : null;
 const NOT_SIGNED = { site: null, meaning: "", does: "", record: "", read: "", tagged: null } as const;
 
 const RULES: readonly Rule[] = [
   {
-    path: path("/v1/sites/:site/batches/:batch/commands"),
+    path: /^\/v1\/sites\/(?<site>[^/]+)\/batches\/(?<batch>[^/]+)\/commands$/,
     of({ site = "", batch = "" }, { command }) {
       const said = named(BATCH, command);
       if (said === null) return NOT_SIGNED;
@@ -47,7 +49,7 @@ const RULES: readonly Rule[] = [
     },
   },
   {
-    path: path("/v1/sites/:site/batches/:batch/steps/:step/commands"),
+    path: /^\/v1\/sites\/(?<site>[^/]+)\/batches\/(?<batch>[^/]+)\/steps\/(?<step>[^/]+)\/commands$/,
     of({ site = "", batch = "", step = "" }, { command }) {
       const said = named(STEP, command);
       if (said === null) return NOT_SIGNED;
@@ -55,25 +57,23 @@ const RULES: readonly Rule[] = [
     },
   },
   {
-    path: path("/v1/gaps/:id/resolution"),
+    path: /^\/v1\/gaps\/(?<id>[^/]+)\/resolution$/,
     of({ id = "" }, { action }) {
       const site = /^(.{1,64})\.\d{1,16}$/.exec(id)?.[1] ?? null;
       if (typeof action !== "string" || !Object.hasOwn(GAP, action)) return NOT_SIGNED;
       return { site, meaning: "gap resolved", does: `${GAP[action]} gap ${id}`, record: `gap ${id}`, read: `/v1/gaps?site=${site}&limit=500`, tagged: null };
     },
   },
-  ...["/v1/sources/:site/:line/:equipment", "/v1/sources/:site/:line/:equipment/:device"].map(
-    (address): Rule => ({
-      path: path(`${address}/succession`),
-      of({ site = "", line = "", equipment = "", device }) {
-        const at = `/v1/sources/${[site, line, equipment, ...(device === undefined ? [] : [device])].join("/")}`;
-        const source = `source ${[equipment, ...(device === undefined ? [] : [device])].join(", device ")}`;
-        return { site, meaning: "succession authorised", does: `let ${source} be followed by another`, record: source, read: at, tagged: at };
-      },
-    }),
-  ),
   {
-    path: path("/v1/quarantine/:id/resolution"),
+    path: /^\/v1\/sources\/(?<site>[^/]+)\/(?<line>[^/]+)\/(?<equipment>[^/]+)(?:\/(?<device>[^/]+))?\/succession$/,
+    of({ site = "", line = "", equipment = "", device }) {
+      const at = `/v1/sources/${[site, line, equipment, ...(device === undefined ? [] : [device])].join("/")}`;
+      const source = `source ${[equipment, ...(device === undefined ? [] : [device])].join(", device ")}`;
+      return { site, meaning: "succession authorised", does: `let ${source} be followed by another`, record: source, read: at, tagged: at };
+    },
+  },
+  {
+    path: /^\/v1\/quarantine\/(?<id>[^/]+)\/resolution$/,
     of({ id = "" }, { action }) {
       const site = /^(.{1,64})\.\d+\.\d+$/.exec(id)?.[1] ?? null;
       if (typeof action !== "string" || !Object.hasOwn(QUARANTINE, action)) return NOT_SIGNED;
@@ -81,7 +81,7 @@ const RULES: readonly Rule[] = [
     },
   },
   {
-    path: path("/v1/audit/sites/:site/reviews/:review/conclusion"),
+    path: /^\/v1\/audit\/sites\/(?<site>[^/]+)\/reviews\/(?<review>[^/]+)\/conclusion$/,
     of({ site = "", review = "" }, { conclusion }) {
       const at = `/v1/audit/sites/${site}/reviews/${review}`;
       return { site, meaning: "reviewed", does: `conclude review ${review}: ${String(conclusion)}`, record: `review ${review}`, read: at, tagged: null };
@@ -94,12 +94,23 @@ const ofBatch = (site: string, batch: string): { readonly read: string; readonly
   tagged: `/v1/sites/${site}/batches/${batch}`,
 });
 
+/** Null: it is no address that anything is at. */
+function decoded(parts: Readonly<Record<string, string | undefined>>): Parts | null {
+  try {
+    return Object.fromEntries(Object.entries(parts).flatMap(([name, part]) => (part === undefined ? [] : [[name, decodeURIComponent(part)]])));
+  } catch {
+    return null;
+  }
+}
+
 /** What a request would have a person sign; null: nothing. */
 export function signedAct(address: string, body: unknown): SignedAct | null {
   for (const rule of RULES) {
     const parts = rule.path.exec(address)?.groups;
     if (parts === undefined) continue;
-    const { site, ...act } = rule.of(Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, decodeURIComponent(part)])), Object(body));
+    const named = decoded(parts);
+    if (named === null) return null;
+    const { site, ...act } = rule.of(named, Object(body));
     return site === null ? null : { site, ...act };
   }
   return null;

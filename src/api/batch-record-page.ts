@@ -188,7 +188,9 @@ ${table(
       state,
       openedAt,
       openedBy,
-      conclusion === null ? "" : `${conclusion.conclusion}, ${conclusion.at}, ${conclusion.by}`,
+      conclusion === null
+        ? ""
+        : `${conclusion.conclusion}, ${conclusion.at}, ${conclusion.by}${conclusion.signed === null ? "" : `. Signed: ${conclusion.signed}`}${conclusion.void ? " VOID: the record has changed since." : ""}`,
       conclusion?.finding ?? null,
     ],
   })),

@@ -133,7 +133,7 @@ export const recordSchema = z.object({
         state: text,
         openedBy: text,
         openedAt: text,
-        conclusion: z.object({ conclusion: text, finding: text, by: text, at: text }).nullable(),
+        conclusion: z.object({ conclusion: text, finding: text, by: text, at: text, signed: text.nullable(), void: z.boolean() }).nullable(),
       }),
     )
     .describe("Reviews of the batch's audit trail."),

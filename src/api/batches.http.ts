@@ -48,7 +48,22 @@ import { mustStand } from "./standing.ts";
 
 const at = z.strictObject({ site: plantId, batch: plantId });
 const stepAt = z.strictObject({ site: plantId, batch: plantId, step: plantId });
-const BATCH_COMMANDS = ["release-to-floor", "revoke", "cancel", "start", "pause", "resume", "stop", "abort", "amend", "close"] as const;
+const BATCH_COMMANDS = [
+  "release-to-floor",
+  "revoke",
+  "cancel",
+  "start",
+  "pause",
+  "resume",
+  "stop",
+  "abort",
+  "amend",
+  "close",
+  "recommend",
+  "release",
+  "conditional",
+  "reject",
+] as const;
 const STEP_COMMANDS = ["start", "evidence", "correct", "complete", "pause", "resume", "verify", "skip", "rework", "comment"] as const;
 
 export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {

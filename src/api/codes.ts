@@ -21,6 +21,7 @@ export type RequestCode =
   | "REQUEST_RESTORED"
   | "RECORD_DISPOSED"
   | "REV_PUBLISHED"
+  | "REVIEW_MISSING"
   | "REVIEW_STALE"
   | "REVIEW_CONCLUDED"
   | "REVIEW_OTHER"
@@ -124,6 +125,12 @@ export const REQUEST_CODES: CodeTable<RequestCode> = {
     owner: "engineer",
     next: "correct",
     remedy: "Publish a new revision.",
+  },
+  REVIEW_MISSING: {
+    meaning: "The batch is not ready for quality's word: production has not recommended it, or its review is missing, open or stale.",
+    owner: "quality",
+    next: "correct",
+    remedy: "Do first what the answer names.",
   },
   REVIEW_STALE: {
     meaning: "The batch's record has changed since the review was opened.",

@@ -57,7 +57,16 @@ const reviewSchema = z.object({
   found: z.record(z.string(), z.int()).describe("How often each rule found something."),
   openedBy: z.string(),
   openedAt: z.string(),
-  conclusion: z.object({ conclusion: z.enum(["accepted", "objected"]), finding: z.string(), by: z.string(), at: z.string() }).nullable(),
+  conclusion: z
+    .object({
+      conclusion: z.enum(["accepted", "objected"]),
+      finding: z.string(),
+      by: z.string(),
+      at: z.string(),
+      signed: z.string().nullable().describe("The signature, as it is printed."),
+      void: z.boolean().describe("The record has changed since: the signature was for what it was."),
+    })
+    .nullable(),
 });
 
 const concludingSchema = z.strictObject({

@@ -4,13 +4,14 @@ import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { countWrongPassword, readPassword, readPerson } from "../access/access.store.ts";
 import { CHALLENGE_SECONDS, type Kept, keepChallenge, readChallenge, useChallenge } from "../access/challenge.store.ts";
-import { readDeeds } from "../access/deeds.store.ts";
+import { readDeeds, readUnreviewed } from "../access/deeds.store.ts";
 import { nonceOf, type Proven } from "../access/oidc.fetch.ts";
 import { passwordFits } from "../access/password.ts";
 import { open, seal } from "../access/seal.ts";
 import { type Challenge, digestOfChallenge, digestOfRecord, type Signature } from "../access/signature.ts";
 import { type SignedAct, signedAct } from "../access/signed-acts.ts";
 import { databaseNow } from "../commit/shard.store.ts";
+import { DISPOSES } from "../review/review.store.ts";
 import { atMost } from "./at-most.ts";
 import { fromOf } from "./attribution.http.ts";
 import type { RouteDeps } from "./deps.ts";
@@ -89,7 +90,7 @@ export function signatureRoutes(scope: FastifyInstance, { access: { db, secret, 
       if (act === null)
         throw invalid("Nothing that needs a signature is done there.", [{ pointer: "/path", detail: "with this body is no act that is signed" }]);
       const role = roleFor(request, "POST", path, body, act.site);
-      await refuseOwnDeeds(path, body, act, signer.id);
+      await refuseUnfit(path, body, act, signer.id);
       const record = await recordOf(request, act);
       const created = new Date(await databaseNow(db));
       const challenge: Challenge = {
@@ -155,7 +156,7 @@ export function signatureRoutes(scope: FastifyInstance, { access: { db, secret, 
       const { challenge } = kept;
       const act = signedAct(challenge.path, challenge.body);
       if (act === null) throw new Error(`challenge ${challenge.challenge} is about nothing that is signed`);
-      await refuseOwnDeeds(challenge.path, challenge.body, act, signer.id);
+      await refuseUnfit(challenge.path, challenge.body, act, signer.id);
       const record = await recordOf(request, act);
       if (record.sha256 !== challenge.recordSha256)
         throw new Problem(
@@ -216,10 +217,13 @@ export function signatureRoutes(scope: FastifyInstance, { access: { db, secret, 
     return { sha256, tag: act.tagged === null ? null : (await read(act.tagged)).tag };
   }
 
-  /** Nobody verifies what they performed, and nobody reviews their own deeds. */
-  async function refuseOwnDeeds(path: string, body: unknown, act: SignedAct, person: string): Promise<void> {
+  /** Nobody verifies what they performed, and nobody reviews or disposes of their own deeds; and nobody disposes of what is not reviewed. */
+  async function refuseUnfit(path: string, body: unknown, act: SignedAct, person: string): Promise<void> {
     const deed = await readDeeds(db, { path, body, site: act.site }, `person:${person}`);
     if (deed !== null) throw new Problem(403, "SIGNATURE_OWN_DEED", deed);
+    const batch = /^batch (.+)$/.exec(act.record)?.[1];
+    const unreviewed = batch !== undefined && DISPOSES.has(Object(body).command) ? await readUnreviewed(db, act.site, batch) : null;
+    if (unreviewed !== null) throw new Problem(409, "REVIEW_MISSING", `Batch ${batch} cannot be disposed of. ${unreviewed}`);
   }
 
   async function howToProve(

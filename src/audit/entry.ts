@@ -81,7 +81,7 @@ export function trailItem({ head, body }: Entry): TrailItem {
     code: text(verdict?.["code"]) ?? text(answer["code"]),
     why: text(asked["reason"]) ?? text(verdict?.["reason"]) ?? text(answer["reason"]),
     from: text(asked["from"]) ?? text(signal?.["topic"]),
-    signed: signedBy(asked["signature"]),
+    signed: signatureInWords(asked["signature"]),
     changes: changesOf(body, asked),
   };
 }
@@ -103,8 +103,8 @@ function whoOf(signal: Readonly<Record<string, unknown>> | undefined): TrailItem
   }
 }
 
-/** A signature in words. */
-function signedBy(signature: unknown): string | null {
+/** A signature as it is printed (21 CFR 11.50); null: it is none. */
+export function signatureInWords(signature: unknown): string | null {
   const { signer, role, meaning, reason, at } = part(signature);
   const name = text(part(signer)["name"]);
   return name === null ? null : `${name} (${String(part(signer)["person"])}), ${String(role)}: ${String(meaning)}, ${String(at)}. ${String(reason)}`;

@@ -179,7 +179,9 @@ const NEEDS_REASON: ReadonlySet<string> = new Set(["revoke", "cancel", "stop", "
 /** What this release cannot do, signed or not. */
 const NOT_YET_DONE: ReadonlySet<string> = new Set(["amend", "rework"]);
 /** What nobody does without one, whoever they are. */
-const ALWAYS_SIGNED: ReadonlySet<string> = new Set(["verify", "skip"]);
+const ALWAYS_SIGNED: ReadonlySet<string> = new Set(["verify", "skip", "recommend", "release", "conditional", "reject"]);
+/** What lets product go: nothing about it is open any more. */
+const LETS_GO: ReadonlySet<string> = new Set(["release", "conditional"]);
 /** What a person signs. Machines never sign: what they may do without is for their roles to say; and where nobody signs in there is nobody to sign. */
 const SIGNED_BY_PEOPLE: ReadonlySet<string> = new Set(["stop", "abort", "gap.resolve", "source.succession", "quarantine.resolve"]);
 const lacksSignature = ({ actor, signature }: CommandSignal, name: string): boolean =>
@@ -190,10 +192,27 @@ function commandBatch(command: Of<"batch.command">, signal: CommandSignal, tools
   if (batch === undefined) return unknown(`batch ${command.batch}`);
   if (isStale(batch, signal, tools)) return stale(batch, tools);
   if (NOT_YET_DONE.has(command.command) || lacksSignature(signal, command.command)) return needsSignature();
+  if (ALWAYS_SIGNED.has(command.command) && signal.signature === null) return needsSignature();
   if (NEEDS_REASON.has(command.command) && command.reason === null) return refused("SIG_REASON_MISSING", `To ${command.command} a batch, give a reason.`);
+  if (LETS_GO.has(command.command)) {
+    if (batch.openExceptions > 0) return refused("QLT_EXCEPTION_OPEN", `Batch ${batch.batch} has ${batch.openExceptions} open exceptions.`);
+    if (batch.openQuarantine > 0 || batch.openDeferrals > 0)
+      return refused("SYS_OPEN_QUEUE", `Events of batch ${batch.batch} are not decided: ${batch.openQuarantine} quarantined, ${batch.openDeferrals} deferred.`);
+  }
+  if (command.command === "recommend") return recommend(batch, signal, tools);
   const context: ContextInWords = { batch: batch.batch, step: null, attempt: null, from: "claim" };
   const judgement = judgeBatch(tools.world, tools.machines, batch, `batch.${command.command}`, asked(signal), context, []);
   return settled(judgement, batch, null, tools);
+}
+
+/** The first of two stages: production says that what was made may be disposed of. It moves nothing. */
+function recommend(batch: BatchState, signal: CommandSignal, tools: CommandTools): CommandAnswer {
+  if (batch.disposition !== "pending_review" && batch.disposition !== "conditional")
+    return refused("STA_INVALID_TRANSITION", `The disposition of batch ${batch.batch} is ${batch.disposition}; there is nothing to recommend.`);
+  tools.bringAbout([
+    { kind: "reported", type: "batch.recommended", batch: batch.batch, step: null, attempt: null, equipment: null, data: { actor: signal.actor } },
+  ]);
+  return done(tools.world.batch(batch.batch) ?? batch, false);
 }
 
 function commandStep(command: Of<"step.command">, signal: CommandSignal, at: Ref, tools: CommandTools): CommandAnswer {

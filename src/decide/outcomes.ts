@@ -30,6 +30,9 @@ const BATCH_PAST: Readonly<Record<string, string>> = {
   "batch.cancel": "batch.cancelled",
   "batch.steps-complete": "batch.completed",
   "batch.close": "batch.closed",
+  "batch.release": "batch.released",
+  "batch.conditional": "batch.released-conditionally",
+  "batch.reject": "batch.rejected",
 };
 
 const STEP_PAST: Readonly<Record<string, string>> = {
@@ -55,6 +58,7 @@ const REPORTED_PAST: Readonly<Record<string, string>> = {
 export const OUTCOME_TYPES: readonly string[] = [
   "batch.created",
   "batch.updated",
+  "batch.recommended",
   ...Object.values(BATCH_PAST),
   ...Object.values(STEP_PAST),
   "step.resumed",

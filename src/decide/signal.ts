@@ -33,7 +33,9 @@ export interface DiagSignal {
   readonly receivedAt: string;
 }
 
-export type BatchCommandName = "release-to-floor" | "revoke" | "cancel" | "start" | "pause" | "resume" | "stop" | "abort" | "amend" | "close";
+export type BatchCommandName = "release-to-floor" | "revoke" | "cancel" | "start" | "pause" | "resume" | "stop" | "abort" | "amend" | "close" | DispositionName;
+/** Production recommends; quality disposes. */
+export type DispositionName = "recommend" | "release" | "conditional" | "reject";
 export type StepCommandName = "start" | "evidence" | "correct" | "complete" | "pause" | "resume" | "verify" | "skip" | "rework" | "comment";
 
 export type Command =

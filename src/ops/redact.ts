@@ -25,6 +25,7 @@ export function withoutSecrets(text: string): string {
       /\b(password|passwd|passphrase|pwd|secret|client_secret|access_token|refresh_token|id_token|token|api_?key)(\s?[=:]\s?)(?!\[secret\])[^\s&;,"\\]+/gi,
       `$1$2${CENSOR}`,
     )
+    .replace(/\bsb[ks]_[A-Za-z0-9_-]{20,}/g, CENSOR)
     .replace(/\b(Bearer|Basic) [A-Za-z0-9._~+/-]{16,}=*/gi, `$1 ${CENSOR}`)
     .replace(/-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[^"]*?(?:-----END [A-Z ]{0,32}PRIVATE KEY-----|(?="|$))/g, CENSOR);
 }

@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import { type AnsweredAct, type Attribution, recordAct } from "../audit/act.store.ts";
+import { signatureInWords } from "../audit/entry.ts";
 import { type RequestKey, readAnswer } from "../audit/request-key.store.ts";
 import type { Db } from "../db/database.ts";
 import { safePosition } from "../db/position.ts";
@@ -28,6 +29,10 @@ export interface Review {
     readonly finding: string;
     readonly by: string;
     readonly at: string;
+    /** The signature, as it is printed; null: it was not signed. */
+    readonly signed: string | null;
+    /** The record has changed since: what was signed is not what there is. */
+    readonly void: boolean;
   } | null;
 }
 
@@ -61,6 +66,9 @@ export async function readBatchTrail(db: Db, site: string, batch: string, then: 
     meanwhile.map(({ entry }) => entry),
   );
 }
+
+/** Quality's word on a batch. */
+export const DISPOSES: ReadonlySet<string> = new Set(["release", "conditional", "reject"]);
 
 /** Commands that decide about what is named by itself, and not by its batch. */
 const DECISIONS = ["quarantine.resolve", "gap.resolve", "source.succession", "lock.takeover"];
@@ -172,10 +180,14 @@ export async function listReviews(
     finding: string | null;
     concluded_by: string | null;
     concluded_at: string | null;
+    signature: unknown;
   }>`
     select * from (
       select r.*, c.conclusion, c.finding, c.concluded_by, c.concluded_at,
-        case when (select max(n.number) from audit_numbers n where n.site = r.site and n.batch = r.batch) > r.entries then 'stale'
+        (select g.body -> 'signature' from signals g where g.site = c.site and g.position = c.position) as signature,
+        -- quality's word on the batch follows its review, and changes nothing of what was reviewed
+        case when exists (select from audit_numbers n where n.site = r.site and n.batch = r.batch and n.number > r.entries and not exists (
+            select from signals g where g.site = n.site and g.position = n.position and g.kind = 'command' and g.body ->> 'command' = any(${[...DISPOSES]}::text[]))) then 'stale'
           when c.review is null then 'open' else 'concluded' end as state
       from audit_reviews r left join audit_review_conclusions c on c.site = r.site and c.review = r.review
       where (${site ?? null}::text is null or r.site = ${site ?? null}) and (${batch ?? null}::text is null or r.batch = ${batch ?? null})
@@ -196,6 +208,15 @@ export async function listReviews(
     openedBy: row.opened_by,
     openedAt: row.opened_at,
     conclusion:
-      row.conclusion === null ? null : { conclusion: row.conclusion, finding: row.finding ?? "", by: row.concluded_by ?? "", at: row.concluded_at ?? "" },
+      row.conclusion === null
+        ? null
+        : {
+            conclusion: row.conclusion,
+            finding: row.finding ?? "",
+            by: row.concluded_by ?? "",
+            at: row.concluded_at ?? "",
+            signed: signatureInWords(row.signature),
+            void: row.state === "stale",
+          },
   }));
 }

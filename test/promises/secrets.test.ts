@@ -86,13 +86,13 @@ describeWithMosquitto("a service that is given marked secrets", () => {
     rmSync(home, { recursive: true, force: true });
   });
 
-  async function ask(method: string, at: string, body?: unknown): Promise<number> {
+  async function ask(method: string, at: string, body?: unknown, headers: Readonly<Record<string, string>> = {}): Promise<number> {
     const response = await fetch(`${url}${at}`, {
       method,
       headers: {
-        authorization: `Bearer ${MARKS.authorization}`,
         cookie: `session=${MARKS.cookie}`,
         "x-api-key": MARKS.apiKey,
+        ...headers,
         ...(body === undefined ? {} : { "content-type": "application/json" }),
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -120,6 +120,10 @@ describeWithMosquitto("a service that is given marked secrets", () => {
       expect(await ask("GET", `/v1/events?${name}=${MARKS.query}`)).toBe(400);
       expect(await ask("GET", `/nothing?${name}=${MARKS.query}`)).toBe(404);
     }
+    // tokens that are none, in each form
+    for (const token of [MARKS.authorization, `sbs_${MARKS.authorization}`, `sbk_${MARKS.authorization}`])
+      for (const scheme of ["Bearer", "Basic"]) expect(await ask("GET", "/v1/events", undefined, { authorization: `${scheme} ${token}` })).toBe(401);
+    expect(await ask("POST", "/v1/sign-ins", { person: "nobody", password: MARKS.body })).toBe(401);
     const { default: mqtt } = await import("mqtt");
     const device = await mqtt.connectAsync(broker.url, { username: "scale-1", password: "its own" });
     const events = [

@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { nonceOf } from "../../../src/access/oidc.fetch.ts";
 import { BLEND } from "../../support/blend.ts";
+import { measured } from "../../support/measure.ts";
 import { ADA, Browser, KURT, REDIRECT_URI, type RealProvider, startProvider } from "../../support/oidc-provider.ts";
 import { bearing, machine, PASSWORD, person, signIn, WITH_SECRET } from "../../support/people.ts";
 import { type Plant, startPlant } from "../../support/plant.ts";
@@ -33,7 +34,7 @@ beforeAll(async () => {
   });
   await plant.ask("PUT", "/v1/registry/recipes/blend/revisions/3", RECIPE);
   for (const site of [SITE])
-    for (const n of [1, 2, 3, 4, 5, 6, 7, 8]) {
+    for (const n of [1, 2, 3, 4, 5, 6, 7, 8, 9]) {
       await plant.equipment(site, `scale-${n}`, "4", "scale");
       await plant.equipment(site, `mixer-${n}`, "4", "mixer");
     }
@@ -43,6 +44,7 @@ beforeAll(async () => {
     ["omar", "operator"],
     ["sam", "supervisor"],
     ["rita", "qa_reviewer"],
+    ["quinn", "qa_approver"],
   ] as const) {
     await person(plant, id, { role, site: SITE });
     as[id] = bearing(await signIn(plant, id));
@@ -237,10 +239,63 @@ test("through a provider: signed in there, signed by a new login for exactly thi
     signer: { name: "Ada Lovelace", issuer: provider.issuer, subject: ADA.subject },
     authenticated: { method: "oidc" },
   });
+  // a record that has changed since shows the signature void
+  const shownAs = async (): Promise<unknown> =>
+    said((await plant.ask("GET", `/v1/audit/sites/${SITE}/reviews/${number}`, undefined, as["ada"])).body, "conclusion");
+  expect(await shownAs()).toMatchObject({ signed: expect.stringContaining("Ada Lovelace (ada), qa_reviewer: reviewed,"), void: false });
+  expect((await orderStep(batch, { command: "comment", comment: "one more thing" }, "olga")).status).toBe(200);
+  expect(await shownAs()).toMatchObject({ void: true });
+  const page = await fetch(`${plant.url}/v1/sites/${SITE}/batches/${batch}/record`, { headers: { ...as["ada"], accept: "text/html" } });
+  expect(await page.text()).toContain("VOID: the record has changed since.");
+  measured("signatures.void", "shown by review, batch record and page");
   const [evidence] = await plant.database.query(
     `select id_token is not null as token, id_token_key ->> 'kty' as kty from signature_challenges where challenge = '${three.challenge}'`,
   );
   expect(evidence).toMatchObject({ token: true, kty: expect.any(String) });
+});
+
+test("a batch is disposed of in two stages, by quality last, and not while its review is missing, open or stale", async () => {
+  const batch = await running();
+  const path = `/v1/sites/${SITE}/batches/${batch}/commands`;
+  const signing = async (command: string, who: string, extra: Record<string, unknown> = {}) => {
+    const asked = await challenge({ path, body: { command, ...extra }, reason: "as reviewed" }, who);
+    return asked.status === 201 ? sign({ challenge: said(asked.body, "challenge"), password: PASSWORD }, who) : asked;
+  };
+  const review = async (): Promise<{ review: number; digest: string }> =>
+    Object(said((await plant.ask("POST", "/v1/audit/reviews", { site: SITE, batch }, as["rita"])).body, "review"));
+  const missing = (detail: string) => ({ status: 409, body: { code: "REVIEW_MISSING", detail: expect.stringContaining(detail) } });
+
+  expect((await signing("stop", "sam", { reason: "leak" })).status).toBe(200);
+  expect(await stateOf(batch)).toMatchObject({ disposition: "pending_review" });
+  expect(await signing("release", "quinn")).toMatchObject(missing("Production has not recommended it"));
+  for (const who of ["sam", "rita", "mes"]) expect(await order1(batch, { command: "release" }, who), who).toMatchObject({ status: 403 });
+  expect(await order1(batch, { command: "release" }, "quinn")).toMatchObject({ status: 409, body: { code: "SIG_MISSING" } });
+  const recommended = await signing("recommend", "sam");
+  expect(recommended.status, JSON.stringify(recommended.body)).toBe(200);
+  expect(await signing("release", "quinn")).toMatchObject(missing("Nobody has reviewed"));
+  await review();
+  expect(await signing("release", "quinn")).toMatchObject(missing("is open"));
+  expect((await orderStep(batch, { command: "comment", comment: "late" }, "olga")).status).toBe(200);
+  expect(await signing("release", "quinn")).toMatchObject(missing("is stale"));
+  const { review: number, digest } = await review();
+  const conclusion = {
+    path: `/v1/audit/sites/${SITE}/reviews/${number}/conclusion`,
+    body: { digest, conclusion: "accepted", finding: "none" },
+    reason: "so",
+  };
+  const asked = await challenge(conclusion, "rita");
+  expect((await sign({ challenge: said(asked.body, "challenge"), password: PASSWORD }, "rita")).status).toBe(200);
+  const released = await signing("release", "quinn");
+  expect(released.status, JSON.stringify(released.body)).toBe(200);
+  expect(await stateOf(batch)).toMatchObject({ execution: "stopped", disposition: "released" });
+  const { body } = await plant.ask("GET", `/v1/sites/${SITE}/batches/${batch}/outcomes`, undefined, as["sam"]);
+  expect(body.items.at(-1)).toMatchObject({ type: "signalbox.batch.released.v1" });
+  // quality's word follows the review and does not undo it; whatever else comes does
+  const conclusionOf = async (): Promise<unknown> =>
+    said((await plant.ask("GET", `/v1/audit/sites/${SITE}/reviews/${number}`, undefined, as["rita"])).body, "conclusion");
+  expect(await conclusionOf()).toMatchObject({ void: false });
+  expect((await orderStep(batch, { command: "comment", comment: "later" }, "olga")).status).toBe(200);
+  expect(await conclusionOf()).toMatchObject({ void: true });
 });
 
 test("nobody reviews a batch in which they acted", async () => {

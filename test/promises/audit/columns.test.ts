@@ -98,7 +98,8 @@ describe.each([
     });
 
     test("has rows in every table", async () => {
-      for (const table of new Set(columns.map((one) => one.table).filter((name) => !ELSEWHERE.has(name))))
+      // of what nothing is compared, no row is asked for
+      for (const table of new Set(columns.map((one) => one.table).filter((name) => !ELSEWHERE.has(name) && comparedOf(name).size > 0)))
         expect(Number((await copy.query(`select count(*) as n from ${table}`))[0]?.["n"]), table).toBeGreaterThan(0);
     });
 

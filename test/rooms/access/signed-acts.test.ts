@@ -1,0 +1,58 @@
+// Promise: every act that people sign is known by its address and body, with what it means, which record it is about, and where its version is read; and nothing else is.
+// Attack: each act; other commands at the same addresses; addresses that are nearly theirs, that name nothing, or that no text has.
+import { expect, test } from "vitest";
+import { signedAct } from "../../../src/access/signed-acts.ts";
+
+const BATCH = "/v1/sites/rtm1/batches/B-1/commands";
+const STEP = "/v1/sites/rtm1/batches/B-1/steps/weigh/commands";
+
+test.each([
+  [BATCH, { command: "stop" }, "stop batch B-1", "stopped", "batch B-1", "/v1/sites/rtm1/batches/B-1"],
+  [BATCH, { command: "abort" }, "abort batch B-1", "aborted", "batch B-1", "/v1/sites/rtm1/batches/B-1"],
+  [BATCH, { command: "recommend" }, "recommend for disposition batch B-1", "recommended by production", "batch B-1", "/v1/sites/rtm1/batches/B-1"],
+  [BATCH, { command: "release" }, "release batch B-1", "released by quality", "batch B-1", "/v1/sites/rtm1/batches/B-1"],
+  [BATCH, { command: "conditional" }, "release conditionally batch B-1", "released by quality, conditionally", "batch B-1", "/v1/sites/rtm1/batches/B-1"],
+  [BATCH, { command: "reject" }, "reject batch B-1", "rejected by quality", "batch B-1", "/v1/sites/rtm1/batches/B-1"],
+  [STEP, { command: "verify" }, "verify step weigh of batch B-1", "verified", "batch B-1", "/v1/sites/rtm1/batches/B-1"],
+  [STEP, { command: "skip" }, "skip step weigh of batch B-1", "skipping authorised", "batch B-1", "/v1/sites/rtm1/batches/B-1"],
+  ["/v1/gaps/rtm1.17/resolution", { action: "skip" }, "give up what is missing in gap rtm1.17", "gap resolved", "gap rtm1.17", null],
+  [
+    "/v1/sources/rtm1/4/scale-1/succession",
+    { reason: "replaced" },
+    "let source scale-1 be followed by another",
+    "succession authorised",
+    "source scale-1",
+    "/v1/sources/rtm1/4/scale-1",
+  ],
+  [
+    "/v1/sources/rtm1/4/gate-1/probe/succession",
+    {},
+    "let source gate-1, device probe be followed by another",
+    "succession authorised",
+    "source gate-1, device probe",
+    "/v1/sources/rtm1/4/gate-1/probe",
+  ],
+  ["/v1/quarantine/rtm1.1.9/resolution", { action: "reject" }, "reject event rtm1.1.9", "quarantine resolved", "event rtm1.1.9", null],
+  ["/v1/audit/sites/rtm1/reviews/7/conclusion", { conclusion: "accepted" }, "conclude review 7: accepted", "reviewed", "review 7", null],
+])("%s %o is signed", (path, body, does, meaning, record, tagged) => {
+  expect(signedAct(path, body)).toMatchObject({ site: "rtm1", does, meaning, record, tagged });
+});
+
+test.each([
+  [BATCH, { command: "start" }],
+  [BATCH, { command: "__proto__" }],
+  [BATCH, { command: "constructor" }],
+  [BATCH, {}],
+  [BATCH, null],
+  [STEP, { command: "start" }],
+  [`${BATCH}?x=/v1`, { command: "stop" }],
+  [`${BATCH}/`, { command: "stop" }],
+  ["/v1/sites/%zz/batches/B-1/commands", { command: "stop" }],
+  ["/v1/sites//batches/B-1/commands", { command: "stop" }],
+  ["/v1/gaps/17/resolution", { action: "skip" }],
+  ["/v1/gaps/rtm1.17/resolution", { action: "forget" }],
+  ["/v1/quarantine/rtm1.9/resolution", { action: "reject" }],
+  ["/v1/sites/rtm1/batches", { batch: "B-1" }],
+])("%s %o is not", (path, body) => {
+  expect(signedAct(path, body)).toBeNull();
+});
