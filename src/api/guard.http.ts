@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { isClaimed, principalOf } from "../access/access.store.ts";
 import type { Oidc } from "../access/oidc.fetch.ts";
@@ -32,6 +33,9 @@ const nobody: Principal = { kind: "nobody" };
 
 /** A system that nobody administered a moment ago may be administered by now. */
 const UNCLAIMED_FOR_MS = 500;
+const ANSWER_MS = 1_000;
+const METRICS = RIGHTS["GET /metrics"];
+const MOST_READERS = 100;
 
 export const principalIn = (request: FastifyRequest): Principal => known.get(request.raw)?.principal ?? nobody;
 /** Of which sites the caller is shown what they asked for. */
@@ -54,15 +58,22 @@ export function personIn(request: FastifyRequest): Extract<Principal, { kind: "p
  * of, 403; what is of a site that they know nothing of, 404, as if it did not exist. A route without a row in the table cannot be registered.
  */
 export function guard(app: FastifyInstance, { db, secret, openUntilClaimed }: AccessDeps): void {
-  let unclaimedUntil = 0;
-  let claimed = false;
+  /** null: it was never found out. */
+  let claimed: boolean | null = null;
+  let foundAt = 0;
   const isOpen = async (): Promise<boolean> => {
-    if (claimed || !openUntilClaimed) return false;
-    if (performance.now() < unclaimedUntil) return true;
-    claimed = await isClaimed(db);
-    unclaimedUntil = performance.now() + UNCLAIMED_FOR_MS;
-    return !claimed;
+    if (claimed === true || !openUntilClaimed) return false;
+    if (claimed === false && performance.now() - foundAt < UNCLAIMED_FOR_MS) return true;
+    const found = isClaimed(db).then((is) => {
+      claimed = is;
+      foundAt = performance.now();
+    });
+    // while the database is away it stays as it was known
+    await (claimed === null ? found : Promise.race([found.catch(() => {}), setTimeout(ANSWER_MS, undefined, { ref: false })]));
+    return claimed === false;
   };
+  /** Who could read the metrics when they asked last: so they can while the database is away, which is when somebody looks. */
+  const readMetrics = new Map<string, Principal>();
 
   app.addHook("onRoute", ({ method, url }) => {
     for (const one of [method].flat())
@@ -80,7 +91,11 @@ export function guard(app: FastifyInstance, { db, secret, openUntilClaimed }: Ac
         sites: principal === null ? new Set() : sitesOf(principal, READERS),
       });
     }
-    const principal = await whoAsks(request);
+    const principal = await whoAsks(request).catch((error: unknown) => {
+      const before = right === METRICS ? readMetrics.get(request.headers.authorization ?? "") : undefined;
+      if (before === undefined) throw error;
+      return before;
+    });
     if (principal === null) {
       void reply.header("www-authenticate", 'Bearer realm="signalbox"');
       throw new Problem(
@@ -99,6 +114,8 @@ export function guard(app: FastifyInstance, { db, secret, openUntilClaimed }: Ac
       throw forbidden("Your password was set by somebody else; change it first, at PUT /v1/people/{person}/password.");
     const sites = right.where === "signed in" ? new Set<string>() : sitesOf(principal, right.roles);
     if (right.where !== "signed in" && sites !== "all" && (right.where === "every site" || sites.size === 0)) throw mayNot(principal, right.roles);
+    if (right === METRICS && request.headers.authorization !== undefined && readMetrics.size < MOST_READERS)
+      readMetrics.set(request.headers.authorization, principal);
     const now = { principal, right, sites };
     // before anything else of the request is looked at, what is wrong with it included
     known.set(request.raw, right.where === "site" && typeof Object(request.params).site === "string" ? atSite(request, now) : now);

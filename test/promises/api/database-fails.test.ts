@@ -39,6 +39,7 @@ beforeAll(async () => {
     "alter table recipes rename to recipes_kept",
     "create view recipes as select * from recipes_kept where fail()",
     "grant select, insert on recipes to signalbox_runtime",
+    "grant select on recipes to signalbox_reader",
   ])
     await plant.database.query(statement);
 });
