@@ -123,7 +123,7 @@ export class Replay {
     const [first] = group.signals;
     if (first?.fields.kind === "act") return this.#act(group, first);
     this.counted.signals += group.signals.length;
-    const signals = group.signals.map((recorded) => this.#signal(recorded));
+    const signals = group.signals.map((recorded) => this.#readable(recorded));
     const settlement = this.#settle(signals, group.base);
     const { document, raws, entries } = writtenBy(settlement, record.reading.maxBytes);
     // what is shown as the replacement character in an entry is so in every row
@@ -150,6 +150,15 @@ export class Replay {
       this.changed.push(...changed);
       return settlement;
     });
+  }
+
+  /** What an entry says so wrongly that nothing can be made of it is that entry's fault, not its group's. */
+  #readable(recorded: GroupSignal): Signal {
+    try {
+      return this.#signal(recorded);
+    } catch (error) {
+      throw error instanceof Unreadable ? error : new Unreadable(recorded.position, error instanceof Error ? error.message : String(error));
+    }
   }
 
   #signal(recorded: GroupSignal): Signal {
