@@ -29,9 +29,21 @@ function whole(decoded: Decoded, { fullLength, payload }: Delivery, { digest }: 
   return { ...decoded, partial: { ...decoded.partial, digest: Buffer.from(digest, "hex") } };
 }
 
+const COMMANDS: ReadonlySet<unknown> = new Set<Command["kind"]>([
+  "batch.create",
+  "batch.update",
+  "batch.command",
+  "step.command",
+  "gap.resolve",
+  "source.succession",
+  "quarantine.resolve",
+  "lock.takeover",
+]);
+
 /** The key under which a command was asked is not in its entry: who asked again under it was told what was answered, and took no position. */
 function commandOf({ body, actor, received_at: receivedAt }: SignalFields): Signal {
   const { ifVersion, from, role, signature, ...asked } = Object(body);
+  if (!COMMANDS.has(asked.kind)) throw new Error(`${asked.kind} is no command`);
   const command: Command =
     asked.kind === "gap.resolve"
       ? { ...asked, epoch: asked.epoch === null ? null : BigInt(asked.epoch), sequence: asked.sequence === null ? null : BigInt(asked.sequence) }

@@ -108,9 +108,9 @@ test("what nobody foresaw is in the log, for those who look after the service", 
 });
 
 test("a right that is gone, and a table that is gone, are told without their names", async () => {
-  await plant.database.query("revoke select on recipes from signalbox_runtime");
+  await plant.database.query("revoke select on recipes from signalbox_runtime, signalbox_reader");
   await asksAndLearnsNothing("a right", [500]);
-  await plant.database.query("grant select on recipes to signalbox_runtime; alter view recipes rename to recipes_gone");
+  await plant.database.query("grant select on recipes to signalbox_runtime, signalbox_reader; alter view recipes rename to recipes_gone");
   await asksAndLearnsNothing("a table", [500]);
   await plant.database.query("alter view recipes_gone rename to recipes");
 });

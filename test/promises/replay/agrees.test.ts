@@ -99,6 +99,26 @@ describe(`a record of ${SIGNALS} signals (seed ${SEED})`, () => {
     expect((await again({ recipes: [recipeSchema.parse(RECIPE)], machines: [] })).changed).toEqual([]);
   });
 
+  // What an entry said of its signal under another name, or of a command that there is not, made reading it or deciding it throw, and the first position of its commit was named in its stead.
+  test.each([
+    ['"content_type"', '"content_typf"'],
+    ['"kind":"batch.create"', '"kind":"batch.creatd"'],
+  ])("names an entry with %s as %s, wherever it stands in its commit", async (said, altered) => {
+    const [row] = await database.query(`select position::int as position, entry from audit_entries where site = '${record.site}'
+      and convert_from(entry, 'UTF8') like '%${said}%' and (convert_from(entry, 'UTF8')::text ~ '"base":\\d+')
+      and position > 1 + substring(convert_from(entry, 'UTF8') from '"base":(\\d+)')::bigint order by position limit 1`);
+    const [position, bytes] = [Number(row?.["position"]), row?.["entry"]];
+    if (!Buffer.isBuffer(bytes)) throw new Error("no event stands behind the first of its commit");
+    const change = (value: Buffer): Promise<unknown> =>
+      database.query(
+        `set session_replication_role = replica; update audit_entries set entry = '\\x${value.toString("hex")}' where site = '${record.site}' and position = ${position}`,
+      );
+    await change(Buffer.from(bytes.toString("latin1").replace(said, altered), "latin1"));
+    const { differences, stopped } = await again();
+    expect([...differences.map(({ position: where }) => where), stopped]).toContain(position);
+    await change(bytes);
+  });
+
   test("names the position at which one byte of an entry, or of a delivery, was changed", async () => {
     const random = seeded(SEED);
     const [{ n: head = 0 } = {}] = await database.query(`select position::int as n from sites where site = '${record.site}'`);
