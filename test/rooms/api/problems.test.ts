@@ -52,7 +52,7 @@ describe("a request that is wrong", () => {
     ["a repeated key", '{"command": "start", "command": "abort"}', 400, "/command"],
     ["a key that reaches a prototype", '{"command": "start", "__proto__": {}}', 400, "/__proto__"],
     ["an unknown field", { command: "start", "for/ce": true }, 400, "/for~1ce"],
-    ["a command that there is not", { command: "release" }, 400, "/command"],
+    ["a command that there is not", { command: "explode" }, 400, "/command"],
     ["half of a surrogate pair", '{"command": "abort", "reason": "\\ud800"}', 400, "/reason"],
     ["an escaped NUL", '{"command": "abort", "reason": "\\u0000"}', 400, "/reason"],
   ])("with %s is refused with the place that is wrong", async (_, payload, status, pointer) => {
