@@ -137,7 +137,13 @@ export async function concludeReview(
     await sql`select from sites where site = ${site} for update`.execute(trx);
     const before = await readReview(trx, site, review);
     if (before === null) return { kind: "refused", because: "unknown", review: null };
-    if ((await readAnswer(trx, site, asked)) !== null) return { kind: "concluded", review: { ...before, state: "concluded" }, replayed: true };
+    // as it was answered then, whatever has come since
+    if ((await readAnswer(trx, site, asked)) !== null)
+      return {
+        kind: "concluded",
+        review: { ...before, state: "concluded", conclusion: before.conclusion && { ...before.conclusion, void: false } },
+        replayed: true,
+      };
     if (before.conclusion !== null) return { kind: "refused", because: "concluded", review: before };
     if (before.state === "stale") return { kind: "refused", because: "stale", review: before };
     if (!before.digest.equals(digest)) return { kind: "refused", because: "digest", review: before };
