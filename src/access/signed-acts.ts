@@ -94,10 +94,11 @@ const ofBatch = (site: string, batch: string): { readonly read: string; readonly
   tagged: `/v1/sites/${site}/batches/${batch}`,
 });
 
-/** Null: it is no address that anything is at. */
+/** Null: it is no address that anything is at, or one that would lead elsewhere than it says. */
 function decoded(parts: Readonly<Record<string, string | undefined>>): Parts | null {
   try {
-    return Object.fromEntries(Object.entries(parts).flatMap(([name, part]) => (part === undefined ? [] : [[name, decodeURIComponent(part)]])));
+    const named = Object.entries(parts).flatMap(([name, part]) => (part === undefined ? [] : [[name, decodeURIComponent(part)] as const]));
+    return named.some(([, part]) => /^\.{1,2}$|\//.test(part)) ? null : Object.fromEntries(named);
   } catch {
     return null;
   }
