@@ -57,7 +57,13 @@ export const READER = "signalbox_reader";
  */
 async function asReader(client: pg.PoolClient): Promise<pg.PoolClient> {
   const sites = sitesSetting(asking.getStore());
-  await client.query(`begin; set local role ${READER}; set local signalbox.sites = ${pg.escapeLiteral(sites)}`);
+  try {
+    await client.query(`begin; set local role ${READER}; set local signalbox.sites = ${pg.escapeLiteral(sites)}`);
+  } catch (error) {
+    // whoever asked never gets it, and so cannot give it back
+    client.release(true);
+    throw error;
+  }
   let open = true;
   const query: (...args: unknown[]) => unknown = client.query.bind(client);
   return new Proxy(client, {

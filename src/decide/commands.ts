@@ -185,14 +185,13 @@ const LETS_GO: ReadonlySet<string> = new Set(["release", "conditional"]);
 /** What a person signs. Machines never sign: what they may do without is for their roles to say; and where nobody signs in there is nobody to sign. */
 const SIGNED_BY_PEOPLE: ReadonlySet<string> = new Set(["stop", "abort", "gap.resolve", "source.succession", "quarantine.resolve"]);
 const lacksSignature = ({ actor, signature }: CommandSignal, name: string): boolean =>
-  signature === null && actor.startsWith("person:") && SIGNED_BY_PEOPLE.has(name);
+  signature === null && (ALWAYS_SIGNED.has(name) || (actor.startsWith("person:") && SIGNED_BY_PEOPLE.has(name)));
 
 function commandBatch(command: Of<"batch.command">, signal: CommandSignal, tools: CommandTools): CommandAnswer {
   const batch = tools.world.batch(command.batch);
   if (batch === undefined) return unknown(`batch ${command.batch}`);
   if (isStale(batch, signal, tools)) return stale(batch, tools);
   if (NOT_YET_DONE.has(command.command) || lacksSignature(signal, command.command)) return needsSignature();
-  if (ALWAYS_SIGNED.has(command.command) && signal.signature === null) return needsSignature();
   if (NEEDS_REASON.has(command.command) && command.reason === null) return refused("SIG_REASON_MISSING", `To ${command.command} a batch, give a reason.`);
   if (LETS_GO.has(command.command)) {
     if (batch.openExceptions > 0) return refused("QLT_EXCEPTION_OPEN", `Batch ${batch.batch} has ${batch.openExceptions} open exceptions.`);
@@ -221,7 +220,7 @@ function commandStep(command: Of<"step.command">, signal: CommandSignal, at: Ref
   const step = stepOf(batch, command.step);
   if (step === undefined) return unknown(`step ${command.step} of batch ${command.batch}`);
   if (isStale(batch, signal, tools)) return stale(batch, tools);
-  if (NOT_YET_DONE.has(command.command) || (ALWAYS_SIGNED.has(command.command) && signal.signature === null)) return needsSignature();
+  if (NOT_YET_DONE.has(command.command) || lacksSignature(signal, command.command)) return needsSignature();
   if (NEEDS_REASON.has(command.command) && command.reason === null) return refused("SIG_REASON_MISSING", `To ${command.command} evidence, give a reason.`);
   if (command.command === "comment") {
     tools.bringAbout([

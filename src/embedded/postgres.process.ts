@@ -41,7 +41,7 @@ export interface PostgresOptions {
 const SUPERUSER = "postgres";
 const SETTLES_WITHIN_MS = 60_000;
 
-/** Starts a real Postgres below a directory, set up with the same two roles as any other: an owner for migrations and a runtime role that owns nothing. */
+/** Starts a real Postgres below a directory, set up with the same roles as any other: an owner for migrations, a runtime role that owns nothing, and the one that it reads as for others. */
 export async function startPostgres(options: PostgresOptions): Promise<EmbeddedPostgres> {
   const log = options.log ?? (() => {});
   const home = resolve(options.dataDir, "postgres");

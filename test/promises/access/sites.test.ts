@@ -159,6 +159,17 @@ test("over 1,000 interleaved requests, what is foreign and what is unknown take 
   measured("sites.apart", String(apart < spread));
 });
 
+// A connection on which the reader's role could not be taken on was never given back: after as many failures as there are connections nobody could read any more.
+test("a role that cannot be taken on for a while costs no connection", async () => {
+  await plant.database.query("revoke signalbox_reader from signalbox_runtime");
+  try {
+    for (let n = 0; n < 10; n += 1) expect((await plant.ask("GET", "/v1/gaps", undefined, reader)).status).toBe(500);
+  } finally {
+    await plant.database.query("grant signalbox_reader to signalbox_runtime");
+  }
+  expect((await plant.ask("GET", "/v1/gaps", undefined, reader)).status).toBe(200);
+});
+
 test("the reader's role sees nothing where it is not said for whom is asked, and changes nothing", async () => {
   const client = new pg.Client({ connectionString: plant.database.runtimeUrl });
   await client.connect();
