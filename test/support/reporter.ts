@@ -14,8 +14,32 @@ export interface Summary {
 // A suite that needs something which this machine lacks says so in its name, or in the note with which a test skips itself.
 const reason = /\(did not run: ([^)]*)\)/;
 
-/** Writes the summary of a run as JSON to the file that `SIGNALBOX_TEST_SUMMARY` names. Beside another reporter: this one prints nothing. */
+/**
+ * Writes the summary of a run as JSON to the file that `SIGNALBOX_TEST_SUMMARY` names, and until then, whenever something is heard of the run, the names of the files under way to the one that
+ * `SIGNALBOX_TESTS_UNDER_WAY` names. Beside another reporter: this one prints nothing.
+ */
 export default class implements Reporter {
+  readonly #underWay = new Set<string>();
+
+  onTestModuleQueued(module: TestModule): void {
+    this.#underWay.add(module.relativeModuleId);
+    this.#heard();
+  }
+
+  onTestCaseResult(): void {
+    this.#heard();
+  }
+
+  onTestModuleEnd(module: TestModule): void {
+    this.#underWay.delete(module.relativeModuleId);
+    this.#heard();
+  }
+
+  #heard(): void {
+    const file = process.env["SIGNALBOX_TESTS_UNDER_WAY"];
+    if (file !== undefined) writeFileSync(file, JSON.stringify([...this.#underWay]));
+  }
+
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {
     const file = process.env["SIGNALBOX_TEST_SUMMARY"];
     if (file !== undefined) writeFileSync(file, JSON.stringify(summaryOf(modules, unhandled)));

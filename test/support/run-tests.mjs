@@ -1,6 +1,7 @@
 // What `npm test` runs, with Node alone: builds what the tests start as a process, runs all tests or those that the arguments name (what is fuzzed has a command of its own, `npm run fuzz`), and ends with what a reader needs:
-// what did not run and why, the seed, and one plain line. With REQUIRE_MOSQUITTO=1 a suite that did not run is a failure.
-import { spawnSync } from "node:child_process";
+// what did not run and why, the seed, and one plain line. With REQUIRE_MOSQUITTO=1 a suite that did not run is a failure. A run of which nothing more comes is ended, and the files that did not
+// come to their end are named.
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -30,28 +31,69 @@ if (!given.includes("--config")) build();
 const home = mkdtempSync(join(tmpdir(), "signalbox-tests-"));
 const file = join(home, "summary.json");
 const seed = process.env["SEED"] ?? String(Date.now() % 1_000_000_007);
-const { status, signal } = spawnSync(
-  process.execPath,
-  [
-    join(root, "node_modules", "vitest", "vitest.mjs"),
-    "run",
-    ...(given.includes("--config") ? [] : ["--root", root, "--config", join(root, "test", "vitest.config.ts")]),
-    "--reporter=default",
-    `--reporter=${join(root, "test", "support", "reporter.ts")}`,
-    ...(given.includes("--config") || given.includes("--project") ? [] : ["--project", "pure", "--project", "services"]),
-    ...given,
-  ],
-  { stdio: ["ignore", "inherit", "inherit"], env: { ...process.env, SEED: seed, SIGNALBOX_TEST_SUMMARY: file } },
-);
+const underWay = join(home, "under-way.json");
+const command = [
+  join(root, "node_modules", "vitest", "vitest.mjs"),
+  "run",
+  ...(given.includes("--config") ? [] : ["--root", root, "--config", join(root, "test", "vitest.config.ts")]),
+  "--reporter=default",
+  `--reporter=${join(root, "test", "support", "reporter.ts")}`,
+  ...(given.includes("--config") || given.includes("--project") ? [] : ["--project", "pure", "--project", "services"]),
+  ...given,
+];
 
-const summary = existsSync(file)
+// no hook and no test may take longer than five minutes (test/vitest.config.ts), so that of a run that goes on something is heard
+const SILENT_FOR = Number(process.env["TESTS_SILENT_FOR"] ?? 660) * 1000;
+const TO_END = Number(process.env["TESTS_TO_END"] ?? 60) * 1000;
+
+/** Runs the tests in a process group of their own, so that all of it can be ended; tells why it had to be. */
+function tested() {
+  const child = spawn(process.execPath, command, {
+    stdio: ["ignore", "inherit", "inherit"],
+    env: { ...process.env, SEED: seed, SIGNALBOX_TEST_SUMMARY: file, SIGNALBOX_TESTS_UNDER_WAY: underWay },
+    detached: true,
+  });
+  const kill = (signal) => {
+    try {
+      process.kill(-child.pid, signal);
+    } catch {
+      // all of it has ended meanwhile
+    }
+  };
+  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => kill(signal));
+  const began = Date.now();
+  let hung = null;
+  const watch = setInterval(() => {
+    if (existsSync(file)) {
+      if (Date.now() - statSync(file).mtimeMs < TO_END) return;
+      hung = "the test runner had its summary written, and did not end";
+    } else {
+      if (Date.now() - (existsSync(underWay) ? statSync(underWay).mtimeMs : began) < SILENT_FOR) return;
+      const files = existsSync(underWay) ? JSON.parse(readFileSync(underWay, "utf8")) : [];
+      hung = `nothing was heard for ${SILENT_FOR / 1000} s; not at their end were ${files.join(", ") || "no files"}`;
+    }
+    kill("SIGKILL");
+  }, 1000);
+  return new Promise((done) => {
+    child.once("exit", (status, signal) => {
+      clearInterval(watch);
+      done({ status, signal, hung });
+    });
+  });
+}
+
+const { status, signal, hung } = await tested();
+
+const told = existsSync(file);
+const summary = told
   ? JSON.parse(readFileSync(file, "utf8"))
-  : { passed: 0, failed: 1, failures: [`the test runner ended by ${signal ?? `exit ${status}`} before its summary`], notRun: [] };
+  : { passed: 0, failed: 1, failures: [hung ?? `the test runner ended by ${signal ?? `exit ${status}`} before its summary`], notRun: [] };
 rmSync(home, { recursive: true, force: true });
+if (hung !== null) console.log(`\nThe tests were ended: ${hung}.`);
 
 const required = process.env["REQUIRE_MOSQUITTO"] === "1";
-// a run that ends badly for a reason that no test names is a failure all the same
-const failed = Math.max(summary.failed, status === 0 ? 0 : 1) + (required ? summary.notRun.length : 0);
+// a run that ends badly for a reason that no test names is a failure all the same; that its runner, with all said, hangs at its exit is none
+const failed = Math.max(summary.failed, status === 0 || (hung !== null && told) ? 0 : 1) + (required ? summary.notRun.length : 0);
 if (summary.failures.length > 0) {
   console.log("\nFailed:");
   for (const name of summary.failures) console.log(`  ${name}`);

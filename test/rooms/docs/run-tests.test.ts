@@ -15,9 +15,10 @@ function run(
   name: string,
   text: string,
   env: Readonly<Record<string, string>> = {},
+  config = `{ test: { include: ["${name}.case.ts"] } }`,
 ): Promise<{ readonly code: number | null; readonly lines: readonly string[] }> {
   writeFileSync(join(home, `${name}.case.ts`), `import { describe, expect, test } from "vitest";\n${text}`);
-  writeFileSync(join(home, `${name}.config.ts`), `export default { test: { include: ["${name}.case.ts"] } };`);
+  writeFileSync(join(home, `${name}.config.ts`), `export default ${config};`);
   return new Promise((done, failed) => {
     const child = spawn(process.execPath, [join(root, "test/support/run-tests.mjs"), "--root", home, "--config", join(home, `${name}.config.ts`)], {
       env: { ...process.env, REQUIRE_MOSQUITTO: "", SEED: "7", ...env },
@@ -33,6 +34,7 @@ function run(
 }
 
 const passing = `test("adds up", () => expect(1 + 1).toBe(2));`;
+const FOR_EVER = "Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)";
 const lacking = `${passing}
 describe.runIf(false)("the broker (did not run: no mosquitto is installed)", () => { test("keeps a session", () => {}); test("drops", () => {}); });
 test("python speaks", (task) => task.skip("no python3-paho"));`;
@@ -74,5 +76,21 @@ describe("npm test", () => {
     const { code, lines } = await run("required", lacking, { REQUIRE_MOSQUITTO: "1" });
     expect(lines.at(-1)).toBe("1 passed, 2 failed");
     expect(code).toBe(1);
+  });
+
+  test("is ended where a file blocks its process for good, names it, and exits 1", async () => {
+    const { code, lines } = await run("blocked", `test("waits", () => void ${FOR_EVER});`, { TESTS_SILENT_FOR: "10" });
+    expect(lines).toContain("  nothing was heard for 10 s; not at their end were blocked.case.ts");
+    expect(lines.at(-1)).toBe("0 passed, 1 failed");
+    expect(code).toBe(1);
+  }, 60_000);
+
+  test("is ended where the runner hangs at its own exit, and has said what it found", async () => {
+    writeFileSync(join(home, "teardown.ts"), `export const teardown = () => void ${FOR_EVER};`);
+    const config = `{ test: { include: ["exit.case.ts"], globalSetup: ["teardown.ts"] } }`;
+    const { code, lines } = await run("exit", passing, { TESTS_TO_END: "1" }, config);
+    expect(lines).toContain("The tests were ended: the test runner had its summary written, and did not end.");
+    expect(lines.at(-1)).toBe("1 passed, 0 failed");
+    expect(code).toBe(0);
   });
 });
