@@ -85,6 +85,9 @@ interface Wanted {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
+/** What a seed sends at least, presses of the button filling up. */
+const DELIVERIES = 200;
+
 export function planOf(seed: number): Plan {
   const random = seeded(seed);
   const upTo = (n: number): number => Math.floor(random() * n);
@@ -187,7 +190,7 @@ export function planOf(seed: number): Plan {
       }
     }
   }
-  for (let n = 1; n <= 12; n += 1) {
+  for (let n = 1; n <= 12 || sends.length < DELIVERIES; n += 1) {
     const at = upTo(BUSY_MS);
     const press = sendOf(BUTTON_SOURCE, null, at, `press-${n}`, "call.raised", { data: { call: "help" } });
     sends.push(press);

@@ -13,7 +13,8 @@ const seeds = (n: number): number[] => Array.from({ length: n }, (_, k) => (SEED
 
 describe("a seed", () => {
   test("is at least 200 deliveries of 3 sources, 2 batches and 5 faults", () => {
-    for (const seed of seeds(50)) {
+    // these had 198 and 199 deliveries once, as about one seed in four thousand
+    for (const seed of [3_005, 3_918, 13_739, 18_217, ...seeds(50)]) {
       const { sends, orders, faults } = planOf(seed);
       expect(sends.length, `seed ${seed}`).toBeGreaterThanOrEqual(200);
       expect(new Set(sends.map(({ source }) => source)).size, `seed ${seed}`).toBeGreaterThanOrEqual(3);
