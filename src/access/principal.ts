@@ -43,3 +43,7 @@ export function roleAt(principal: Principal, roles: readonly Role[], site: strin
 }
 
 export const includesSite = (sites: Sites, site: string): boolean => sites === "all" || sites.has(site);
+
+/** A name as it is printed beside a signature, 21 CFR 11.50 (a)(1): one line of at most 128 characters that shows as it is written. Joiners stay, since some scripts need them. */
+export const isPrintedName = (text: string): boolean =>
+  text.length <= 128 && text === text.trim() && /[\p{L}\p{N}]/u.test(text) && !/(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.test(text);

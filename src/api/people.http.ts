@@ -17,6 +17,7 @@ import {
   setPersonActive,
 } from "../access/access.store.ts";
 import { hashPassword, makePassword } from "../access/password.ts";
+import { isPrintedName } from "../access/principal.ts";
 import { MACHINE_ROLES, PERSON_ROLES } from "../access/role.ts";
 import { hashToken, makeApiKey } from "../access/token.ts";
 import type { Db } from "../db/database.ts";
@@ -83,7 +84,7 @@ export function peopleRoutes(scope: FastifyInstance, { access: { db, secret } }:
         headers: reasonHeaders,
         body: z.strictObject({
           person: personId,
-          name: saying(128),
+          name: z.string().max(128).refine(isPrintedName, "is no name that can be printed in one line"),
           identity: z
             .strictObject({ issuer: z.url(), subject: z.string().min(1).max(255) })
             .optional()

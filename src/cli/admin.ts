@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { createPerson, grantRole, isAdministrator, isClaimed, setPassword, setPersonActive } from "../access/access.store.ts";
 import { hashPassword, makePassword, passwordFault } from "../access/password.ts";
+import { isPrintedName } from "../access/principal.ts";
 import { loadConfig } from "../ops/config.file.ts";
 import type { Call, Command } from "./command.ts";
 import { Said } from "./failure.ts";
@@ -37,6 +38,7 @@ export const adminCreate: Command = {
   async run(call, terminal) {
     const [person, by, given] = [personOf(call), byOf(call, "admin create"), passwordOf(call)];
     const name = call.text("name")?.trim() || person;
+    if (!isPrintedName(name)) throw new Said("NAME is one line of at most 128 characters, without any that do not show.", 2);
     const hashed = await hashPassword(given.password);
     await withOwner(loadConfig(withOwnerAlone(call.environment)), async (db) => {
       if (await isClaimed(db)) throw new Said("There is an administrator already. Where none can sign in any more: signalbox admin recover.", 1);
