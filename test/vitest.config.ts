@@ -11,7 +11,7 @@ export default defineConfig({
           name: "pure",
           isolate: false,
           include: ["test/rooms/**/*.test.ts", "test/machines/**/*.test.ts", "test/faults/{history,simulation}/**/*.test.ts"],
-          testTimeout: 20_000,
+          testTimeout: 60_000,
         },
       },
       {
