@@ -1,6 +1,8 @@
 import { sql } from "kysely";
 import type { Db } from "../db/database.ts";
+import { proposerOf } from "../registry/governed.store.ts";
 import { DISPOSES, listReviews } from "../review/review.store.ts";
+import { definitionIn } from "./signed-acts.ts";
 
 // Who did what, where it matters that another does what follows. What is found holds when the act is committed: it names the version of the batch that was seen, and each deed would have changed it.
 
@@ -24,9 +26,14 @@ const MOST_REVIEWS = 10_000;
 /** Why somebody may not sign something, since they did what it is about; null: they did not. */
 export async function readDeeds(
   db: Db,
-  asked: { readonly path: string; readonly body: unknown; readonly site: string },
+  asked: { readonly path: string; readonly body: unknown; readonly site: string | null },
   actor: string,
 ): Promise<string | null> {
+  const approving = definitionIn(asked.path);
+  if (approving !== null) {
+    const own = (await proposerOf(db, approving.kind, approving.name, approving.revision)) === actor;
+    return own ? `You have registered ${approving.kind} ${approving.name}@${approving.revision} yourself; another person approves it.` : null;
+  }
   const verifying = /^\/v1\/sites\/[^/]+\/batches\/([^/]+)\/steps\/([^/]+)\/commands$/.exec(asked.path);
   if (verifying !== null && Object(asked.body).command === "verify") {
     const [, batch = "", step = ""] = verifying.map(decodeURIComponent);

@@ -17,7 +17,7 @@ export const ROLE_MEANINGS: Readonly<Record<Role, string>> = {
   operator: "performs: starts, pauses and resumes batches and steps, gives evidence",
   supervisor: "answers for production: releases to the floor, resolves gaps, takes over, skips, reworks, closes; disposes for production",
   qa_reviewer: "reviews the audit trail, verifies, resolves quarantine and exceptions",
-  qa_approver: "disposes of batches for quality",
+  qa_approver: "disposes of batches for quality, approves what engineers register",
   engineer: "registers equipment, sources, recipes and state machines, and amends",
   admin: "people, machines and settings; never product",
   auditor: "reads everything, writes nothing",

@@ -33,7 +33,8 @@ export interface Signature {
 export interface Challenge {
   readonly challenge: string;
   readonly person: string;
-  readonly site: string;
+  /** Null: what is signed concerns every site. */
+  readonly site: string | null;
   readonly path: string;
   readonly body: unknown;
   readonly role: string;

@@ -5,7 +5,8 @@ export interface SignedAct {
   readonly meaning: string;
   /** What is done, for the sentence that the signer is shown: `stop batch B-1`. */
   readonly does: string;
-  readonly site: string;
+  /** Null: every site. */
+  readonly site: string | null;
   /** In words: `batch B-1`. */
   readonly record: string;
   /** Where the record that it is about is read; its digest is taken of the answer, or is the one that the answer gives. */
@@ -17,7 +18,8 @@ export interface SignedAct {
 type Parts = Readonly<Record<string, string>>;
 interface Rule {
   readonly path: RegExp;
-  readonly of: (parts: Parts, body: Readonly<Record<string, unknown>>) => Omit<SignedAct, "site"> & { readonly site: string | null };
+  /** Null: with this body it is no act that is signed. */
+  readonly of: (parts: Parts, body: Readonly<Record<string, unknown>>, address: string) => SignedAct | null;
 }
 
 const BATCH: Readonly<Record<string, readonly [does: string, meaning: string]>> = {
@@ -37,14 +39,13 @@ const QUARANTINE: Readonly<Record<string, string>> = { reprocess: "have judged a
 
 const named = (table: Readonly<Record<string, readonly [string, string]>>, name: unknown): readonly [string, string] | null =>
   typeof name === "string" && Object.hasOwn(table, name) ? (table[name] ?? null) : null;
-const NOT_SIGNED = { site: null, meaning: "", does: "", record: "", read: "", tagged: null } as const;
 
 const RULES: readonly Rule[] = [
   {
     path: /^\/v1\/sites\/(?<site>[^/]+)\/batches\/(?<batch>[^/]+)\/commands$/,
     of({ site = "", batch = "" }, { command }) {
       const said = named(BATCH, command);
-      if (said === null) return NOT_SIGNED;
+      if (said === null) return null;
       return { site, meaning: said[1], does: `${said[0]} batch ${batch}`, record: `batch ${batch}`, ...ofBatch(site, batch) };
     },
   },
@@ -52,7 +53,7 @@ const RULES: readonly Rule[] = [
     path: /^\/v1\/sites\/(?<site>[^/]+)\/batches\/(?<batch>[^/]+)\/steps\/(?<step>[^/]+)\/commands$/,
     of({ site = "", batch = "", step = "" }, { command }) {
       const said = named(STEP, command);
-      if (said === null) return NOT_SIGNED;
+      if (said === null) return null;
       return { site, meaning: said[1], does: `${said[0]} step ${step} of batch ${batch}`, record: `batch ${batch}`, ...ofBatch(site, batch) };
     },
   },
@@ -60,7 +61,7 @@ const RULES: readonly Rule[] = [
     path: /^\/v1\/gaps\/(?<id>[^/]+)\/resolution$/,
     of({ id = "" }, { action }) {
       const site = /^(.{1,64})\.\d{1,16}$/.exec(id)?.[1] ?? null;
-      if (typeof action !== "string" || !Object.hasOwn(GAP, action)) return NOT_SIGNED;
+      if (site === null || typeof action !== "string" || !Object.hasOwn(GAP, action)) return null;
       return { site, meaning: "gap resolved", does: `${GAP[action]} gap ${id}`, record: `gap ${id}`, read: `/v1/gaps?site=${site}&limit=500`, tagged: null };
     },
   },
@@ -76,7 +77,7 @@ const RULES: readonly Rule[] = [
     path: /^\/v1\/quarantine\/(?<id>[^/]+)\/resolution$/,
     of({ id = "" }, { action }) {
       const site = /^(.{1,64})\.\d+\.\d+$/.exec(id)?.[1] ?? null;
-      if (typeof action !== "string" || !Object.hasOwn(QUARANTINE, action)) return NOT_SIGNED;
+      if (site === null || typeof action !== "string" || !Object.hasOwn(QUARANTINE, action)) return null;
       return { site, meaning: "quarantine resolved", does: `${QUARANTINE[action]} event ${id}`, record: `event ${id}`, read: `/v1/events/${id}`, tagged: null };
     },
   },
@@ -87,12 +88,31 @@ const RULES: readonly Rule[] = [
       return { site, meaning: "reviewed", does: `conclude review ${review}: ${String(conclusion)}`, record: `review ${review}`, read: at, tagged: null };
     },
   },
+  {
+    path: /^\/v1\/registry\/(?:recipes|state-machines)\/(?<id>[^/]+)\/revisions\/\d{1,9}\/approval$/,
+    of(_, __, address) {
+      const revision = definitionIn(address);
+      if (revision === null) return null;
+      const record = `${revision.kind} ${revision.name}@${revision.revision}`;
+      return { site: null, meaning: "configuration approved", does: `approve ${record}`, record, read: address.replace(/\/approval$/, ""), tagged: null };
+    },
+  },
 ];
 
 const ofBatch = (site: string, batch: string): { readonly read: string; readonly tagged: string } => ({
   read: `/v1/sites/${site}/batches/${batch}/audit-trail`,
   tagged: `/v1/sites/${site}/batches/${batch}`,
 });
+
+/** Which revision an address is to approve; null: none. A state machine's name has a slash, which stands as a dot in an address. */
+export function definitionIn(address: string): { readonly kind: "recipe" | "state machine"; readonly name: string; readonly revision: number } | null {
+  const [, kind, id = "", revision] = /^\/v1\/registry\/(recipes|state-machines)\/([^/]+)\/revisions\/(\d{1,9})\/approval$/.exec(address) ?? [];
+  const name = decoded({ id })?.["id"];
+  if (kind === undefined || name === undefined) return null;
+  return kind === "recipes"
+    ? { kind: "recipe", name, revision: Number(revision) }
+    : { kind: "state machine", name: name.replace(".", "/"), revision: Number(revision) };
+}
 
 /** Null: it is no address that anything is at, or one that would lead elsewhere than it says. */
 function decoded(parts: Readonly<Record<string, string | undefined>>): Parts | null {
@@ -111,8 +131,7 @@ export function signedAct(address: string, body: unknown): SignedAct | null {
     if (parts === undefined) continue;
     const named = decoded(parts);
     if (named === null) return null;
-    const { site, ...act } = rule.of(named, Object(body));
-    return site === null ? null : { site, ...act };
+    return rule.of(named, Object(body), address);
   }
   return null;
 }

@@ -21,6 +21,8 @@ export type RequestCode =
   | "REQUEST_RESTORED"
   | "RECORD_DISPOSED"
   | "REV_PUBLISHED"
+  | "REV_IN_FORCE"
+  | "REV_OTHER"
   | "REVIEW_MISSING"
   | "REVIEW_STALE"
   | "REVIEW_CONCLUDED"
@@ -125,6 +127,18 @@ export const REQUEST_CODES: CodeTable<RequestCode> = {
     owner: "engineer",
     next: "correct",
     remedy: "Publish a new revision.",
+  },
+  REV_IN_FORCE: {
+    meaning: "The revision is in force: it was approved, or nobody in particular registered it.",
+    owner: "quality",
+    next: "none",
+    remedy: "Nothing: batches can be bound to it.",
+  },
+  REV_OTHER: {
+    meaning: "The hash is not that of the revision.",
+    owner: "quality",
+    next: "correct",
+    remedy: "Read the revision, and name the hash of what you have seen.",
   },
   REVIEW_MISSING: {
     meaning: "The batch is not ready for quality's word: production has not recommended it, or its review is missing, open or stale.",

@@ -153,15 +153,15 @@ function atSite(request: FastifyRequest, now: Known): Known {
   return { ...now, sites: sitesOf(principal, roles) };
 }
 
-/** The role by which somebody may do something that they are yet to ask for; throws what they would be told. */
-export function roleFor(request: FastifyRequest, method: string, path: string, body: unknown, site: string): Role {
+/** The role by which somebody may do something that they are yet to ask for, at a site (null: at all of them); throws what they would be told. */
+export function roleFor(request: FastifyRequest, method: string, path: string, body: unknown, site: string | null): Role {
   const principal = principalIn(request);
   const route = Object.keys(RIGHTS).find((one) => matches(one, `${method} ${path}`));
   const right = route === undefined ? undefined : RIGHTS[route];
   if (right === undefined || principal.kind === "nobody") throw notFound(path);
   const roles = rolesFor(right, body);
   const role = roleAt(principal, roles, site);
-  if (role === null) throw knowsOf(principal, site) ? mayNot(principal, roles) : notFound(`site ${site}`);
+  if (role === null) throw site === null || knowsOf(principal, site) ? mayNot(principal, roles) : notFound(`site ${site}`);
   return role;
 }
 

@@ -1,11 +1,13 @@
 import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
+import { signatureInWords } from "../audit/entry.ts";
 import { GUARDS } from "../decide/guards.ts";
 import { stateMachineSchema } from "../decide/state-machine.ts";
 import { checkStateMachine } from "../decide/state-machine-check.ts";
 import { dataSchema, EVENT_TYPES, type EventTypeName, isEventTypeName } from "../decode/event-types.ts";
 import { parseSource } from "../decode/topic.ts";
+import { approveDefinition, type DefinitionKind, type Governed } from "../registry/governed.store.ts";
 import { recipeSchema } from "../registry/recipe.ts";
 import { checkRecipe } from "../registry/recipe-check.ts";
 import {
@@ -28,9 +30,11 @@ import {
 import { attributionOf } from "./attribution.http.ts";
 import type { ApiDeps } from "./deps.ts";
 import { faultsAt } from "./fault.ts";
+import { personIn } from "./guard.http.ts";
 import { invalid, notFound, Problem } from "./problem.ts";
 import { listSites } from "./reads.store.ts";
 import {
+  ACT_PROBLEMS,
   cursorText,
   decodeCursor,
   json,
@@ -44,11 +48,27 @@ import {
   reasonHeaders,
   wholeNumber,
 } from "./schemas.ts";
+import { signatureSchema } from "./signatures.http.ts";
+import { mustBeSigned } from "./signing.http.ts";
 
-const registered = z.object({ result: z.enum(["registered", "unchanged"]), hash: z.string() });
+const inForce = z.boolean().describe("Batches can be bound to it. What a person registers awaits another's approval.");
+const registered = z.object({ result: z.enum(["registered", "unchanged"]), hash: z.string(), inForce });
 const content = z.record(z.string(), z.unknown());
-const definition = z.object({ hash: z.string(), content });
-const revisions = z.object({ items: z.array(z.object({ revision: z.int(), hash: z.string() })) });
+const definition = z.object({
+  hash: z.string(),
+  content,
+  inForce,
+  proposed: z
+    .object({ by: z.string(), at: z.string() })
+    .nullable()
+    .describe("null: by nobody in particular, or by the service itself; then it was in force at once."),
+  approved: z
+    .object({ by: z.string(), at: z.string(), signed: z.string().nullable().describe("The signature, as it is printed."), signature: signatureSchema })
+    .nullable(),
+});
+const definitionView = ({ approved, ...rest }: Governed): z.infer<typeof definition> =>
+  definition.parse({ ...rest, approved: approved === null ? null : { ...approved, signed: signatureInWords(approved.signature) } });
+const revisions = z.object({ items: z.array(z.object({ revision: z.int(), hash: z.string(), inForce })) });
 const equipmentSchema = z.object({ equipment: z.string(), line: z.string(), class: z.string(), title: z.string().nullable() });
 const sourceSchema = z.object({
   source: z.string(),
@@ -58,7 +78,7 @@ const sourceSchema = z.object({
   numbering: z.boolean(),
   revoked: z.boolean(),
 });
-const listed = z.object({ name: z.string(), revision: z.int(), hash: z.string() });
+const listed = z.object({ name: z.string(), revision: z.int(), hash: z.string(), inForce });
 const pages = z.strictObject({ cursor: cursorText, limit: listLimit });
 const listedCursor = z.tuple([z.string().regex(/^[!-~]{1,256}$/), positionNumber]);
 const revision = wholeNumber(1, 999_999_999);
@@ -72,7 +92,7 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
 
   const answer = (put: Registered) => {
     if (put.kind === "refused") throw new Problem(409, put.code, put.reason, { errors: [...put.errors] });
-    return { result: put.kind, hash: put.hash };
+    return { result: put.kind, hash: put.hash, inForce: put.inForce };
   };
   const refuse = (problems: readonly { pointer: string; problem: string }[]): void => {
     if (problems.length > 0)
@@ -150,7 +170,7 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
     async (request) => {
       const found = await readRecipe(db, request.params.id, request.params.revision);
       if (found === null) throw notFound(`recipe ${request.params.id}@${request.params.revision}`);
-      return definition.parse(found);
+      return definitionView(found);
     },
   );
   app.get(
@@ -212,7 +232,7 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
     async (request) => {
       const found = await readStateMachine(db, machineName(request.params.id), request.params.revision);
       if (found === null) throw notFound(`state machine ${machineName(request.params.id)}@${request.params.revision}`);
-      return definition.parse(found);
+      return definitionView(found);
     },
   );
   app.get(
@@ -232,6 +252,50 @@ export function registryRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       return { items: [...items] };
     },
   );
+
+  for (const [kind, of, operationId, nameOf] of [
+    ["recipe", "recipes", "approveRecipe", (id) => id],
+    ["state machine", "state-machines", "approveStateMachine", machineName],
+  ] as const satisfies readonly (readonly [DefinitionKind, string, string, (id: string) => string])[]) {
+    app.post(
+      `/v1/registry/${of}/:id/revisions/:revision/approval`,
+      {
+        schema: {
+          operationId,
+          summary: `Approves a ${kind} revision that another person has registered: from then on batches are bound to it`,
+          description: "Signed: ask for a challenge, and sign that.",
+          tags: ["registry"],
+          headers: reasonHeaders,
+          params: z.strictObject({ id: plantId, revision }),
+          body: z.strictObject({
+            hash: z
+              .string()
+              .regex(/^[0-9a-f]{64}$/, "is no SHA-256 in hexadecimal")
+              .describe("The revision's own: whoever approves names what they have seen."),
+          }),
+          response: { 200: json(definition, "The revision, in force."), ...ACT_PROBLEMS },
+        },
+      },
+      async (request) => {
+        const { id, revision: number } = request.params;
+        const object = `${kind} ${nameOf(id)}@${number}`;
+        personIn(request);
+        mustBeSigned(request);
+        const approved = await approveDefinition(own, kind, { name: nameOf(id), revision: number, hash: request.body.hash }, attributionOf(request, null));
+        if (approved.kind === "approved") return definitionView(approved.revision);
+        switch (approved.because) {
+          case "unknown":
+            throw notFound(object);
+          case "in force":
+            throw new Problem(409, "REV_IN_FORCE", `${object} is in force.`);
+          case "other":
+            throw new Problem(409, "REV_OTHER", `${object} has another hash.`);
+          case "own":
+            throw new Problem(403, "SIGNATURE_OWN_DEED", `You have registered ${object} yourself; another person approves it.`);
+        }
+      },
+    );
+  }
 
   app.get(
     "/v1/registry/event-types",

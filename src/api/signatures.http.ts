@@ -21,7 +21,8 @@ import { invalid, notFound, Problem } from "./problem.ts";
 import { BODY_PROBLEMS, COMMAND_PROBLEMS, json, reason } from "./schemas.ts";
 import { underSignature } from "./signing.http.ts";
 
-const signatureSchema = z.object({
+/** A signature, as it stands in the act that it signs. */
+export const signatureSchema = z.object({
   signature: z.string(),
   signer: z.object({ person: z.string(), name: z.string(), issuer: z.string(), subject: z.string() }),
   role: z.string(),
@@ -102,7 +103,7 @@ export function signatureRoutes(scope: FastifyInstance, { access: { db, secret, 
         role,
         meaning: act.meaning,
         reason: why,
-        shown: `I, ${signer.name} (${signer.id}), as ${role}, ${act.does} at site ${act.site}: ${act.meaning}. Reason: ${why}`,
+        shown: `I, ${signer.name} (${signer.id}), as ${role}, ${act.does} at ${act.site === null ? "every site" : `site ${act.site}`}: ${act.meaning}. Reason: ${why}`,
         record: act.record,
         recordSha256: record.sha256,
         recordTag: record.tag,
@@ -222,7 +223,7 @@ export function signatureRoutes(scope: FastifyInstance, { access: { db, secret, 
     const deed = await readDeeds(db, { path, body, site: act.site }, `person:${person}`);
     if (deed !== null) throw new Problem(403, "SIGNATURE_OWN_DEED", deed);
     const batch = /^batch (.+)$/.exec(act.record)?.[1];
-    const unreviewed = batch !== undefined && DISPOSES.has(Object(body).command) ? await readUnreviewed(db, act.site, batch) : null;
+    const unreviewed = act.site !== null && batch !== undefined && DISPOSES.has(Object(body).command) ? await readUnreviewed(db, act.site, batch) : null;
     if (unreviewed !== null) throw new Problem(409, "REVIEW_MISSING", `Batch ${batch} cannot be disposed of. ${unreviewed}`);
   }
 

@@ -17,6 +17,7 @@ const definition = z.strictObject({
   name: z.string().describe("With its revision."),
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
   since: z.int().min(0).optional().describe("Of a record from its beginning: the position behind which it was there."),
+  inForceSince: z.int().min(0).nullable().optional().describe("Of one that needs a second person: behind which position it was approved; null: it is not."),
 });
 export type Definition = z.infer<typeof definition>;
 

@@ -16,7 +16,10 @@ export interface Applied {
   readonly reason: string | null;
 }
 
-const answerSchema = z.looseObject({ result: z.enum(["registered", "unchanged"]) });
+const answerSchema = z.looseObject({ result: z.enum(["registered", "unchanged"]), inForce: z.boolean() });
+
+/** Of what a person registers where people are asked who they are. */
+const AWAITS_APPROVAL = "awaits the approval of another person";
 
 export const registryApply: Command = {
   name: "registry apply",
@@ -79,5 +82,6 @@ async function applyOne(planned: Planned, rest: Rest | null): Promise<Applied> {
   if (rest === null) return { file, name, result: "would be put", reason: `PUT ${path}` };
   const answer = await rest.ask("PUT", path, body);
   if (!answer.ok) return { file, name, result: "refused", reason: problemInWords(answer.problem) };
-  return { file, name, result: answerSchema.parse(answer.body).result, reason: null };
+  const { result, inForce } = answerSchema.parse(answer.body);
+  return { file, name, result, reason: inForce ? null : AWAITS_APPROVAL };
 }

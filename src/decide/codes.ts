@@ -13,6 +13,7 @@ export type DecideCode =
   | "PAR_OOS"
   | "REV_MISMATCH"
   | "REV_NOT_EFFECTIVE"
+  | "REV_NOT_APPROVED"
   | "TIM_TOO_SHORT"
   | "TIM_TOO_LONG"
   | "TIM_FUTURE"
@@ -88,6 +89,12 @@ export const DECIDE_CODES: CodeTable<DecideCode> = {
     remedy: "Load the pinned revision on the device.",
   },
   REV_NOT_EFFECTIVE: { meaning: "No such recipe revision is registered.", owner: "engineer", next: "correct", remedy: "Register the recipe revision first." },
+  REV_NOT_APPROVED: {
+    meaning: "The recipe revision, or a state machine of it, was registered by one person and is not approved by another.",
+    owner: "quality",
+    next: "ask",
+    remedy: "Have a quality approver sign POST /v1/registry/recipes/{recipe}/revisions/{revision}/approval, or the state machine's.",
+  },
   TIM_TOO_SHORT: {
     meaning: "The step's minimum duration is not reached.",
     owner: "operator",

@@ -79,6 +79,7 @@ function createBatch(command: Of<"batch.create">, at: string, tools: CommandTool
   const name = `${command.recipe}@${command.revision}`;
   const definition = world.recipe(name);
   if (definition === undefined) return refused("REV_NOT_EFFECTIVE", `No recipe ${name} is registered.`);
+  if (definition.awaitsApproval === true) return refused("REV_NOT_APPROVED", `Recipe ${name} is registered, and nobody has approved it yet.`);
   const recipe = machines.recipe(definition);
   if (command.quantity.unit !== recipe.quantity.unit)
     return refused("SCH_UNIT_MISMATCH", `Recipe ${name} is made in ${recipe.quantity.unit}; the job order says ${command.quantity.unit}.`);
@@ -91,6 +92,8 @@ function createBatch(command: Of<"batch.create">, at: string, tools: CommandTool
   const batchMachine = world.machine(recipe.stateMachines.batch);
   const stepMachine = world.machine(recipe.stateMachines.step);
   if (batchMachine === undefined || stepMachine === undefined) return refused("REV_NOT_EFFECTIVE", `A state machine of recipe ${name} is not registered.`);
+  if (batchMachine.awaitsApproval === true || stepMachine.awaitsApproval === true)
+    return refused("REV_NOT_APPROVED", `A state machine of recipe ${name} is registered, and nobody has approved it yet.`);
   const batch: BatchState = {
     batch: command.batch,
     version: 0,

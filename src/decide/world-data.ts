@@ -47,6 +47,8 @@ export interface StreamHead {
 export interface Definition {
   readonly hash: string;
   readonly content: unknown;
+  /** A person registered it, and no other has approved it yet: no batch is bound to it. */
+  readonly awaitsApproval?: true;
 }
 
 export interface PriorAnswer {

@@ -3,11 +3,11 @@ import { sql } from "kysely";
 import { type Attribution, recordAct, recordActEverywhere } from "../audit/act.store.ts";
 import type { Db } from "../db/database.ts";
 import { canonicalJson } from "./canonical.ts";
+import { type DefinitionKind, GOVERNED, type Governed, readGoverned } from "./governed.store.ts";
 
 /** What a registry write comes to. A refusal says what in the content stands against it, by JSON pointer. */
 export type Registered =
-  | { readonly kind: "registered"; readonly hash: string }
-  | { readonly kind: "unchanged"; readonly hash: string }
+  | { readonly kind: "registered" | "unchanged"; readonly hash: string; readonly inForce: boolean }
   | {
       readonly kind: "refused";
       readonly code: string;
@@ -20,42 +20,36 @@ const refused = (code: string, pointer: string, reason: string): Registered => (
 const hashOf = (content: unknown): Buffer => createHash("sha256").update(canonicalJson(content)).digest();
 
 /** Publishes a recipe revision, for good: the same content again changes nothing, other content is refused. The content is checked by the caller. */
-export async function putRecipe(db: Db, recipe: { readonly recipe: string; readonly revision: number }, by: Attribution): Promise<Registered> {
-  const hash = hashOf(recipe);
-  const object = `recipe ${recipe.recipe}@${recipe.revision}`;
-  const published = await db.transaction().execute(async (trx) => {
-    const { rows } = await sql`
-      insert into recipes (recipe, revision, hash, content) values (${recipe.recipe}, ${recipe.revision}, ${hash}, ${JSON.stringify(recipe)}::jsonb)
-      on conflict do nothing returning hash`.execute(trx);
-    if (rows.length > 0) await recordActEverywhere(trx, { type: "recipe.registered", object, old: null, new: { hash: hash.toString("hex") } }, by);
-    return rows.length > 0;
-  });
-  if (published) return { kind: "registered", hash: hash.toString("hex") };
-  const { rows: found } = await sql<{ hash: Buffer }>`select hash from recipes where recipe = ${recipe.recipe} and revision = ${recipe.revision}`.execute(db);
-  return found[0]?.hash.equals(hash) === true
-    ? { kind: "unchanged", hash: hash.toString("hex") }
-    : refused("REV_PUBLISHED", "/revision", `Recipe ${recipe.recipe}@${recipe.revision} is published with other content; publish a new revision.`);
-}
+export const putRecipe = (db: Db, recipe: { readonly recipe: string; readonly revision: number }, by: Attribution): Promise<Registered> =>
+  publish(db, "recipe", recipe.recipe, recipe, by);
 
 /** Publishes a state machine revision, likewise. */
-export async function putStateMachine(db: Db, definition: { readonly name: string; readonly revision: number }, by: Attribution): Promise<Registered> {
-  const hash = hashOf(definition);
-  const object = `state machine ${definition.name}@${definition.revision}`;
-  const published = await db.transaction().execute(async (trx) => {
+export const putStateMachine = (db: Db, definition: { readonly name: string; readonly revision: number }, by: Attribution): Promise<Registered> =>
+  publish(db, "state machine", definition.name, definition, by);
+
+/** What a person publishes awaits another's approval; what nobody in particular does, or the service itself, is in force at once. */
+async function publish(db: Db, kind: DefinitionKind, name: string, content: { readonly revision: number }, by: Attribution): Promise<Registered> {
+  const { revision } = content;
+  const hash = hashOf(content);
+  const { table, key, act } = GOVERNED[kind];
+  const proposedBy = /^person:\S/.test(by.actor) ? by.actor : null;
+  const fresh = await db.transaction().execute(async (trx) => {
     const { rows } = await sql`
-      insert into state_machines (name, revision, hash, content) values (${definition.name}, ${definition.revision}, ${hash}, ${JSON.stringify(definition)}::jsonb)
+      insert into ${sql.table(table)} (${sql.ref(key)}, revision, hash, content, proposed_by)
+      values (${name}, ${revision}, ${hash}, ${JSON.stringify(content)}::jsonb, ${proposedBy})
       on conflict do nothing returning hash`.execute(trx);
-    if (rows.length > 0) await recordActEverywhere(trx, { type: "state-machine.registered", object, old: null, new: { hash: hash.toString("hex") } }, by);
+    const made = { hash: hash.toString("hex"), ...(proposedBy === null ? {} : { awaitsApproval: true }) };
+    if (rows.length > 0) await recordActEverywhere(trx, { type: `${act}.registered`, object: `${kind} ${name}@${revision}`, old: null, new: made }, by);
     return rows.length > 0;
   });
-  if (published) return { kind: "registered", hash: hash.toString("hex") };
-  const { rows: found } = await sql<{
-    hash: Buffer;
-  }>`select hash from state_machines where name = ${definition.name} and revision = ${definition.revision}`.execute(db);
-  return found[0]?.hash.equals(hash) === true
-    ? { kind: "unchanged", hash: hash.toString("hex") }
-    : refused("REV_PUBLISHED", "/revision", `State machine ${definition.name}@${definition.revision} is published with other content; publish a new revision.`);
+  const found = await readGoverned(db, kind, name, revision);
+  if (found === null) throw new Error(`${kind} ${name}@${revision} was there and is gone`);
+  if (found.hash !== hash.toString("hex"))
+    return refused("REV_PUBLISHED", "/revision", `${inWords(kind)} ${name}@${revision} is published with other content; publish a new revision.`);
+  return { kind: fresh ? "registered" : "unchanged", hash: found.hash, inForce: found.inForce };
 }
+
+const inWords = (kind: DefinitionKind): string => (kind === "recipe" ? "Recipe" : "State machine");
 
 const SHIPPED: Attribution = { actor: "signalbox", from: "start of the service", reason: "shipped with this version" };
 
@@ -67,35 +61,20 @@ export async function seedStateMachines(db: Db, shipped: readonly { readonly nam
   }
 }
 
-export async function readRecipe(db: Db, recipe: string, revision: number): Promise<{ readonly hash: string; readonly content: unknown } | null> {
-  const { rows } = await sql<{
-    hash: string;
-    content: unknown;
-  }>`select encode(hash, 'hex') as hash, content from recipes where recipe = ${recipe} and revision = ${revision}`.execute(db);
-  return rows[0] ?? null;
-}
+export const readRecipe = (db: Db, recipe: string, revision: number): Promise<Governed | null> => readGoverned(db, "recipe", recipe, revision);
+export const readStateMachine = (db: Db, name: string, revision: number): Promise<Governed | null> => readGoverned(db, "state machine", name, revision);
 
-export async function readRecipeRevisions(db: Db, recipe: string): Promise<readonly { readonly revision: number; readonly hash: string }[]> {
-  const { rows } = await sql<{
-    revision: number;
-    hash: string;
-  }>`select revision, encode(hash, 'hex') as hash from recipes where recipe = ${recipe} order by revision`.execute(db);
+export async function readRecipeRevisions(db: Db, recipe: string): Promise<readonly Omit<Listed, "name">[]> {
+  const { rows } = await sql<Omit<Listed, "name">>`
+    select revision, encode(d.hash, 'hex') as hash, d.proposed_by is null or a.approved_by is not null as "inForce"
+    from recipes d left join recipe_approvals a using (recipe, revision) where recipe = ${recipe} order by revision`.execute(db);
   return rows;
 }
 
-export async function readStateMachine(db: Db, name: string, revision: number): Promise<{ readonly hash: string; readonly content: unknown } | null> {
-  const { rows } = await sql<{
-    hash: string;
-    content: unknown;
-  }>`select encode(hash, 'hex') as hash, content from state_machines where name = ${name} and revision = ${revision}`.execute(db);
-  return rows[0] ?? null;
-}
-
-export async function readStateMachineRevisions(db: Db, name: string): Promise<readonly { readonly revision: number; readonly hash: string }[]> {
-  const { rows } = await sql<{
-    revision: number;
-    hash: string;
-  }>`select revision, encode(hash, 'hex') as hash from state_machines where name = ${name} order by revision`.execute(db);
+export async function readStateMachineRevisions(db: Db, name: string): Promise<readonly Omit<Listed, "name">[]> {
+  const { rows } = await sql<Omit<Listed, "name">>`
+    select revision, encode(d.hash, 'hex') as hash, d.proposed_by is null or a.approved_by is not null as "inForce"
+    from state_machines d left join state_machine_approvals a using (name, revision) where name = ${name} order by revision`.execute(db);
   return rows;
 }
 
@@ -103,12 +82,14 @@ export interface Listed {
   readonly name: string;
   readonly revision: number;
   readonly hash: string;
+  readonly inForce: boolean;
 }
 
 /** Every revision of every recipe after one of them, by name and revision. */
 export async function listRecipes(db: Db, after: { readonly name: string; readonly revision: number } | null, limit: number): Promise<readonly Listed[]> {
   const { rows } = await sql<Listed>`
-    select recipe as name, revision, encode(hash, 'hex') as hash from recipes
+    select recipe as name, revision, encode(d.hash, 'hex') as hash, d.proposed_by is null or a.approved_by is not null as "inForce"
+    from recipes d left join recipe_approvals a using (recipe, revision)
     where ${after === null} or (recipe::text, revision) > (${after?.name ?? ""}, ${after?.revision ?? 0}) order by recipe::text, revision limit ${limit}`.execute(
     db,
   );
@@ -118,7 +99,8 @@ export async function listRecipes(db: Db, after: { readonly name: string; readon
 /** Every revision of every state machine after one of them, likewise. */
 export async function listStateMachines(db: Db, after: { readonly name: string; readonly revision: number } | null, limit: number): Promise<readonly Listed[]> {
   const { rows } = await sql<Listed>`
-    select name, revision, encode(hash, 'hex') as hash from state_machines
+    select name, revision, encode(d.hash, 'hex') as hash, d.proposed_by is null or a.approved_by is not null as "inForce"
+    from state_machines d left join state_machine_approvals a using (name, revision)
     where ${after === null} or (name, revision) > (${after?.name ?? ""}, ${after?.revision ?? 0}) order by name, revision limit ${limit}`.execute(db);
   return rows;
 }
@@ -154,13 +136,13 @@ export async function putEquipment(db: Db, site: string, equipment: EquipmentRec
       const source = `/site/${site}/line/${line}/eq/${name}`;
       await sql`insert into sources (site, source, line, equipment, shard) values (${site}, ${source}, ${line}, ${name}, ${site})`.execute(trx);
       await recordAct(trx, site, { type: "equipment.registered", object, old: null, new: equipment }, by);
-      return { kind: "registered", hash };
+      return { kind: "registered", hash, inForce: true };
     }
     const { rows } = await sql<{ line: string; class: string; title: string | null }>`
       select line, class, title from equipment where site = ${site} and equipment = ${name} for update`.execute(trx);
     const before = rows[0];
     if (before === undefined) throw new Error(`equipment ${name} of site ${site} was there and is gone`);
-    if (before.line === line && before.class === className && before.title === title) return { kind: "unchanged", hash };
+    if (before.line === line && before.class === className && before.title === title) return { kind: "unchanged", hash, inForce: true };
     if (before.line !== line) {
       return refused("CTX_WRONG_LINE", "/line", `${name} stands on line ${before.line}, and its sources are named after that; register it under a new id.`);
     }
@@ -170,7 +152,7 @@ export async function putEquipment(db: Db, site: string, equipment: EquipmentRec
     }
     await sql`update equipment set class = ${className}, title = ${title}, version = version + 1 where site = ${site} and equipment = ${name}`.execute(trx);
     await recordAct(trx, site, { type: "equipment.changed", object, old: { equipment: name, ...before }, new: equipment }, by);
-    return { kind: "registered", hash };
+    return { kind: "registered", hash, inForce: true };
   });
 }
 
@@ -218,20 +200,20 @@ export async function putSource(db: Db, site: string, record: SourceRecord, by: 
     );
     if (fresh.length > 0) {
       await recordAct(trx, site, { type: "source.registered", object, old: null, new: record }, by);
-      return { kind: "registered", hash };
+      return { kind: "registered", hash, inForce: true };
     }
     const { rows } = await sql<{ numbering: boolean; revoked: boolean; heard: boolean }>`
       select numbering, revoked, epoch is not null as heard from sources where source = ${source} for update`.execute(trx);
     const before = rows[0];
     if (before === undefined) throw new Error(`source ${source} was there and is gone`);
-    if (before.numbering === numbering && before.revoked === revoked) return { kind: "unchanged", hash };
+    if (before.numbering === numbering && before.revoked === revoked) return { kind: "unchanged", hash, inForce: true };
     if (before.numbering !== numbering && before.heard) {
       return refused("SEQ_REUSED", "/numbering", `${source} has numbered events on record; it goes on numbering.`);
     }
     await sql`update sources set numbering = ${numbering}, revoked = ${revoked}, version = version + 1 where source = ${source}`.execute(trx);
     const old = { ...record, numbering: before.numbering, revoked: before.revoked };
     await recordAct(trx, site, { type: "source.changed", object, old, new: record }, by);
-    return { kind: "registered", hash };
+    return { kind: "registered", hash, inForce: true };
   });
 }
 

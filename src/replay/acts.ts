@@ -12,12 +12,12 @@ import type { Definitions, SiteRecord } from "./site-record.ts";
 export class DefinitionsByPosition implements Definitions {
   /** Behind which position the definitions are asked for. */
   position = 0;
-  readonly #recipes = new Map<string, Definition & { readonly recipe: Recipe; readonly since: number }>();
+  readonly #recipes = new Map<string, Published & { readonly recipe: Recipe }>();
   readonly #machines = new Map<string, Published>();
 
   constructor(published: readonly Published[]) {
     for (const one of published) {
-      if (one.kind === "recipe") this.#recipes.set(one.name, { hash: one.hash, content: one.content, recipe: parseRecipe(one.content), since: one.since });
+      if (one.kind === "recipe") this.#recipes.set(one.name, { ...one, recipe: parseRecipe(one.content) });
       else this.#machines.set(one.name, one);
     }
   }
@@ -30,14 +30,17 @@ export class DefinitionsByPosition implements Definitions {
     return this.#known(this.#machines.get(name));
   }
 
-  #known<T extends { readonly since: number }>(definition: T | undefined): T | null {
-    return definition !== undefined && definition.since <= this.position ? definition : null;
+  #known<T extends Published>(definition: T | undefined): (T & Definition) | null {
+    if (definition === undefined || definition.since > this.position) return null;
+    const { inForceSince } = definition;
+    const inForce = inForceSince === undefined || (inForceSince !== null && inForceSince <= this.position);
+    return inForce ? definition : { ...definition, awaitsApproval: true };
   }
 }
 
 const equipment = z.object({ equipment: z.string(), line: z.string(), class: z.string(), title: z.string().nullable() });
 const source = z.object({ source: z.string(), equipment: z.string(), device: z.string().nullable(), numbering: z.boolean(), revoked: z.boolean() });
-const published = z.object({ hash: z.string() });
+const published = z.object({ hash: z.string(), awaitsApproval: z.literal(true).optional() });
 const body = z.object({ object: z.string(), new: z.unknown() });
 
 /** Registers what was there at the start. What became known later is made known by `appear`. */
@@ -80,6 +83,9 @@ export function applyAct(record: SiteRecord, site: Pick<RecordedSite, "sourceKey
     case "recipe.registered":
     case "state-machine.registered":
       return isPublished(site.definitions, body.parse(said));
+    case "recipe.approved":
+    case "state-machine.approved":
+      return isApproved(site.definitions, body.parse(said));
     default:
       return null;
   }
@@ -92,8 +98,17 @@ function changeSource(record: SiteRecord, { source: name, numbering, revoked }: 
   return null;
 }
 
-function isPublished(definitions: readonly Published[], said: z.infer<typeof body>): string | null {
-  const known = definitions.find(({ kind, name }) => `${kind} ${name}` === said.object);
-  if (known === undefined) return `${said.object} was registered and is not there`;
-  return known.hash === published.parse(said.new).hash ? null : `${said.object} is not the one that was registered`;
+function isPublished(definitions: readonly Published[], { object, new: made }: z.infer<typeof body>): string | null {
+  const known = definitions.find(({ kind, name }) => `${kind} ${name}` === object);
+  if (known === undefined) return `${object} was registered and is not there`;
+  const { hash, awaitsApproval } = published.parse(made);
+  if (known.hash !== hash) return `${object} is not the one that was registered`;
+  return (awaitsApproval === true) === (known.inForceSince !== undefined)
+    ? null
+    : `${object} was ${awaitsApproval ? "to be approved, and is not" : "in force at once"}`;
+}
+
+function isApproved(definitions: readonly Published[], { object }: z.infer<typeof body>): string | null {
+  const known = definitions.find(({ kind, name }) => `${kind} ${name}` === object);
+  return known?.inForceSince == null ? `${object} was approved, and is not` : null;
 }

@@ -17,13 +17,14 @@ export function recordedBundle(folder: BundleFolder, manifest: Manifest): Record
   const { of, sources, site } = manifest;
   if (!("from" in of) || of.from !== 1 || sources === undefined) return null;
   const through = lastWhole(folder, manifest, of.to);
-  const definitions = manifest.definitions.map(({ kind, name, sha256, since = 0 }) => ({
+  const definitions = manifest.definitions.map(({ kind, name, sha256, since = 0, inForceSince }) => ({
     kind,
     name,
     hash: sha256,
     // what is permitted is told in the order in which the database keeps a definition
     content: asJsonb(JSON.parse(folder.text(FILES.definition(sha256)))),
     since,
+    ...(inForceSince === undefined ? {} : { inForceSince }),
   }));
   return {
     site,

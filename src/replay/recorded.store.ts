@@ -2,7 +2,7 @@
 import { sql } from "kysely";
 import type { Db } from "../db/database.ts";
 import { safePosition } from "../db/position.ts";
-import { readPublished } from "../registry/published.store.ts";
+import { DEFINITION_ACTS, definitionActs, readPublished } from "../registry/published.store.ts";
 import type { Archived } from "./archived.ts";
 import type { CommitBeforeLog, LoggedPosition, RecordedSite, RegisteredAtStart, SignalBeforeLog } from "./recorded.ts";
 
@@ -48,7 +48,7 @@ export async function recordedSite(trx: Db, site: string, archived: Archived | n
     logBegins,
     // in a log that is as old as its site every registration is an act
     registered: logBegins > 1 || head.older ? await registeredAtStart(trx, site, logBegins, acts) : { equipment: [], sources: [] },
-    definitions: await readPublished(trx, site, new Map(acts.map(({ position, body }) => [body.object, position]))),
+    definitions: await readPublished(trx, site, definitionActs(acts.map(({ type, position, body }) => ({ type, object: body.object, position })))),
     sourceKeys: new Map(keys.rows.map(({ source, key }) => [source, key])),
     async *read() {
       if (logBegins > 1) yield* commitsBefore(trx, site, logBegins);
@@ -91,7 +91,7 @@ function* inParts(entries: Iterable<LoggedPosition>): Generator<readonly LoggedP
   if (part.length > 0) yield part;
 }
 
-const REGISTERING = ["equipment.registered", "equipment.changed", "source.registered", "source.changed", "recipe.registered", "state-machine.registered"];
+const REGISTERING: readonly string[] = ["equipment.registered", "equipment.changed", "source.registered", "source.changed", ...DEFINITION_ACTS];
 
 async function readActs(trx: Db, site: string): Promise<readonly ActRow[]> {
   const { rows } = await sql<ActRow>`

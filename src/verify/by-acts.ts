@@ -21,8 +21,10 @@ export interface ToldDisposed {
 
 /** What acts bring about beside what is decided: logs, restores, reviews, retention, parties, what a site is set to; and which definitions they publish, by object. */
 export class ByActs {
-  /** `recipe blend@3` → the hash under which it was published, and where. */
-  readonly published = new Map<string, { readonly hash: unknown; readonly position: number }>();
+  /** `recipe blend@3` → the hash under which it was published, and where; and by whom it was proposed, where another had to approve it. */
+  readonly published = new Map<string, { readonly hash: unknown; readonly position: number; readonly proposedBy: unknown }>();
+  /** `recipe blend@3` → by whom it was approved, and where. */
+  readonly approved = new Map<string, { readonly by: unknown; readonly proposedBy: unknown; readonly signature: unknown; readonly position: number }>();
   /** The time of the first entry. */
   began: string | null = null;
   private readonly site: string;
@@ -110,7 +112,11 @@ export class ByActs {
         return;
       case "recipe.registered":
       case "state-machine.registered":
-        this.published.set(String(asked["object"]), { hash: made?.["hash"], position });
+        this.published.set(String(asked["object"]), { hash: made?.["hash"], position, proposedBy: made?.["awaitsApproval"] === true ? by : null });
+        return;
+      case "recipe.approved":
+      case "state-machine.approved":
+        this.approved.set(String(asked["object"]), { by, proposedBy: made?.["proposedBy"], signature: asked["signature"], position });
         return;
       case "review.opened":
         this.reviews.push({

@@ -14,8 +14,10 @@ const SIGNED: Readonly<Record<string, readonly string[]>> = {
   disposed_verdicts: ["site", "position", ...KEPT_VERDICTS.columns],
   commits: COMMIT_COLUMNS,
   // published revisions: by the acts that published them, and by what is shipped
-  recipes: ["recipe", "revision", "hash", "content"],
-  state_machines: ["name", "revision", "hash", "content"],
+  recipes: ["recipe", "revision", "hash", "content", "proposed_by"],
+  state_machines: ["name", "revision", "hash", "content", "proposed_by"],
+  recipe_approvals: ["recipe", "revision", "proposed_by", "approved_by", "signature"],
+  state_machine_approvals: ["name", "revision", "proposed_by", "approved_by", "signature"],
 };
 
 const OWNING = "who owns the shard now, and since when; it changes without a position. Under which term something was committed is in its entry";
@@ -47,6 +49,8 @@ export const EXEMPT: Readonly<Record<string, Readonly<Record<string, string>>>> 
   },
   recipes: { registered_at: REGISTERED },
   state_machines: { registered_at: REGISTERED },
+  recipe_approvals: { approved_at: REGISTERED },
+  state_machine_approvals: { approved_at: REGISTERED },
   context_locks: { lock: "a number of the database's own, which a refused commit uses up too; a lock is known by its equipment and token" },
   commits: { group_id: "made up by the process that committed, and asked for only while the reply is awaited" },
   idempotency_keys: {

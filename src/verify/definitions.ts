@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import { canonicalJson } from "../registry/canonical.ts";
 import type { ByActs } from "./by-acts.ts";
 import type { Finding } from "./finding.ts";
-import type { DefinitionRow } from "./record.ts";
+import type { DefinitionApprovalRow, DefinitionRow } from "./record.ts";
 
 const TABLES = {
   recipes: { named: "recipe", key: "recipe" },
@@ -47,6 +47,8 @@ export function compareDefinitions(
         told === undefined ? is : row.hash,
         `The content of ${object} is not that of its hash.`,
       );
+    else if (act !== undefined && row.proposedBy !== act.proposedBy)
+      altered("proposed_by", row.proposedBy, act.proposedBy, `${object} was proposed by ${act.proposedBy ?? "nobody in particular"}.`);
     else if (told === undefined && began !== null && registered > began)
       altered(null, "a row", null, `${object} was registered after the log began, and no entry tells of it.`);
     else if (told === undefined) untold.push(object);
@@ -55,6 +57,49 @@ export function compareDefinitions(
     if (!there.has(object)) {
       const table = object.startsWith("recipe ") ? "recipes" : "state_machines";
       const detail = `${object} was registered, and is gone.`;
+      findings.push({ severity: "incomplete", position, table, key: { site, object }, column: null, stored: null, expected: "a row", detail });
+    }
+  return { findings, untold };
+}
+
+const APPROVALS = {
+  recipe_approvals: { named: "recipe", key: "recipe" },
+  state_machine_approvals: { named: "state machine", key: "name" },
+} as const;
+
+/** Approvals of published revisions against the acts by which they were given. */
+export function compareApprovals(
+  site: string,
+  rows: readonly DefinitionApprovalRow[],
+  { approved, began }: Pick<ByActs, "approved" | "began">,
+): { readonly findings: readonly Finding[]; readonly untold: readonly string[] } {
+  const findings: Finding[] = [];
+  const untold: string[] = [];
+  const there = new Set<string>();
+  for (const row of rows) {
+    const { table, name, revision } = row;
+    const { named, key } = APPROVALS[table];
+    const object = `${named} ${name}@${revision}`;
+    there.add(object);
+    const act = approved.get(object);
+    const of = { severity: "altered", position: act?.position ?? null, table, key: { site, [key]: name, revision } } as const;
+    if (act === undefined) {
+      if (began === null || row.approved <= began) untold.push(`the approval of ${object}`);
+      else findings.push({ ...of, column: null, stored: "a row", expected: null, detail: `${object} is approved, and no entry tells of it.` });
+      continue;
+    }
+    for (const [column, stored, expected] of [
+      ["proposed_by", row.proposedBy, act.proposedBy],
+      ["approved_by", row.approvedBy, act.by],
+      ["signature", canonicalJson(row.signature), canonicalJson(act.signature)],
+    ] as const)
+      if (stored !== expected)
+        findings.push({ ...of, column, stored, expected: String(expected), detail: `The approval of ${object} is not the one that was given.` });
+  }
+  for (const [object, { position }] of approved)
+    if (!there.has(object)) {
+      const table = object.startsWith("recipe ") ? "recipe_approvals" : "state_machine_approvals";
+      const detail = `${object} was approved, and its approval is gone.`;
       findings.push({ severity: "incomplete", position, table, key: { site, object }, column: null, stored: null, expected: "a row", detail });
     }
   return { findings, untold };

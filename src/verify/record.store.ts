@@ -3,7 +3,7 @@ import { leavesOf } from "../audit/log.store.ts";
 import type { Db } from "../db/database.ts";
 import { safePosition } from "../db/position.ts";
 import { COMMIT_COLUMNS } from "./commit-rows.ts";
-import type { CheckpointRow, DefinitionRow, EntryRow, LogRow, Restore, RowAt, SaidDisposed, SiteRecord, TileRow } from "./record.ts";
+import type { CheckpointRow, DefinitionApprovalRow, DefinitionRow, EntryRow, LogRow, Restore, RowAt, SaidDisposed, SiteRecord, TileRow } from "./record.ts";
 import { type Columns, isDropped, type Told } from "./told-rows.ts";
 
 /** Rows that a cursor brings at once; a signal's may weigh 256 KiB each. */
@@ -101,9 +101,16 @@ async function openRecord(trx: Db, site: string): Promise<SiteRecord | null> {
       ),
     async definitions() {
       const { rows } = await sql<DefinitionRow>`
-        select 'recipes' as table, recipe as name, revision, encode(hash, 'hex') as hash, content, registered_at as registered from recipes
-        union all select 'state_machines', name, revision, encode(hash, 'hex'), content, registered_at from state_machines order by 1, 2, 3`.execute(trx);
-      return rows;
+        select 'recipes' as table, recipe as name, revision, encode(hash, 'hex') as hash, content, registered_at as registered, proposed_by as "proposedBy" from recipes
+        union all select 'state_machines', name, revision, encode(hash, 'hex'), content, registered_at, proposed_by from state_machines order by 1, 2, 3`.execute(
+        trx,
+      );
+      const { rows: approvals } = await sql<DefinitionApprovalRow>`
+        select 'recipe_approvals' as table, recipe as name, revision, proposed_by as "proposedBy", approved_by as "approvedBy", signature, approved_at as approved from recipe_approvals
+        union all select 'state_machine_approvals', name, revision, proposed_by, approved_by, signature, approved_at from state_machine_approvals order by 1, 2, 3`.execute(
+        trx,
+      );
+      return { definitions: rows, approvals };
     },
     async *checkpoints(log) {
       for await (const { size, root, note } of cursor(

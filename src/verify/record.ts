@@ -47,6 +47,19 @@ export interface DefinitionRow {
   readonly content: unknown;
   /** By the database's clock. */
   readonly registered: string;
+  /** Null: nobody in particular, or the service itself; then nobody need approve it. */
+  readonly proposedBy: string | null;
+}
+
+/** An approval of one. */
+export interface DefinitionApprovalRow {
+  readonly table: "recipe_approvals" | "state_machine_approvals";
+  readonly name: string;
+  readonly revision: number;
+  readonly proposedBy: string;
+  readonly approvedBy: string;
+  readonly signature: unknown;
+  readonly approved: string;
 }
 
 /** Leaf hashes of an ended log's last tile, which is not full. */
@@ -89,7 +102,7 @@ export interface SiteRecord {
   /** As they stand, in order of their keys. */
   standing(table: Table): AsyncIterable<Columns>;
   /** Of every site. */
-  definitions(): Promise<readonly DefinitionRow[]>;
+  definitions(): Promise<{ readonly definitions: readonly DefinitionRow[]; readonly approvals: readonly DefinitionApprovalRow[] }>;
   /** In order of sizes. */
   checkpoints(log: number): AsyncIterable<CheckpointRow>;
   /** In the order in which they are filled. */

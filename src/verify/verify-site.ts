@@ -5,7 +5,7 @@ import { ByActs, type ToldDisposed } from "./by-acts.ts";
 import { CommitRows } from "./commit-rows.ts";
 import { compareRows } from "./compare-rows.ts";
 import { type Decisions, decidedOtherwise } from "./decided-again.ts";
-import { compareDefinitions } from "./definitions.ts";
+import { compareApprovals, compareDefinitions } from "./definitions.ts";
 import { EndLeaves } from "./end-leaves.ts";
 import { Findings } from "./finding.ts";
 import { KeptTiles } from "./kept-tiles.ts";
@@ -121,9 +121,11 @@ class Verification {
     await this.commits.end();
     for (const finding of refuseHead(record, this.last)) findings.add(finding);
     this.roots.end();
-    const { findings: wrong, untold } = compareDefinitions(site, await record.definitions(), this.acts, options.shipped);
-    for (const finding of wrong) findings.add(finding);
-    for (const object of untold) this.untold.push(`${object}: it was registered before the log began, and is taken as it stands`);
+    const { definitions, approvals } = await record.definitions();
+    const { findings: wrong, untold } = compareDefinitions(site, definitions, this.acts, options.shipped);
+    const approved = compareApprovals(site, approvals, this.acts);
+    for (const finding of [...wrong, ...approved.findings]) findings.add(finding);
+    for (const object of [...untold, ...approved.untold]) this.untold.push(`${object}: it was registered before the log began, and is taken as it stands`);
     // what the entries bring about is known only where all of them are there, and are what was signed
     const whole = !findings.names("audit_entries");
     await this.decideAgain();

@@ -1,6 +1,9 @@
 import { openDatabase } from "../../src/db/database.ts";
 import { readAccessReport, signOff } from "../../src/parties/access-review.store.ts";
 import { activate, approve, giveCredential, propose, revoke } from "../../src/parties/parties.store.ts";
+import { approveDefinition } from "../../src/registry/governed.store.ts";
+import { putRecipe, putStateMachine } from "../../src/registry/registry.store.ts";
+import { shippedStateMachines } from "../../src/registry/state-machines.file.ts";
 import { BLEND } from "./blend.ts";
 import { envelope, eventTopic, sourceOf } from "./mqtt.ts";
 import { deviceRights } from "./parties.ts";
@@ -107,7 +110,28 @@ export async function everythingElse({ plant, party, say, decided }: Day): Promi
   await party.until("the last of it", ({ topic, body }) => topic.endsWith("/verdict") && body.causationid === "scale-2-1-5");
   await party.until("the parked counter", ({ topic, body }) => topic.endsWith("/verdict") && body.causationid === "and-again");
 
+  await approvals(plant.database.runtimeUrl);
   await parties(plant.database.runtimeUrl);
+}
+
+/** What one person registers and another approves. */
+async function approvals(url: string): Promise<void> {
+  const { db, close } = openDatabase(url, { max: 1, applicationName: "approvals" });
+  const by = (person: string) => ({ actor: `person:${person}`, from: null, reason: "as planned", signature: { signature: `by ${person}` } });
+  try {
+    const [shipped] = await shippedStateMachines();
+    const machine = { ...shipped, name: "batch/own", revision: 1 };
+    const put = [await putRecipe(db, { ...BLEND, revision: 5 }, by("ann")), await putStateMachine(db, machine, by("ann"))];
+    for (const [kind, name, revision, of] of [
+      ["recipe", "blend", 5, put[0]],
+      ["state machine", "batch/own", 1, put[1]],
+    ] as const) {
+      const done = await approveDefinition(db, kind, { name, revision, hash: of?.kind === "registered" ? of.hash : "" }, by("bob"));
+      if (done.kind === "refused") throw new Error(JSON.stringify([of, done]));
+    }
+  } finally {
+    await close();
+  }
 }
 
 /** Who may do what at the broker: one party in force, one revoked. From here on the broker lets in only who has a name, so it comes last. */

@@ -39,6 +39,13 @@ test.each([
 });
 
 test.each([
+  ["/v1/registry/recipes/blend/revisions/4/approval", "recipe blend@4", "/v1/registry/recipes/blend/revisions/4"],
+  ["/v1/registry/state-machines/batch.own/revisions/1/approval", "state machine batch/own@1", "/v1/registry/state-machines/batch.own/revisions/1"],
+])("%s is signed for every site", (path, record, read) => {
+  expect(signedAct(path, { hash: "00" })).toEqual({ site: null, meaning: "configuration approved", does: `approve ${record}`, record, read, tagged: null });
+});
+
+test.each([
   [BATCH, { command: "start" }],
   [BATCH, { command: "__proto__" }],
   [BATCH, { command: "constructor" }],
@@ -56,6 +63,10 @@ test.each([
   ["/v1/gaps/rtm1.17/resolution", { action: "forget" }],
   ["/v1/quarantine/rtm1.9/resolution", { action: "reject" }],
   ["/v1/sites/rtm1/batches", { batch: "B-1" }],
+  ["/v1/registry/recipes/blend/revisions/4", {}],
+  ["/v1/registry/recipes/%2e%2e/revisions/4/approval", {}],
+  ["/v1/registry/recipes/blend/revisions/four/approval", {}],
+  ["/v1/registry/event-types/blend/revisions/4/approval", {}],
 ])("%s %o is not", (path, body) => {
   expect(signedAct(path, body)).toBeNull();
 });
