@@ -7,7 +7,7 @@ import { inHandOf } from "../../src/decide/in-hand.ts";
 import { createMachines, type Machines } from "../../src/decide/machines.ts";
 import type { Settlement } from "../../src/decide/settle.ts";
 import type { Branch, Command, CommandSignal, Signal, Tick } from "../../src/decide/signal.ts";
-import { type Definition, numberKey, type WorldData } from "../../src/decide/world-data.ts";
+import { type Definition, numberKey, timeKey, type WorldData } from "../../src/decide/world-data.ts";
 import type { WorldRequest } from "../../src/decide/world-request.ts";
 import { decode } from "../../src/decode/decode.ts";
 import type { Delivery } from "../../src/receive/delivery.ts";
@@ -23,8 +23,11 @@ import {
   idIn,
   numberIn,
   openLocksIn,
+  performanceIn,
   quarantineIn,
   sourceIn,
+  stationAtIn,
+  stationIn,
   waitingOf,
   waitingUnder,
   windowIn,
@@ -201,6 +204,8 @@ export class Model extends SiteRecord {
     const sources = [...this.sources.values()].filter((source) => named.has(source.source) || equipment.has(source.equipment));
     const keys = [...[...batches].map((b) => `batch:${b}`), ...[...equipment].map((e) => `equipment:${e}`), ...sources.map((s) => `source:${s.source}`)];
     const deferrals = new Set([...request.deferrals, ...keys.flatMap((key) => [...(this.waitingFor.get(key) ?? [])])]);
+    const times = [...request.stationsAt].flatMap(([source, asked]) => [...asked].map((at) => ({ source, at })));
+    const stationsAt = new Map(times.map(({ source, at }) => [timeKey(source, at), stationAtIn(this, source, at)]));
     const data: WorldData = {
       site: this.site,
       shard: this.site,
@@ -225,6 +230,9 @@ export class Model extends SiteRecord {
       recipes: new Map([...request.recipes].map((name) => [name, this.definitions.recipe(name)])),
       machines: new Map([...request.machines, ...found.flatMap((b) => [b.batchMachine, b.stepMachine])].map((name) => [name, this.definitions.machine(name)])),
       keys: new Map([...request.keys].map((key) => [key, this.answers.get(key) ?? null])),
+      stationsAt,
+      stations: new Map([...stationsAt.values()].flatMap((there) => (there === null ? [] : [[there.station, stationIn(this, there.station)]]))),
+      performances: new Map([...request.performances].map((position) => [position, performanceIn(this, position)])),
     };
     for (const row of sources) data.sources.set(row.source, sourceIn(this, row));
     for (const [name, hashes] of request.ids) for (const hash of hashes) this.#readId(data, this.sources.get(name), hash);
