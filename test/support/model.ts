@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import type { BatchState, ContextLock, EquipmentState } from "../../src/authorise/execution-context.ts";
+import type { PerformedBy } from "../../src/authorise/performer.ts";
 import { documentOf, type SettlementDocument } from "../../src/commit/settlement.ts";
 import type { CommandAnswer } from "../../src/decide/commands.ts";
 import { inHandOf } from "../../src/decide/in-hand.ts";
@@ -86,6 +87,7 @@ export interface VerdictRow {
   readonly facts: number;
   readonly explanation: Explained | null;
   readonly branch: Branch;
+  readonly performedBy: PerformedBy | null;
   /** RFC 3339. */
   readonly recordedAt: string;
 }
@@ -443,7 +445,8 @@ export class Model extends SiteRecord {
     const commit = write(this, p, positions, raws);
     for (const r of p.facts ?? []) this.facts.push(factRow(r, commit));
     for (const r of p.verdicts ?? []) {
-      const row = verdictRow(r, commit);
+      const performed = p.performances?.find(({ ref }) => ref === r.ref);
+      const row = verdictRow(r, commit, performed === undefined ? null : performerOf(performed));
       this.verdicts.push(row);
       this.#known.add(`${row.source} ${row.eventId}`);
       this.#rounds.set(row.event, [...this.rounds(row.event), row]);
@@ -545,7 +548,7 @@ function factRow(r: NonNullable<Written["facts"]>[number], { place }: Commit): F
   };
 }
 
-function verdictRow(r: NonNullable<Written["verdicts"]>[number], { place, maybe, at }: Commit): VerdictRow {
+function verdictRow(r: NonNullable<Written["verdicts"]>[number], { place, maybe, at }: Commit, performedBy: PerformedBy | null): VerdictRow {
   return {
     position: place(r.ref),
     event: place(r.event_ref),
@@ -571,10 +574,19 @@ function verdictRow(r: NonNullable<Written["verdicts"]>[number], { place, maybe,
     flags: r.flags,
     facts: r.facts,
     explanation: r.explanation,
+    performedBy,
     branch: { line: r.topic_line, equipment: r.topic_equipment },
     recordedAt: at,
   };
 }
+
+const performerOf = ({ person, station, session, performed_at: at, clock }: NonNullable<Written["performances"]>[number]): PerformedBy => ({
+  person,
+  station,
+  session,
+  at,
+  clock,
+});
 
 /** Runs a record again, signal by signal in the order of positions, at the times of its commits. */
 export function replay(model: Model): Model {

@@ -143,7 +143,6 @@ function verdictOf(model: Model, row: VerdictRow): Parameters<typeof verdictData
     site: model.options.site,
     generation: 1,
     eventPosition: row.event,
-    performedBy: null,
     eventGeneration: 1,
     remedy: null,
     topicLine: line,

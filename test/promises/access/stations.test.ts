@@ -86,7 +86,12 @@ test("what a device reports is performed by whoever is at its station, whatever 
   const claim = { batchid: "B-1", stepid: "weigh" };
   const started = await say(SCALE, "step.start", {}, claim);
   expect(started).toMatchObject({ status: "accepted", performedBy: { person: "olga", station: "dispensing", session: opened.body.session, clock: "device" } });
-  const claimed = await say(SCALE, "step.evidence", { evidence: "net-weight", value: "12.503", unit: "kg" }, { ...claim, performedby: "omar", actor: "person:omar" });
+  const claimed = await say(
+    SCALE,
+    "step.evidence",
+    { evidence: "net-weight", value: "12.503", unit: "kg" },
+    { ...claim, performedby: "omar", actor: "person:omar" },
+  );
   expect(claimed).toMatchObject({ status: "accepted", performedBy: { person: "olga" } });
   // what came before the session was opened stays as it was
   expect((await plant.ask("GET", `/v1/events/${unattended.verdict}`, undefined, as["sam"])).body).not.toHaveProperty("performedBy");
