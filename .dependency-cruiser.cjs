@@ -2,7 +2,7 @@
 // main.ts, shard.ts, drive.ts and pipeline.ts stand above the rooms: they join them, and no room imports them.
 
 const flow = ["receive", "decode", "sequence", "authorise", "decide", "commit", "publish"];
-const ground = ["registry", "access", "audit", "bundle", "review", "retention", "verify", "parties", "db", "ops"];
+const ground = ["registry", "access", "audit", "bundle", "review", "retention", "verify", "parties", "stations", "db", "ops"];
 const after = ["replay"];
 const entry = ["api", "pages", "cli", "embedded"];
 

@@ -42,6 +42,7 @@ import { seedStateMachines } from "./registry/registry.store.ts";
 import { shippedStateMachines } from "./registry/state-machines.file.ts";
 import { Shard, type ShardCondition } from "./shard.ts";
 import { createSigners, type Signers } from "./signers.ts";
+import { watchStations } from "./station-watch.ts";
 import { version } from "./version.ts";
 
 /** A stage of the route that a test replaces whole, to let it fail. Nothing that is shipped passes any. */
@@ -140,6 +141,8 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
   });
   stops.push(() => parties.stop());
   await parties.begun;
+  const stations = watchStations({ db: interfaces, time: ownTime, log, sites: config.sites });
+  stops.push(() => stations.stop());
   const access = {
     url: mqttUrl,
     username,

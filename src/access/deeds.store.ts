@@ -34,20 +34,27 @@ export async function readDeeds(
     const own = (await proposerOf(db, approving.kind, approving.name, approving.revision)) === actor;
     return own ? `You have registered ${approving.kind} ${approving.name}@${approving.revision} yourself; another person approves it.` : null;
   }
+  const { site } = asked;
+  if (site === null) return null;
   const verifying = /^\/v1\/sites\/[^/]+\/batches\/([^/]+)\/steps\/([^/]+)\/commands$/.exec(asked.path);
   if (verifying !== null && Object(asked.body).command === "verify") {
     const [, batch = "", step = ""] = verifying.map(decodeURIComponent);
     const { rows } = await sql`select from signals g join audit_numbers n using (site, position)
       where n.site = ${asked.site} and n.batch = ${batch} and g.kind = 'command' and g.actor = ${actor} and g.body ->> 'step' = ${step} and g.body ->> 'command' <> 'comment'
         and exists (select from facts f where f.site = n.site and f.batch = n.batch and f.position = n.position) limit 1`.execute(db);
-    return rows.length === 0 ? null : `You have performed step ${step} yourself; another person verifies it.`;
+    return rows.length === 0 && !(await hasPerformed(db, { site, batch, step }, actor))
+      ? null
+      : `You have performed step ${step} yourself; another person verifies it.`;
   }
   const disposing = /^\/v1\/sites\/[^/]+\/batches\/([^/]+)\/commands$/.exec(asked.path);
   if (disposing !== null && DISPOSES.has(Object(asked.body).command)) {
+    const batch = decodeURIComponent(disposing[1] ?? "");
     const { rows } = await sql`select from signals g join audit_numbers n using (site, position)
-      where n.site = ${asked.site} and n.batch = ${decodeURIComponent(disposing[1] ?? "")} and g.actor = ${actor}
+      where n.site = ${asked.site} and n.batch = ${batch} and g.actor = ${actor}
         and exists (select from facts f where f.site = n.site and f.batch = n.batch and f.position = n.position) limit 1`.execute(db);
-    return rows.length === 0 ? null : "You have acted in this batch yourself; another person disposes of it.";
+    return rows.length === 0 && !(await hasPerformed(db, { site, batch, step: null }, actor))
+      ? null
+      : "You have acted in this batch yourself; another person disposes of it.";
   }
   const concluding = /^\/v1\/audit\/sites\/[^/]+\/reviews\/(\d+)\/conclusion$/.exec(asked.path);
   if (concluding !== null) {
@@ -55,7 +62,25 @@ export async function readDeeds(
       await sql`select from audit_reviews r join audit_numbers n using (site, batch) join signals g on g.site = n.site and g.position = n.position
       where r.site = ${asked.site} and r.review = ${concluding[1]}::bigint and g.actor = ${actor}
         and exists (select from facts f where f.site = n.site and f.batch = n.batch and f.position = n.position) limit 1`.execute(db);
-    return rows.length === 0 ? null : "You have acted in this batch yourself; another person reviews it.";
+    const reviewed = await sql<{ batch: string }>`select batch from audit_reviews where site = ${asked.site} and review = ${concluding[1]}::bigint`.execute(db);
+    const batch = reviewed.rows[0]?.batch ?? "";
+    return rows.length === 0 && !(await hasPerformed(db, { site, batch, step: null }, actor))
+      ? null
+      : "You have acted in this batch yourself; another person reviews it.";
   }
   return null;
+}
+
+/** Whether somebody was at the station when a device reported what came to be a fact of a batch, or of one of its steps: then they did it. The database refuses the same (migration 0020). */
+async function hasPerformed(
+  db: Db,
+  { site, batch, step }: { readonly site: string; readonly batch: string; readonly step: string | null },
+  actor: string,
+): Promise<boolean> {
+  const { rows } = await sql`select from performances p join audit_numbers n using (site, position)
+    where n.site = ${site} and n.batch = ${batch} and 'person:' || p.person = ${actor}
+      and exists (select from facts f where f.site = n.site and f.batch = n.batch and f.position = n.position and (${step}::text is null or f.step = ${step})) limit 1`.execute(
+    db,
+  );
+  return rows.length > 0;
 }

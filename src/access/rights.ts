@@ -150,6 +150,16 @@ export const RIGHTS: Readonly<Record<string, Right>> = {
   "POST /v1/sites/:site/access-review": atSite(REVIEWS),
   "GET /v1/sites/:site/broker-acl": atSite(GOVERNS),
 
+  "GET /v1/sites/:site/stations": atSite(READERS),
+  "GET /v1/sites/:site/stations/:station": atSite(READERS),
+  "PUT /v1/sites/:site/stations/:station": atSite(["engineer", "admin"]),
+  "POST /v1/sites/:site/stations/:station/devices": atSite(["engineer", "admin"]),
+  "POST /v1/sites/:site/stations/:station/devices/removal": atSite(["engineer", "admin"]),
+  "GET /v1/sites/:site/stations/:station/sessions": atSite(READERS),
+  // whoever asks is the person whose session it is; a supervisor ends anybody's
+  "POST /v1/sites/:site/stations/:station/sessions": atSite(["supervisor", "operator"]),
+  "POST /v1/sites/:site/stations/:station/sessions/:session/end": atSite(["supervisor", "operator"]),
+
   "GET /v1/registry/recipes": ofSites(READERS),
   "GET /v1/registry/recipes/:id": ofSites(READERS),
   "GET /v1/registry/recipes/:id/revisions/:revision": ofSites(READERS),

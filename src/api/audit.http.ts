@@ -41,6 +41,10 @@ export const itemSchema = z.object({
     name: z.string(),
     role: z.string().nullable().describe("By which they might."),
   }),
+  performedBy: z
+    .object({ person: z.string(), station: z.string(), session: z.int(), at: z.string() })
+    .nullable()
+    .describe("Whose session was open at the device's station when it was done; null: nobody's, or no device told of it."),
   what: z.string(),
   object: z.string().nullable(),
   result: z.string(),

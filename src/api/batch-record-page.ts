@@ -21,8 +21,13 @@ ${lines.join("\n")}
 `;
 }
 
-const by = (performer: Performer | null): string =>
-  performer === null ? "not known" : `${performer.name} (${performer.kind}): ${performer.what}${performer.event === null ? "" : `, event ${performer.event}`}`;
+function by(performer: Performer | null): string {
+  if (performer === null) return "not known";
+  const { kind, name, what, event, performedBy } = performer;
+  const told = `${name} (${kind}): ${what}${event === null ? "" : `, event ${event}`}`;
+  if (kind !== "device") return told;
+  return `${told}; ${performedBy === null ? "unattributed" : `performed by person:${performedBy.person} at station ${performedBy.station}`}`;
+}
 const unit = (value: string | null, name: string | null): string => (value === null ? "" : name === null ? value : `${value} ${name}`);
 
 const verdictOn = ({ within, supersededBy }: StepAttempt["evidence"][number]): string =>

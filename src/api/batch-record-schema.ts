@@ -11,6 +11,10 @@ const performerSchema = z.object({
   name: text.describe("A person, a source, or signalbox. Whoever acted before there was an administrator is unattributed."),
   what: text.describe("The event's type, the command, or what fell due."),
   event: text.nullable().describe("The event's id; null: it was none."),
+  performedBy: z
+    .object({ person: text, station: text, session: z.int() })
+    .nullable()
+    .describe("Of what a device told: whose session was open at its station when it was done; null: unattributed, for good."),
 });
 
 const refusalSchema = z.object({

@@ -80,6 +80,8 @@ export interface CauseRow {
   readonly body: Readonly<Record<string, unknown>> | null;
   /** As the event says it. */
   readonly eventTime: string | null;
+  /** Whose session was open at the device's station. */
+  readonly performedBy: { readonly person: string; readonly station: string; readonly session: number } | null;
 }
 
 /**
@@ -88,10 +90,14 @@ export interface CauseRow {
  */
 export async function readCauses(db: Db, site: string, positions: readonly number[], decided: boolean): Promise<ReadonlyMap<number, CauseRow>> {
   const at = decided ? sql`coalesce(v.cause_position, v.event_position, p.position)` : sql`coalesce(v.event_position, p.position)`;
+  const performed = decided ? at : sql`p.position`;
   const { rows } = await sql<CauseRow & { position: string }>`
-    select p.position::text as position, g.kind, g.source, g.actor, g.event_id as "eventId", g.type, g.body, v.event_time as "eventTime"
+    select p.position::text as position, g.kind, g.source, g.actor, g.event_id as "eventId", g.type, g.body, v.event_time as "eventTime",
+      case when pb.position is null then null else jsonb_build_object('person', pb.person, 'station', pb.station, 'session', pb.session) end as "performedBy"
     from unnest(${[...new Set(positions)]}::bigint[]) as p (position)
-    left join verdicts v on v.site = ${site} and v.position = p.position join signals g on g.site = ${site} and g.position = ${at}`.execute(db);
+    left join verdicts v on v.site = ${site} and v.position = p.position left join performances pb on pb.site = ${site} and pb.position = ${performed} join signals g on g.site = ${site} and g.position = ${at}`.execute(
+    db,
+  );
   return new Map(rows.map(({ position, ...row }) => [safePosition(position), row]));
 }
 

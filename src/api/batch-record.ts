@@ -17,20 +17,21 @@ type Causes = ReadonlyMap<number, CauseRow>;
 /** Who or what did something; null: what stands there is not known. */
 export function performerOf(cause: CauseRow | undefined): Performer | null {
   if (cause === undefined) return null;
-  const { kind, source, actor, eventId, type, body } = cause;
+  const { kind, source, actor, eventId, type, body, performedBy } = cause;
   switch (kind) {
     case "event":
     case "diag":
-      return { kind: "device", name: source ?? "unknown", what: type ?? (kind === "diag" ? "diagnosis" : "unreadable"), event: eventId };
+      return { kind: "device", name: source ?? "unknown", what: type ?? (kind === "diag" ? "diagnosis" : "unreadable"), event: eventId, performedBy };
     case "command":
       return {
         kind: actor?.startsWith("machine:") === true ? "machine" : "person",
         name: actor ?? "unattributed",
         what: text(body?.["command"]) ?? text(body?.["kind"]) ?? "command",
         event: null,
+        performedBy: null,
       };
     default:
-      return { kind: "system", name: "signalbox", what: text(body?.["tick"]) ?? type ?? kind, event: null };
+      return { kind: "system", name: "signalbox", what: text(body?.["tick"]) ?? type ?? kind, event: null, performedBy: null };
   }
 }
 
@@ -96,7 +97,7 @@ export function commandOf({ position, entry }: { readonly position: number; read
   return {
     position,
     recordedAt: time,
-    by: { kind: who.kind, name: who.name, what, event: null },
+    by: { kind: who.kind, name: who.name, what, event: null, performedBy: null },
     from,
     signed,
     step: text(body["step"]),

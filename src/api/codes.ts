@@ -33,6 +33,8 @@ export type RequestCode =
   | "PARTY_CONFLICT"
   | "PARTY_NOT_BY_YOU"
   | "PARTY_STATE"
+  | "STATION_TAKEN"
+  | "STATION_STATE"
   | "SYS_UNAVAILABLE"
   | "SYS_STANDING_BY"
   | "SYS_INTERNAL";
@@ -199,6 +201,18 @@ export const REQUEST_CODES: CodeTable<RequestCode> = {
     owner: "engineer",
     next: "correct",
     remedy: "Read the party. What was revoked or replaced is proposed anew.",
+  },
+  STATION_TAKEN: {
+    meaning: "Somebody else is at the station.",
+    owner: "operator",
+    next: "correct",
+    remedy: "Have them end their session, or name it in takesOver: GET /v1/sites/{site}/stations/{station} shows it.",
+  },
+  STATION_STATE: {
+    meaning: "The station, its device or its session does not stand where this can follow.",
+    owner: "engineer",
+    next: "correct",
+    remedy: "Read the station, then ask again.",
   },
   SYS_UNAVAILABLE: {
     meaning: "The service cannot decide this now.",

@@ -22,6 +22,14 @@ export const explanationSchema = z.object({
   guards: z.array(checkSchema).optional(),
 });
 
+export const performedBySchema = z.object({
+  person: text,
+  station: text,
+  session: z.int().describe("The position of the entry that tells of the session's opening."),
+  at: instant.describe("When it was done, UTC."),
+  clock: z.enum(["device", "arrival"]).describe("By whose clock: the device's, or the service's own when the event came."),
+});
+
 export const STATUSES = ["accepted", "accepted_with_exception", "duplicate", "rejected", "observed", "deferred", "quarantined"] as const;
 
 export const verdictSchema = z.object({
@@ -35,6 +43,9 @@ export const verdictSchema = z.object({
   next: z.enum(["none", "wait", "resend", "correct", "ask"]),
   remedy: text.optional(),
   context: z.object({ batch: text.nullable(), step: text.nullable(), attempt: z.int().nullable(), from: z.enum(["claim", "lock", "none"]) }),
+  performedBy: performedBySchema
+    .optional()
+    .describe("Whose session was open at the device's station when it was done. Absent: nobody's, for good; never taken from the message."),
   position: z.int().optional(),
   firstRound: text.optional(),
   cause: z.int().optional().describe("The position of what made it be judged again."),

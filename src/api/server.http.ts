@@ -35,6 +35,7 @@ import { reviewRoutes } from "./reviews.http.ts";
 import { signInRoutes } from "./sign-in.http.ts";
 import { signatureRoutes } from "./signatures.http.ts";
 import { sourceRoutes } from "./sources.http.ts";
+import { stationRoutes } from "./stations.http.ts";
 
 const BODY_LIMIT = 1024 * 1024;
 /** By then all of a request has come: a connection that sends a byte now and then is nobody's. */
@@ -123,6 +124,7 @@ export async function createApi(
     reviewRoutes,
     exportRoutes,
     partyRoutes,
+    stationRoutes,
     documentRoutes,
   ]) {
     await app.register((scope, _options, done) => {

@@ -48,6 +48,8 @@ export interface TrailItem {
   readonly batches: Readonly<Record<string, number>>;
   /** The role is that by which they might; null: of whoever has none. */
   readonly who: { readonly kind: Party; readonly name: string; readonly role: string | null };
+  /** Whose session was open at the device's station when it was done; null: nobody's, or no device told of it. */
+  readonly performedBy: { readonly person: string; readonly station: string; readonly session: number; readonly at: string } | null;
   /** The event's type, the command, the act, or what fell due. */
   readonly what: string;
   /** What it was done to, as far as it is one thing. */
@@ -75,6 +77,7 @@ export function trailItem({ head, body }: Entry): TrailItem {
     time,
     batches,
     who: whoOf(signal),
+    performedBy: performerIn(body),
     what: whatOf(signal, verdict),
     object: text(asked["object"]) ?? objectOf({ ...verdict, ...asked }),
     result: text(verdict?.["status"]) ?? text(answer["kind"]) ?? "recorded",
@@ -102,6 +105,17 @@ function whoOf(signal: Readonly<Record<string, unknown>> | undefined): TrailItem
       return { kind: "system", name: "signalbox", role: null };
   }
 }
+
+function performerIn(body: Entry["body"]): TrailItem["performedBy"] {
+  const { person, station, session, performed_at: at } = part(body["performances"]?.[0]);
+  return typeof person === "string" && typeof station === "string" && typeof session === "number" && typeof at === "string"
+    ? { person, station, session, at }
+    : null;
+}
+
+/** Who an entry is on record as told by and, where that was a device, performed by: as people read it. */
+export const whoInWords = ({ who, performedBy }: TrailItem, more = ""): string =>
+  `${who.name}${more}${performedBy === null ? "" : `; performed by person:${performedBy.person} at station ${performedBy.station}, session ${performedBy.session}`}`;
 
 /** A signature as it is printed (21 CFR 11.50); null: it is none. */
 export function signatureInWords(signature: unknown): string | null {

@@ -6,7 +6,7 @@ import { safePosition } from "../db/position.ts";
 export interface TrailSearch {
   readonly site: string;
   readonly batch?: string | undefined;
-  /** Part of a name: of a person, a source, or `signalbox`. */
+  /** Part of a name: of a person, a source, or `signalbox`; of a person also what they performed at a station. */
   readonly who?: string | undefined;
   /** Part of a type, command or act. */
   readonly what?: string | undefined;
@@ -149,19 +149,20 @@ async function sorted(
 }
 
 /**
- * One row for each position, who, what and why: as the view `audit_trail` (migration 0010) has them, with signals and verdicts alike held to the positions that are looked at. A
+ * One row for each position, who, what and why: as the view `audit_trail` (migration 0010) has them and who performed it, with signals and verdicts alike held to the positions that are looked at. A
  * condition on the view is not carried over its outer join, and every verdict of the site would be read for each look.
  */
 const trailAt = (site: string, at: (position: ReturnType<typeof sql>) => ReturnType<typeof sql>) => sql`(
-  select g.position, g.recorded_at, coalesce(g.actor, g.source, 'signalbox') as who,
+  select g.position, g.recorded_at, 'person:' || p.person as performer, coalesce(g.actor, g.source, 'signalbox') as who,
     case g.kind when 'command' then regexp_replace(g.body ->> 'kind', 'command$', coalesce(g.body ->> 'command', 'command'))
       when 'tick' then (g.body ->> 'tick') || '.due' when 'diag' then 'diagnosis' else coalesce(g.type, v.type, 'unreadable') end as what,
     coalesce(g.body ->> 'reason', v.reason) as why, v.code
   from signals g left join verdicts v on v.site = ${site} and v.position = g.position and ${at(sql`v.position`)}
+    left join performances p on p.site = ${site} and p.position = g.position and ${at(sql`p.position`)}
   where g.site = ${site} and ${at(sql`g.position`)}
   union all
-  select v.position, v.recorded_at, 'signalbox', coalesce(v.type, 'unreadable'), v.reason, v.code
-  from verdicts v where v.site = ${site} and ${at(sql`v.position`)} and v.round > 1
+  select v.position, v.recorded_at, 'person:' || p.person, 'signalbox', coalesce(v.type, 'unreadable'), v.reason, v.code
+  from verdicts v left join performances p on p.site = ${site} and p.position = v.position and ${at(sql`p.position`)} where v.site = ${site} and ${at(sql`v.position`)} and v.round > 1
     and not exists (select from signals g where g.site = ${site} and g.position = v.position))`;
 
 /** What must hold of a row beside its position and its batch. */
@@ -172,7 +173,7 @@ const fits = ({
   from,
   to,
 }: TrailSearch) => sql`${from === undefined ? sql`true` : sql`t.recorded_at >= ${from}::timestamptz`} and ${to === undefined ? sql`true` : sql`t.recorded_at < ${to}::timestamptz`}
-  and ${holds(sql`t.who`, who)} and ${holds(sql`t.what`, what)} and ${why === undefined ? sql`true` : sql`(${holds(sql`t.why`, why)} or t.code = ${why})`}`;
+  and ${who === undefined ? sql`true` : sql`(${holds(sql`t.who`, who)} or ${holds(sql`t.performer`, who)})`} and ${holds(sql`t.what`, what)} and ${why === undefined ? sql`true` : sql`(${holds(sql`t.why`, why)} or t.code = ${why})`}`;
 
 const holds = (column: ReturnType<typeof sql>, part: string | undefined) =>
   part === undefined ? sql`true` : sql`strpos(lower(coalesce(${column}, '')), lower(${part})) > 0`;

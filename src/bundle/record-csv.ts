@@ -1,4 +1,4 @@
-import type { TrailItem } from "../audit/entry.ts";
+import { type TrailItem, whoInWords } from "../audit/entry.ts";
 import { shown } from "./shown.ts";
 
 // The record as a table (RFC 4180), one line an entry. A spreadsheet takes text that begins like a formula for one, also behind what is not seen; and one that separates by something else than
@@ -39,7 +39,7 @@ export function csvRow(item: TrailItem, batch: string | null): string {
     position,
     number,
     time,
-    who.name,
+    whoInWords(item),
     who.kind,
     what,
     object,

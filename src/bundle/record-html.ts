@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { TrailItem } from "../audit/entry.ts";
+import { type TrailItem, whoInWords } from "../audit/entry.ts";
 import { type Manifest, nameOf } from "./manifest.ts";
 import { changeInWords } from "./record-csv.ts";
 import { shown } from "./shown.ts";
@@ -69,7 +69,7 @@ export function htmlRow(item: TrailItem, batch: string | null): string {
     String(position),
     number,
     time,
-    `${who.name} (${who.role ?? who.kind})`,
+    whoInWords(item, ` (${who.role ?? who.kind})`),
     what,
     object ?? "",
     code === null ? result : `${result}: ${code}`,

@@ -2,6 +2,7 @@ import { hash } from "node:crypto";
 import type { Fact } from "../decide/facts.ts";
 import type { FactRow, Rows, SignalRow } from "../decide/rows.ts";
 import type { Settlement } from "../decide/settle.ts";
+import type { Verdict } from "../decide/verdict.ts";
 import type { Assumed, World } from "../decide/world.ts";
 import { DIGEST_VERSION } from "../decode/digest.ts";
 import type { Delivery } from "../receive/delivery.ts";
@@ -119,12 +120,20 @@ export function writtenBy(settlement: Settlement, maxBytes: number): Omit<Settle
       traceparent: o.traceparent,
       data: o.data,
     })),
+    performances: rows.verdicts.flatMap(performanceOf),
     answers: rows.answers.map((a) => ({ key: a.key, request: a.request, body_digest: a.bodyDigest, answer: a.answer, ref: a.ref })),
   };
   const { bodies, batches } = entriesOf(settlement, lists);
   const filled = Object.fromEntries(Object.entries({ ...lists, entry_batches: batches }).filter(([, list]) => list.length > 0));
   const document = { ...filled, ...(rows.interruptionMs > 0 ? { interruption_ms: rows.interruptionMs } : {}) };
   return { positions, document, raws, correlations, entries: bodies.map(storable) };
+}
+
+/** What nobody performed has no row: an entry says as much as it did before there were sessions. */
+function performanceOf({ ref, event, performedBy }: Verdict): readonly Json[] {
+  if (performedBy === null) return [];
+  const { person, station, session, at, clock } = performedBy;
+  return [{ ref, event_ref: event, person, station, session, performed_at: at, clock }];
 }
 
 /** Big integers travel as text. */
@@ -207,10 +216,14 @@ function assumptions(world: World): Record<string, readonly Json[]> {
     opened_on: now.openedOn,
     line: now.line,
   }));
+  const stations = found(world.read.stations, [...assumed.looked("stations")].map(String).sort()).map(([station, { version }]) => {
+    const now = assumed.stations.get(station)?.open ?? null;
+    return { station, version, changed: now !== null, session: now?.session ?? null, seen_at: now?.seenAt ?? null };
+  });
   const versionOf = ([position, { version }]: readonly [Ref, { readonly version: number }]) => ({ position, version });
   const deferrals = found(world.read.deferrals, [...assumed.looked("deferrals")].map(Number)).map(versionOf);
   const quarantine = found(world.read.quarantine, [...assumed.looked("quarantine")].map(Number)).map(versionOf);
-  return { sources, batches, equipment, awaited, streams, judged_deferrals: deferrals, judged_quarantine: quarantine };
+  return { stations, sources, batches, equipment, awaited, streams, judged_deferrals: deferrals, judged_quarantine: quarantine };
 }
 
 /** What was looked at and what was changed; whose version is raised was looked at. */

@@ -6,7 +6,7 @@ import { type KnownId, type SourceState, WAITING, type WaitingEvent } from "../s
 import type { Definitions } from "./definitions.store.ts";
 import { inHandOf } from "./in-hand.ts";
 import type { EventInHand } from "./signal.ts";
-import { numberKey, type WorldData, windowKey } from "./world-data.ts";
+import { numberKey, timeKey, type WorldData, windowKey } from "./world-data.ts";
 import type { WorldRequest } from "./world-request.ts";
 import type { BatchRow, StoredSignal, WaitingRow, WorldRows } from "./world-rows.ts";
 
@@ -37,6 +37,9 @@ export function assembleWorld(at: WorldReader, request: WorldRequest, rows: Worl
   for (const name of request.recipes) world.recipes.set(name, definitions.recipes.get(name) ?? null);
   for (const name of request.machines) world.machines.set(name, definitions.machines.get(name) ?? null);
   for (const row of rows.batches) for (const name of [row.batch_machine, row.step_machine]) world.machines.set(name, definitions.machines.get(name) ?? null);
+  for (const row of rows.stations_at) world.stationsAt.set(timeKey(row.source, row.at), { station: row.station, ended: row.ended });
+  for (const row of rows.stations) world.stations.set(row.station, row);
+  for (const row of rows.performances) world.performances.set(row.position, row.performed_by);
   for (const row of rows.keys) world.keys.set(row.key, { request: row.request, bodyDigest: row.digest, answer: row.answer, position: row.position });
   return world;
 }
@@ -69,6 +72,9 @@ function nothingFound(at: WorldReader, request: WorldRequest, rows: WorldRows): 
     recipes: asked(request.recipes),
     machines: asked(request.machines),
     keys: asked(request.keys),
+    stationsAt: asked([...request.stationsAt].flatMap(([source, times]) => [...times].map((at) => timeKey(source, at)))),
+    stations: new Map(),
+    performances: asked(request.performances),
   };
 }
 
@@ -212,7 +218,7 @@ function waitingOf(sourceKey: string, incarnation: number, epoch: string, row: W
 function eventOf(at: WorldReader, row: StoredSignal): EventInHand {
   const delivery = deliveryOf(row);
   const said = decode(delivery, { prefix: at.prefix, maxBytes: at.maxBytes });
-  return inHandOf(delivery, said, row.received_at, at.prefix);
+  return inHandOf(delivery, said, row.received_at, at.prefix, row.performed_by);
 }
 
 function deliveryOf(row: StoredSignal): Delivery {

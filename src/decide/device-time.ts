@@ -1,4 +1,5 @@
 // What the device's own clock is good for, against the database's clock at its arrival.
+import { type ActTime, utc } from "../authorise/performer.ts";
 import type { DeviceEvent } from "../decode/event.ts";
 import type { SourceState } from "../sequence/source-state.ts";
 import type { GuardSignal } from "./guards.ts";
@@ -22,4 +23,17 @@ export function isHistory(event: DeviceEvent, receivedAt: string): boolean {
 export function fitClock(event: DeviceEvent, source: SourceState, receivedAt: string): GuardSignal["clock"] {
   if (event.time === null || event.epoch === null || event.timesource === "none" || isAhead(event, receivedAt)) return null;
   return { sourceKey: source.key, epoch: event.epoch.toString(), time: event.time };
+}
+
+/** Clocks that are set by another, so that what they say can be held against times that are not their own. */
+const SYNCHRONISED: ReadonlySet<unknown> = new Set(["ntp", "ptp", "gps"]);
+
+/**
+ * When what an event tells of was done: by the device's clock where that is set by another, and otherwise when the event came; never later than it came. Null: so long ago that neither tells.
+ */
+export function actTime(event: DeviceEvent, receivedAt: string): ActTime | null {
+  if (event.time === null || !SYNCHRONISED.has(event.timesource) || isAhead(event, receivedAt)) return { at: receivedAt, clock: "arrival" };
+  if (isHistory(event, receivedAt)) return null;
+  const time = utc(event.time);
+  return { at: time < receivedAt ? time : receivedAt, clock: "device" };
 }

@@ -67,6 +67,7 @@ export function giveVerdict(group: Group, inHand: EventInHand, at: Round, decide
     facts: decided.facts ?? 0,
     explanation: decided.explanation ?? null,
     eventTime: claimed.time,
+    performedBy: inHand.performedBy,
   });
   if (decided.patienceMs !== undefined) group.rows.patience.push({ event: at.event, ms: decided.patienceMs });
   rememberLatest(group, inHand, at, status, code);

@@ -10,6 +10,7 @@ import { firstRound, type Round } from "./give-verdict.ts";
 import type { Group } from "./group.ts";
 import { becomesDuplicate, judgedInsteadOf, settleDuplicate, takeId } from "./known-ids.ts";
 import { takeInTurn } from "./move-cursor.ts";
+import { withPerformer } from "./performing.ts";
 import { quarantine } from "./quarantine.ts";
 import { recordEvent } from "./record.ts";
 import type { EventInHand, EventSignal } from "./signal.ts";
@@ -18,12 +19,12 @@ import type { Deferral } from "./world-data.ts";
 
 /** The event has just come: it takes its id and, at once or in its turn, its number. */
 export function poisonArrival(group: Group, signal: EventSignal, error: unknown): void {
-  const { inHand } = signal;
-  const claimed = identityOf(inHand);
+  const claimed = identityOf(signal.inHand);
   const source = claimed.source === null ? undefined : group.world.source(claimed.source);
   const hash = idHash(claimed);
   if (source === undefined || hash === null) throw error;
   const ref = group.next();
+  const inHand = withPerformer(group, source, signal.inHand, ref);
   recordEvent(group, ref, signal, source);
   const known = group.world.id(source, hash);
   const arrived = { inHand, hash, digest: digestOf(inHand), ref };

@@ -1,4 +1,5 @@
 import { idHash } from "../sequence/identity.ts";
+import { actTime } from "./device-time.ts";
 import { identityOf } from "./event-identity.ts";
 import type { Command, EventInHand, Signal } from "./signal.ts";
 import { type WorldData, windowKey } from "./world-data.ts";
@@ -17,6 +18,9 @@ export function requestFor(signals: readonly Signal[]): WorldRequest {
       if (hash !== null) askFor(request.ids, claimed.source, hash);
       if (claimed.epoch !== null && claimed.sequence !== null) askFor(request.numbers, claimed.source, `${claimed.epoch}.${claimed.sequence}`);
       if (claimed.batch !== null) request.batches.add(claimed.batch);
+      const { said, receivedAt } = signal.inHand;
+      if (said.kind === "event")
+        for (const at of [receivedAt, actTime(said.event, receivedAt)?.at]) if (at !== undefined) askFor(request.stationsAt, claimed.source, at);
     } else if (signal.kind === "diag") {
       request.sources.add(signal.diagnosis.source);
     } else if (signal.kind === "command") {

@@ -12,6 +12,7 @@ import { judgeEvent } from "./judge.ts";
 import { type Arrived, becomesDuplicate, judgedInsteadOf, settleDuplicate, takeId } from "./known-ids.ts";
 import { takeInTurn } from "./move-cursor.ts";
 import { waitsItsTurn } from "./out-of-turn.ts";
+import { withPerformer } from "./performing.ts";
 import { poisonArrival } from "./poison.ts";
 import { settleLate } from "./quarantine.ts";
 import { recordEvent } from "./record.ts";
@@ -26,12 +27,12 @@ export function settleEvent(group: Group, signal: EventSignal): void {
 }
 
 function settleArrival(group: Group, signal: EventSignal): void {
-  const { inHand, delivery } = signal;
-  const claimed = identityOf(inHand);
+  const { inHand: came, delivery } = signal;
+  const claimed = identityOf(came);
   const ref = group.next();
   if (delivery.retained) {
     recordEvent(group, ref, signal, undefined);
-    giveVerdict(group, inHand, firstRound(ref), {
+    giveVerdict(group, came, firstRound(ref), {
       status: "observed",
       code: "ENV_RETAINED",
       by: "form",
@@ -42,9 +43,10 @@ function settleArrival(group: Group, signal: EventSignal): void {
   const source = claimed.source === null ? undefined : group.world.source(claimed.source);
   recordEvent(group, ref, signal, source);
   if (source === undefined || source.revoked) {
-    settleUnbelieved(group, inHand, ref, source);
+    settleUnbelieved(group, came, ref, source);
     return;
   }
+  const inHand = withPerformer(group, source, came, ref);
   const hash = idHash(claimed);
   const { epoch, sequence } = claimed;
   if (hash === null || (source.numbering && (epoch === null || sequence === null))) {

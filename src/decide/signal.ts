@@ -1,9 +1,10 @@
 import type { Signature } from "../access/signature.ts";
+import type { PerformedBy } from "../authorise/performer.ts";
 import type { DeviceEvent, Diagnosis, PartialEvent, Refusal } from "../decode/event.ts";
 import type { Delivery } from "../receive/delivery.ts";
 import type { Ref } from "../sequence/source-state.ts";
 
-/** An event as the judge holds it: what it says, on which branch its delivery arrived, when, and how many bytes it had. */
+/** An event as the judge holds it: what it says, on which branch its delivery arrived, when, how many bytes it had, and who performed it. */
 export interface EventInHand {
   readonly said:
     | { readonly kind: "event"; readonly event: DeviceEvent }
@@ -12,6 +13,8 @@ export interface EventInHand {
   /** RFC 3339, the database's clock. */
   readonly receivedAt: string;
   readonly bytes: number;
+  /** As it was found when the event first came, for good; null: nobody was at its station. */
+  readonly performedBy: PerformedBy | null;
 }
 
 /** The line and equipment of the topic on which a delivery arrived; its verdict goes back there. */

@@ -1,4 +1,5 @@
 import { AUTHORISE_CODES } from "../authorise/codes.ts";
+import type { PerformedBy } from "../authorise/performer.ts";
 import type { CodeMeaning } from "../decode/code.ts";
 import { DECODE_CODES } from "../decode/codes.ts";
 import { SEQUENCE_CODES } from "../sequence/codes.ts";
@@ -47,6 +48,8 @@ export interface Verdict {
   readonly facts: number;
   readonly explanation: (Explanation | Today) | null;
   readonly eventTime: string | null;
+  /** As it was found when the event first came; null: nobody, for good. */
+  readonly performedBy: PerformedBy | null;
 }
 
 /** What has become of the first of a duplicate until today. */

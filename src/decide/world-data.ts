@@ -1,5 +1,6 @@
 // The world as it was read from the database: values only, by the names under which they were asked for.
 import type { BatchState, EquipmentState } from "../authorise/execution-context.ts";
+import type { PerformedBy, StationAt, StationState } from "../authorise/performer.ts";
 import type { KnownId, Ref, SourceState, WaitingEvent } from "../sequence/source-state.ts";
 import type { EventInHand } from "./signal.ts";
 
@@ -87,6 +88,11 @@ export interface WorldData {
   readonly recipes: Map<string, Definition | null>;
   readonly machines: Map<string, Definition | null>;
   readonly keys: Map<string, PriorAnswer | null>;
+  /** `source time` → where the source was then */
+  readonly stationsAt: Map<string, StationAt | null>;
+  readonly stations: Map<string, StationState | null>;
+  /** by the position at which an event first came */
+  readonly performances: Map<Ref, PerformedBy | null>;
 }
 
 /** An early event with what it says; null where its number alone is known. */
@@ -103,6 +109,9 @@ export interface WaitingWindow {
 /** Numbers are unique within a source's incarnation and epoch. */
 export const numberKey = (sourceKey: string, incarnation: number, epoch: bigint, sequence: bigint): string =>
   `${sourceKey} ${incarnation}.${epoch}.${sequence}`;
+
+/** Where a source was is read by time. */
+export const timeKey = (source: string, at: string): string => `${source} ${at}`;
 
 /** The waiting events of a source are read by incarnation and epoch. */
 export const windowKey = (source: { readonly source: string; readonly incarnation: number }, epoch: bigint | string): string =>

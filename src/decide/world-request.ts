@@ -21,6 +21,10 @@ export interface WorldRequest {
   readonly recipes: Set<string>;
   readonly machines: Set<string>;
   readonly keys: Set<string>;
+  /** source → times at which it is asked at which station it was */
+  readonly stationsAt: Map<string, Set<string>>;
+  /** positions of events of which the performer is wanted */
+  readonly performances: Set<Ref>;
 }
 
 export function emptyRequest(): WorldRequest {
@@ -40,6 +44,8 @@ export function emptyRequest(): WorldRequest {
     recipes: new Set(),
     machines: new Set(),
     keys: new Set(),
+    stationsAt: new Map(),
+    performances: new Set(),
   };
 }
 

@@ -1,5 +1,6 @@
 // The world in the shape in which the database gives it: one value of JSON, big integers as text.
 import type { BatchState } from "../authorise/execution-context.ts";
+import type { PerformedBy } from "../authorise/performer.ts";
 import type { Parking } from "../sequence/source-state.ts";
 
 export interface StoredSignal {
@@ -13,6 +14,7 @@ export interface StoredSignal {
   readonly response_topic: string | null;
   readonly user_properties: [string, string][] | null;
   readonly received_at: string;
+  readonly performed_by: PerformedBy | null;
 }
 
 export interface WaitingRow {
@@ -189,5 +191,23 @@ export interface WorldRows {
     readonly signal: StoredSignal;
   }[];
   readonly orders: { readonly order: string; readonly batch: string }[];
+  readonly stations_at: {
+    readonly source: string;
+    readonly at: string;
+    readonly station: string;
+    readonly ended: { readonly session: number; readonly person: string } | null;
+  }[];
+  readonly stations: {
+    readonly station: string;
+    readonly version: number;
+    readonly open: {
+      readonly session: number;
+      readonly person: string;
+      readonly openedAt: string;
+      readonly seenAt: string;
+      readonly idleSeconds: number;
+    } | null;
+  }[];
+  readonly performances: { readonly position: number; readonly performed_by: PerformedBy }[];
   readonly keys: { readonly key: string; readonly request: string; readonly digest: string; readonly answer: unknown; readonly position: number }[];
 }

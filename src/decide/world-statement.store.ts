@@ -25,6 +25,10 @@ export const worldStatement = (site: string, shard: string, asked: string) => sq
     union
     select w.position from deferral_waits w where w.site = ${site} and w.waits_for in (
       select 'batch:' || batch from wanted_batches union select 'equipment:' || equipment from wanted_equipment union select 'source:' || source from wanted_sources)
+  ),
+  found_stations as materialized (
+    select a.source, a.at, a.at::timestamptz as instant, d.station from asked, jsonb_to_recordset(q -> 'stations_at') as a (source text, at text)
+      join station_devices d on d.site = ${site} and d.source = a.source and d.bound_at <= a.at::timestamptz and (d.unbound_at is null or a.at::timestamptz < d.unbound_at)
   )
   select jsonb_build_object(
     'now', to_char(clock_timestamp() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
@@ -97,9 +101,23 @@ export const worldStatement = (site: string, shard: string, asked: string) => sq
       where z.site = ${site} and z.resolved_at is null and z.position in (select jsonb_array_elements_text(q -> 'quarantine')::bigint)),
     'orders', (select coalesce(jsonb_agg(jsonb_build_object('order', b.job_order, 'batch', b.batch)), '[]') from asked, batches b
       where b.site = ${site} and b.job_order in (select jsonb_array_elements_text(q -> 'orders'))),
+    'stations_at', (select coalesce(jsonb_agg(jsonb_build_object('source', f.source, 'at', f.at, 'station', f.station,
+        'ended', (select jsonb_build_object('session', s.session, 'person', s.person) from station_sessions s
+          where s.site = ${site} and s.station = f.station and s.opened_at <= f.instant and f.instant < s.ended_at))), '[]') from found_stations f),
+    'stations', (select coalesce(jsonb_agg(jsonb_build_object('station', t.station, 'version', t.version,
+        'open', (select jsonb_build_object('session', s.session, 'person', s.person, 'openedAt', ${utc(sql`s.opened_at`)}, 'seenAt', ${utc(sql`s.seen_at`)}, 'idleSeconds', s.idle_seconds)
+          from station_sessions s where s.site = t.site and s.station = t.station and s.ended_at is null))), '[]')
+      from stations t where t.site = ${site} and t.station in (select station from found_stations)),
+    'performances', (select coalesce(jsonb_agg(jsonb_build_object('position', p.position, 'performed_by', ${PERFORMED_BY})), '[]') from asked, performances p
+      where p.site = ${site} and p.position in (select jsonb_array_elements_text(q -> 'performances')::bigint)),
     'keys', (select coalesce(jsonb_agg(jsonb_build_object('key', k.key, 'request', k.request, 'digest', encode(k.body_digest, 'hex'), 'answer', k.answer, 'position', k.position)), '[]')
       from asked, idempotency_keys k where k.site = ${site} and k.key in (select jsonb_array_elements_text(q -> 'keys')))
   ))`;
+
+const utc = (time: ReturnType<typeof sql>) => sql`to_char(${time} at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+
+/** Who performed what was decided, as the judge holds it. */
+const PERFORMED_BY = sql`jsonb_build_object('person', p.person, 'station', p.station, 'session', p.session, 'at', ${utc(sql`p.performed_at`)}, 'clock', p.clock)`;
 
 /** Rounds of events, also those of which only this is kept, since they were disposed of. */
 const ROUNDS = sql`(select site, position, event_position, round, status, code, first_position from verdicts
@@ -110,4 +128,4 @@ const signalJson = (
   g: ReturnType<typeof sql>,
 ) => sql`jsonb_build_object('topic', ${g}.topic, 'raw', encode(${g}.raw, 'base64'), 'raw_length', ${g}.raw_length, 'qos', ${g}.qos,
   'retained', ${g}.retained, 'protocol', ${g}.protocol, 'content_type', ${g}.content_type, 'response_topic', ${g}.response_topic, 'user_properties', ${g}.user_properties,
-  'received_at', to_char(${g}.received_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))`;
+  'received_at', ${utc(sql`${g}.received_at`)}, 'performed_by', (select ${PERFORMED_BY} from performances p where p.site = ${g}.site and p.position = ${g}.position))`;

@@ -1,12 +1,13 @@
 import type { BatchState, EquipmentState } from "../authorise/execution-context.ts";
+import type { PerformedBy, StationAt, StationState } from "../authorise/performer.ts";
 import { byAge } from "../sequence/age.ts";
 import type { KnownId, Ref, SourceState, WaitingEvent } from "../sequence/source-state.ts";
 import { type Attempt, Changes } from "./changes.ts";
 import { Numbers } from "./numbers.ts";
-import type { Deferral, Definition, PriorAnswer, QuarantineEntry, StreamHead, WorldData } from "./world-data.ts";
+import { type Deferral, type Definition, type PriorAnswer, type QuarantineEntry, type StreamHead, timeKey, type WorldData } from "./world-data.ts";
 import { askFor, NotRead } from "./world-request.ts";
 
-type Kind = "sources" | "batches" | "equipment" | "awaited" | "streams" | "deferrals" | "quarantine";
+type Kind = "sources" | "batches" | "equipment" | "awaited" | "streams" | "deferrals" | "quarantine" | "stations";
 
 /**
  * The world a group is judged in: what was read, overlaid by what the group has changed so far. It keeps count of every mutable row that was looked at, since
@@ -28,6 +29,8 @@ export class World {
   readonly #quarantineEnded = new Set<Ref>();
   readonly #answers = new Map<string, PriorAnswer>();
   readonly #jobOrders = new Map<string, string>();
+  readonly #stations = new Map<string, StationState>();
+  readonly #performances = new Map<Ref, PerformedBy | null>();
   /** every mutable row that was looked at */
   readonly #looked = new Map<Kind, Set<string | number>>();
   /** rows whose version rises though nothing of them changed, since somebody now waits for them */
@@ -115,6 +118,28 @@ export class World {
     const read = this.#data.streams.get(stream);
     if (read === undefined) throw new NotRead(`stream ${stream}`, (r) => r.streams.add(stream));
     return read ?? undefined;
+  }
+
+  /** At which station a source was at a time; null: at none. Whoever binds it anew raises its version. */
+  stationAt(source: string, at: string): StationAt | null {
+    const read = this.#data.stationsAt.get(timeKey(source, at));
+    if (read === undefined) throw new NotRead(`where ${source} was at ${at}`, (r) => askFor(r.stationsAt, source, at));
+    return read;
+  }
+
+  /** A station at which a source was. */
+  station(station: string): StationState {
+    this.#look("stations", station);
+    const found = this.#stations.get(station) ?? this.#data.stations.get(station);
+    if (found == null) throw new Error(`station ${station}, at which a device was, is not there`);
+    return found;
+  }
+
+  /** Who performed what an event tells of that came at a position. */
+  performanceAt(position: Ref): PerformedBy | null {
+    const found = this.#performances.get(position) ?? this.#data.performances.get(position);
+    if (found === undefined && !this.#performances.has(position)) throw new NotRead(`the performer at ${position}`, (r) => r.performances.add(position));
+    return found ?? null;
   }
 
   batchOfOrder(jobOrder: string): string | undefined {
@@ -206,6 +231,13 @@ export class World {
   putJobOrder(jobOrder: string, batch: string): void {
     this.#changes.set(this.#jobOrders, jobOrder, batch);
   }
+  /** Something was heard of a station. */
+  hearStation(next: StationState): void {
+    if (this.station(next.station) !== next) this.#changes.set(this.#stations, next.station, next);
+  }
+  putPerformance(at: Ref, performedBy: PerformedBy | null): void {
+    this.#changes.set(this.#performances, at, performedBy);
+  }
   putAnswer(key: string, answer: PriorAnswer): void {
     this.#changes.set(this.#answers, key, answer);
   }
@@ -241,6 +273,7 @@ export class World {
       batches: this.#batches,
       equipment: this.#equipment,
       streams: this.#streams,
+      stations: this.#stations,
       waiting: this.numbers.waiting,
       waitingGone: this.numbers.waitingGone,
       deferrals: this.#deferrals,
@@ -277,6 +310,7 @@ export interface Assumed {
   readonly batches: ReadonlyMap<string, BatchState>;
   readonly equipment: ReadonlyMap<string, EquipmentState>;
   readonly streams: ReadonlyMap<string, StreamHead>;
+  readonly stations: ReadonlyMap<string, StationState>;
   readonly waiting: ReadonlyMap<string, WaitingEvent>;
   readonly waitingGone: ReadonlySet<string>;
   readonly deferrals: ReadonlyMap<Ref, Deferral | null>;

@@ -1,3 +1,4 @@
+import type { PerformedBy } from "../authorise/performer.ts";
 import { batchOutcomeTopic, batchStateTopic, checkpointTopic, cursorTopic, equipmentOutcomeTopic, siteOutcomeTopic, verdictTopic } from "../decode/topic.ts";
 
 /** A message as it goes to the broker. `data` of each CloudEvent is the same object that REST shows. */
@@ -44,6 +45,7 @@ export interface VerdictRow {
   readonly flags: readonly string[];
   readonly explanation: Readonly<Record<string, unknown>> | null;
   readonly recordedAt: string;
+  readonly performedBy: PerformedBy | null;
 }
 
 export interface OutcomeRow {
@@ -105,6 +107,7 @@ export function verdictData(row: VerdictRow): Record<string, unknown> {
     next: row.next,
     ...given({ remedy: row.remedy }),
     context: { batch: row.batch, step: row.step, attempt: row.attempt, from: row.contextFrom },
+    ...given({ performedBy: row.performedBy }),
     position: row.position,
     ...(row.round === 1 ? {} : { firstRound: verdictId(row.site, row.eventGeneration, row.eventPosition) }),
     ...(row.cause === null ? {} : { cause: row.cause }),

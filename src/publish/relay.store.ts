@@ -41,7 +41,7 @@ export function relayStore(db: Db, at: { readonly site: string; readonly shard: 
 
 const UTC = sql.raw(`'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`);
 
-/** The columns of a verdict as messages and REST show it; `v` is the round, `f` the first of a duplicate, `e` the event's first round; `fd` and `ed` what is kept of these when they were disposed of. */
+/** The columns of a verdict as messages and REST show it; `v` is the round, `f` the first of a duplicate, `e` the event's first round; `pb` who performed it; `fd` and `ed` what is kept of these when they were disposed of. */
 export const VERDICT_COLUMNS = sql`
   v.site, v.generation, v.position::text as position, v.event_position::text as "eventPosition", coalesce(e.generation, ed.generation, v.generation) as "eventGeneration", v.round, v.status, v.final, v.code,
   v.reason, v.next, v.remedy, v.verdict_topic_line as "topicLine", v.verdict_topic_equipment as "topicEquipment", v.source, v.event_id as "eventId", v.type, v.epoch::text as epoch,
@@ -49,9 +49,12 @@ export const VERDICT_COLUMNS = sql`
   nullif(split_part(v.traceparent, E'\\n', 1), '') as traceparent, nullif(split_part(v.traceparent, E'\\n', 2), '') as tracestate, v.cause_position::text as cause, v.ahead, v.flags, v.explanation,
   to_char(v.recorded_at at time zone 'utc', ${UTC}) as "recordedAt",
   case when v.first_position is null then null else jsonb_build_object('position', v.first_position, 'generation', coalesce(f.generation, fd.generation), 'status', coalesce(f.status, fd.status),
-    'code', coalesce(f.code, fd.code)) end as first`;
+    'code', coalesce(f.code, fd.code)) end as first,
+  case when pb.position is null then null else jsonb_build_object('person', pb.person, 'station', pb.station, 'session', pb.session,
+    'at', to_char(pb.performed_at at time zone 'utc', ${UTC}), 'clock', pb.clock) end as "performedBy"`;
 
 export const VERDICT_JOINS = sql`
+  left join performances pb on pb.site = v.site and pb.position = v.position
   left join verdicts f on f.site = v.site and f.position = v.first_position
   left join disposed_verdicts fd on fd.site = v.site and fd.position = v.first_position
   left join verdicts e on e.site = v.site and e.position = v.event_position and v.round > 1

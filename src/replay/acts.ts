@@ -7,6 +7,7 @@ import type { RecordedSite } from "./recorded.ts";
 import { registerEquipment, registerSource } from "./registry.ts";
 import type { SourceRow } from "./rows.ts";
 import type { Definitions, SiteRecord } from "./site-record.ts";
+import { applyStationAct, isStationAct } from "./station-acts.ts";
 
 /** The published revisions, as far as they are there behind a position. */
 export class DefinitionsByPosition implements Definitions {
@@ -61,11 +62,18 @@ export function nameSource(record: SiteRecord, row: SourceRow, key: string | und
 }
 
 /** What an act changes of the registry; in words, what in it cannot be. */
-export function applyAct(record: SiteRecord, site: Pick<RecordedSite, "sourceKeys" | "definitions">, type: string | null, said: unknown): string | null {
+export function applyAct(
+  record: SiteRecord,
+  site: Pick<RecordedSite, "sourceKeys" | "definitions">,
+  type: string | null,
+  said: unknown,
+  actor: string | null,
+): string | null {
   const named = (row: SourceRow): null => {
     nameSource(record, row, site.sourceKeys.get(row.source));
     return null;
   };
+  if (isStationAct(type)) return applyStationAct(record, type, body.parse(said).new, actor ?? "");
   switch (type) {
     case "equipment.registered":
       return named(registerEquipment(record, equipment.parse(body.parse(said).new)));

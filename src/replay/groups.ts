@@ -105,7 +105,7 @@ export class Groups {
 }
 
 /** The lists that may follow the signals in an entry (commit/entries.ts). */
-const NEXT_LIST = /\],"(?:verdicts|facts|outcomes|evidence|exceptions|exceptions_resolved|quarantine_resolved|conflicts|skipped|answers)":\[/;
+const NEXT_LIST = /\],"(?:verdicts|facts|outcomes|evidence|exceptions|exceptions_resolved|quarantine_resolved|conflicts|skipped|performances|answers)":\[/;
 
 /** The signals of an entry. Nothing else of it is needed as long as it comes out again, so nothing else is parsed; where that is not to be had, all is. */
 function signalsIn(body: string): readonly SignalFields[] {

@@ -1,7 +1,20 @@
 // The world of a group, looked up in the record as the judge asks for it: nothing is read beforehand, and nothing twice.
 import type { WorldData } from "../decide/world-data.ts";
 import type { WorldRequest } from "../decide/world-request.ts";
-import { allWaitingIn, batchIn, deferralIn, equipmentIn, idIn, quarantineIn, sourceIn, waitingOf, windowIn } from "./read.ts";
+import {
+  allWaitingIn,
+  batchIn,
+  deferralIn,
+  equipmentIn,
+  idIn,
+  performanceIn,
+  quarantineIn,
+  sourceIn,
+  stationAtIn,
+  stationIn,
+  waitingOf,
+  windowIn,
+} from "./read.ts";
 import type { SourceRow } from "./rows.ts";
 import type { SiteRecord } from "./site-record.ts";
 
@@ -61,6 +74,9 @@ export function lookInto(record: SiteRecord, request: WorldRequest): WorldData {
     recipes: new Looked((name) => definitions.recipe(name)),
     machines: new Looked((name) => definitions.machine(name)),
     keys: new Looked((key) => record.answers.get(key) ?? null),
+    stationsAt: new Looked((key) => stationAtIn(record, key.slice(0, key.lastIndexOf(" ")), key.slice(key.lastIndexOf(" ") + 1))),
+    stations: new Looked((name) => stationIn(record, name)),
+    performances: new Looked((position) => performanceIn(record, position)),
   };
 }
 

@@ -5,6 +5,7 @@ import type { SiteRecord } from "./site-record.ts";
 import type { Written } from "./written.ts";
 
 export function prove(record: SiteRecord, p: Written): void {
+  for (const r of p.stations ?? []) if (record.stations.get(r.station)?.version !== r.version) throw new Moved(`station ${r.station} has moved on`);
   for (const r of p.sources ?? []) if (record.sourcesByKey.get(r.key)?.version !== r.version) throw new Moved(`source ${r.key} has moved on`);
   for (const r of p.batches ?? []) if ((record.batches.get(r.batch)?.version ?? 0) !== r.version) throw new Moved(`batch ${r.batch} has moved on`);
   for (const r of p.equipment ?? []) if (record.equipment.get(r.equipment)?.version !== r.version) throw new Moved(`equipment ${r.equipment} has moved on`);

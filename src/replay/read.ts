@@ -1,5 +1,6 @@
 // What world.store.ts reads of a site, row by row, out of the record in memory.
 import type { BatchState, ContextLock, EquipmentState } from "../authorise/execution-context.ts";
+import type { PerformedBy, StationAt, StationState } from "../authorise/performer.ts";
 import { inHandOf } from "../decide/in-hand.ts";
 import type { EventInHand } from "../decide/signal.ts";
 import { type Deferral, numberKey, type QuarantineEntry, type WaitingWindow } from "../decide/world-data.ts";
@@ -95,9 +96,28 @@ const byNumber = (a: WaitingRow, b: WaitingRow): number => (a.epoch === b.epoch 
 /** A stored delivery is decoded again, by the same code that decoded it first. */
 export function eventAt(record: SiteRecord, position: number): EventInHand {
   const open = record.deliveries.get(position) ?? refuse(`no delivery at ${position}`);
-  const { delivery, receivedAt } = open;
-  open.inHand ??= inHandOf(delivery, decode(delivery, record.reading), receivedAt, record.reading.prefix);
+  const { delivery, receivedAt, performedBy } = open;
+  open.inHand ??= inHandOf(delivery, decode(delivery, record.reading), receivedAt, record.reading.prefix, performedBy);
   return open.inHand;
+}
+
+/** Who performed what an open event tells of. */
+export const performanceIn = (record: SiteRecord, position: number): PerformedBy | null => record.deliveries.get(position)?.performedBy ?? null;
+
+export function stationAtIn(record: SiteRecord, source: string, at: string): StationAt | null {
+  const station = record.bindingsOf.get(source)?.find(({ boundAt, unbound }) => boundAt <= at && (unbound === null || at < unbound.at))?.station;
+  if (station === undefined) return null;
+  const session = record.sessionsAt.get(station)?.find(({ openedAt, ended }) => openedAt <= at && ended !== null && at < ended.at);
+  return { station, ended: session === undefined ? null : { session: session.session, person: session.person } };
+}
+
+export function stationIn(record: SiteRecord, name: string): StationState | null {
+  const row = record.stations.get(name);
+  if (row === undefined) return null;
+  const last = record.sessionsAt.get(name)?.at(-1);
+  if (last === undefined || last.ended !== null) return { station: name, version: row.version, open: null };
+  const { session, person, openedAt, seenAt, idleSeconds } = last;
+  return { station: name, version: row.version, open: { session, person, openedAt, seenAt, idleSeconds } };
 }
 
 /** A batch with the latest attempt of its steps and what is open about it. */

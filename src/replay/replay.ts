@@ -186,7 +186,7 @@ export class Replay {
   #act(group: RecordedGroup, { position, fields }: GroupSignal): null {
     this.counted.acts += 1;
     this.record.position += group.positions;
-    const wrong = applyAct(this.record, this.#site, fields.type, fields.body);
+    const wrong = applyAct(this.record, this.#site, fields.type, fields.body, fields.actor);
     if (wrong !== null) this.differences.add({ position, what: wrong, stored: fields.body, again: null });
     for (const entry of group.entries ?? []) this.#number(entry, Object.keys(entry.head.batches));
     return null;

@@ -1,5 +1,6 @@
 // Rows of the tables in which a site's record stands: what a commit reads and changes again. What is only appended (verdicts, facts, outcomes) is not among them.
 import type { BatchState, ContextLock, EquipmentState, EvidenceItem, StepState } from "../authorise/execution-context.ts";
+import type { OpenSession, PerformedBy } from "../authorise/performer.ts";
 import type { EventInHand } from "../decide/signal.ts";
 import type { JudgedIn } from "../decide/world-data.ts";
 import type { Delivery } from "../receive/delivery.ts";
@@ -104,6 +105,7 @@ export interface OpenDelivery {
   readonly delivery: Delivery;
   readonly receivedAt: string;
   inHand: EventInHand | null;
+  readonly performedBy: PerformedBy | null;
 }
 
 /** The last round of an event; of a duplicate also what it is a copy of. */
@@ -117,6 +119,29 @@ export interface AnswerRow {
   readonly bodyDigest: string;
   readonly answer: unknown;
   readonly position: number;
+}
+
+export interface StationRow {
+  readonly station: string;
+  version: number;
+  readonly line: string;
+  title: string | null;
+  idleSeconds: number;
+}
+
+/** That a source was at a station. */
+export interface BindingRow {
+  readonly source: string;
+  readonly station: string;
+  readonly position: number;
+  readonly boundAt: string;
+  unbound: { readonly at: string; readonly position: number } | null;
+}
+
+export interface SessionRow extends OpenSession {
+  readonly station: string;
+  seenAt: string;
+  ended: { readonly at: string; readonly position: number; readonly why: string; readonly by: string } | null;
 }
 
 export interface StreamRow {

@@ -5,6 +5,7 @@ import { refuse } from "./refuse.ts";
 import type {
   AnswerRow,
   BatchRow,
+  BindingRow,
   DeferralRow,
   EquipmentRow,
   EvidenceRow,
@@ -13,8 +14,10 @@ import type {
   LockRow,
   OpenDelivery,
   QuarantineRow,
+  SessionRow,
   SkippedRow,
   SourceRow,
+  StationRow,
   StepRow,
   StreamRow,
   WaitingRow,
@@ -84,6 +87,10 @@ export class SiteRecord {
   readonly outcomesOfStream = new Map<string, number>();
   readonly streams = new Map<string, StreamRow>();
   readonly answers = new Map<string, AnswerRow>();
+  readonly stations = new Map<string, StationRow>();
+  readonly bindingsOf = new Map<string, BindingRow[]>();
+  /** by station, in order: at most the last one is open */
+  readonly sessionsAt = new Map<string, SessionRow[]>();
 
   constructor(site: string, definitions: Definitions, reading: Reading, now: number) {
     this.site = site;

@@ -30,6 +30,9 @@ export function* standingOf(record: SiteRecord, { registered }: RecordedSite, to
   yield ids(record);
   yield numbers(record);
   yield standing("streams", streams(record));
+  yield standing("stations", stations(record));
+  yield standing("station_devices", bindings(record));
+  yield standing("station_sessions", sessions(record));
 }
 
 /** What cannot be told of them, in words. */
@@ -230,6 +233,32 @@ function numbers({ numbers: rows }: SiteRecord): Standing {
 
 function* streams({ site, streams: rows }: SiteRecord): Generator<Row> {
   for (const [stream, { sequence, line, openedOn }] of rows) yield { site, stream, shard: site, line, opened_on: openedOn, sequence };
+}
+
+function* stations({ site, stations: rows }: SiteRecord): Generator<Row> {
+  for (const { idleSeconds, ...rest } of rows.values()) yield { site, ...rest, idle_seconds: idleSeconds };
+}
+
+function* bindings({ site, bindingsOf }: SiteRecord): Generator<Row> {
+  for (const rows of bindingsOf.values())
+    for (const { boundAt, unbound, ...rest } of rows)
+      yield { site, ...rest, bound_at: boundAt, unbound_at: unbound?.at ?? null, unbound_position: unbound?.position ?? null };
+}
+
+function* sessions({ site, sessionsAt }: SiteRecord): Generator<Row> {
+  for (const rows of sessionsAt.values())
+    for (const { idleSeconds, openedAt, seenAt, ended, ...rest } of rows)
+      yield {
+        site,
+        ...rest,
+        idle_seconds: idleSeconds,
+        opened_at: openedAt,
+        seen_at: seenAt,
+        ended_at: ended?.at ?? null,
+        ended_position: ended?.position ?? null,
+        ended_why: ended?.why ?? null,
+        ended_by: ended?.by ?? null,
+      };
 }
 
 const maybe = (ms: number | null): string | null => (ms === null ? null : instant(ms));

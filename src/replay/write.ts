@@ -6,6 +6,7 @@ import { writeBatches, writeEquipment, writeEvidence, writeLocks, writeSteps } f
 import { writeAnswers, writeFacts, writeOutcomes, writeStreams, writeVerdicts } from "./write-decided.ts";
 import { moveDueTimes, writeDeferrals, writeExceptions, writeQuarantine } from "./write-open.ts";
 import { writeIdentities, writeSkipped, writeSources, writeWaiting } from "./write-sources.ts";
+import { performersIn, writeStations } from "./write-stations.ts";
 import type { Written } from "./written.ts";
 
 /** Writes a settlement; returns where it stands. `raws`: the bytes of its deliveries. */
@@ -17,8 +18,12 @@ export function write(record: SiteRecord, p: Written, positions: number, raws: r
   const commit: Commit = { base, at: record.clock, place, maybe: (ref) => (ref == null ? null : place(ref)) };
   record.position += positions;
   writeStreams(record, p);
+  writeStations(record, p);
+  const performers = performersIn(p);
   for (const r of p.signals ?? []) {
-    if (r.topic !== null) record.deliveries.set(place(r.ref), { delivery: storedDelivery(r, raws[r.n - 1] ?? null), receivedAt: r.received_at, inHand: null });
+    if (r.topic === null) continue;
+    const delivery = storedDelivery(r, raws[r.n - 1] ?? null);
+    record.deliveries.set(place(r.ref), { delivery, receivedAt: r.received_at, inHand: null, performedBy: performers.get(r.ref) ?? null });
   }
   const closed = openBefore(p, record);
   writeIdentities(record, p, commit);

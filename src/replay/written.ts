@@ -4,6 +4,7 @@ import type { Parking, SourceState } from "../sequence/source-state.ts";
 
 // What a settlement's document says, list by list, as jsonb_to_recordset reads it.
 export interface Written {
+  stations?: { station: string; version: number; changed: boolean; session: number | null; seen_at: string | null }[];
   sources?: {
     key: string;
     version: number;
@@ -216,6 +217,15 @@ export interface Written {
     type: string;
     causation: string | null;
     data: Record<string, unknown>;
+  }[];
+  performances?: {
+    ref: number;
+    event_ref: number;
+    person: string;
+    station: string;
+    session: number;
+    performed_at: string;
+    clock: "device" | "arrival";
   }[];
   entry_batches?: { ref: number; batch: string }[];
   answers?: { key: string; request: string; body_digest: string; answer: unknown; ref: number }[];

@@ -83,6 +83,9 @@ export const BY_DECISIONS = {
     ["event_position", "code", "reason", "source", "batch", "step", "attempt", "opened_at", "resolved_at", "resolved_position"],
   ),
   streams: table(["stream"], ["shard", "line", "opened_on", "sequence"]),
+  stations: table(["station"], ["version", "line", "title", "idle_seconds"]),
+  station_devices: table(["source", "position"], ["station", "bound_at", "unbound_at", "unbound_position"]),
+  station_sessions: table(["session"], ["station", "person", "idle_seconds", "opened_at", "seen_at", "ended_at", "ended_position", "ended_why", "ended_by"]),
 } as const;
 
 export const STANDING = { ...BY_ACTS, ...BY_DECISIONS } as const;

@@ -53,6 +53,7 @@ const OUTCOME = ["opened_on", "stream", "sequence", "ordinal", "type", "event_ti
 const EVIDENCE = ["batch", "step", "attempt", "evidence", "event_id", "source", "value", "unit", "data", "within", "low", "high"];
 const EXCEPTION = ["ordinal", "code", "reason", "source", "batch", "step", "attempt"];
 const CONFLICT = ["source_key", "id_hash", "digest"];
+const PERFORMANCE = ["person", "station", "session", "performed_at", "clock"];
 const SKIPPED = ["source_key", "incarnation", "epoch", "first", "last", "reason"];
 
 export const TOLD: readonly Told[] = [
@@ -151,6 +152,13 @@ export const TOLD: readonly Told[] = [
     bySite: false,
     columns: SKIPPED,
     rows: (entry) => list(entry, "skipped").map((row) => picked(row, SKIPPED)),
+  },
+  {
+    table: "performances",
+    key: [],
+    bySite: true,
+    columns: ["event_position", ...PERFORMANCE],
+    rows: (entry) => list(entry, "performances").map((row) => ({ ...picked(row, PERFORMANCE), event_position: place(entry, row["event_ref"]) })),
   },
   {
     table: "audit_numbers",

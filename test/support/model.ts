@@ -1,13 +1,14 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import type { BatchState, ContextLock, EquipmentState } from "../../src/authorise/execution-context.ts";
+import type { PerformedBy } from "../../src/authorise/performer.ts";
 import { documentOf, type SettlementDocument } from "../../src/commit/settlement.ts";
 import type { CommandAnswer } from "../../src/decide/commands.ts";
 import { inHandOf } from "../../src/decide/in-hand.ts";
 import { createMachines, type Machines } from "../../src/decide/machines.ts";
 import type { Settlement } from "../../src/decide/settle.ts";
 import type { Branch, Command, CommandSignal, Signal, Tick } from "../../src/decide/signal.ts";
-import { type Definition, numberKey, type WorldData } from "../../src/decide/world-data.ts";
+import { type Definition, numberKey, timeKey, type WorldData } from "../../src/decide/world-data.ts";
 import type { WorldRequest } from "../../src/decide/world-request.ts";
 import { decode } from "../../src/decode/decode.ts";
 import type { Delivery } from "../../src/receive/delivery.ts";
@@ -23,8 +24,11 @@ import {
   idIn,
   numberIn,
   openLocksIn,
+  performanceIn,
   quarantineIn,
   sourceIn,
+  stationAtIn,
+  stationIn,
   waitingOf,
   waitingUnder,
   windowIn,
@@ -83,6 +87,7 @@ export interface VerdictRow {
   readonly facts: number;
   readonly explanation: Explained | null;
   readonly branch: Branch;
+  readonly performedBy: PerformedBy | null;
   /** RFC 3339. */
   readonly recordedAt: string;
 }
@@ -201,6 +206,8 @@ export class Model extends SiteRecord {
     const sources = [...this.sources.values()].filter((source) => named.has(source.source) || equipment.has(source.equipment));
     const keys = [...[...batches].map((b) => `batch:${b}`), ...[...equipment].map((e) => `equipment:${e}`), ...sources.map((s) => `source:${s.source}`)];
     const deferrals = new Set([...request.deferrals, ...keys.flatMap((key) => [...(this.waitingFor.get(key) ?? [])])]);
+    const times = [...request.stationsAt].flatMap(([source, asked]) => [...asked].map((at) => ({ source, at })));
+    const stationsAt = new Map(times.map(({ source, at }) => [timeKey(source, at), stationAtIn(this, source, at)]));
     const data: WorldData = {
       site: this.site,
       shard: this.site,
@@ -225,6 +232,9 @@ export class Model extends SiteRecord {
       recipes: new Map([...request.recipes].map((name) => [name, this.definitions.recipe(name)])),
       machines: new Map([...request.machines, ...found.flatMap((b) => [b.batchMachine, b.stepMachine])].map((name) => [name, this.definitions.machine(name)])),
       keys: new Map([...request.keys].map((key) => [key, this.answers.get(key) ?? null])),
+      stationsAt,
+      stations: new Map([...stationsAt.values()].flatMap((there) => (there === null ? [] : [[there.station, stationIn(this, there.station)]]))),
+      performances: new Map([...request.performances].map((position) => [position, performanceIn(this, position)])),
     };
     for (const row of sources) data.sources.set(row.source, sourceIn(this, row));
     for (const [name, hashes] of request.ids) for (const hash of hashes) this.#readId(data, this.sources.get(name), hash);
@@ -435,7 +445,8 @@ export class Model extends SiteRecord {
     const commit = write(this, p, positions, raws);
     for (const r of p.facts ?? []) this.facts.push(factRow(r, commit));
     for (const r of p.verdicts ?? []) {
-      const row = verdictRow(r, commit);
+      const performed = p.performances?.find(({ ref }) => ref === r.ref);
+      const row = verdictRow(r, commit, performed === undefined ? null : performerOf(performed));
       this.verdicts.push(row);
       this.#known.add(`${row.source} ${row.eventId}`);
       this.#rounds.set(row.event, [...this.rounds(row.event), row]);
@@ -537,7 +548,7 @@ function factRow(r: NonNullable<Written["facts"]>[number], { place }: Commit): F
   };
 }
 
-function verdictRow(r: NonNullable<Written["verdicts"]>[number], { place, maybe, at }: Commit): VerdictRow {
+function verdictRow(r: NonNullable<Written["verdicts"]>[number], { place, maybe, at }: Commit, performedBy: PerformedBy | null): VerdictRow {
   return {
     position: place(r.ref),
     event: place(r.event_ref),
@@ -563,10 +574,19 @@ function verdictRow(r: NonNullable<Written["verdicts"]>[number], { place, maybe,
     flags: r.flags,
     facts: r.facts,
     explanation: r.explanation,
+    performedBy,
     branch: { line: r.topic_line, equipment: r.topic_equipment },
     recordedAt: at,
   };
 }
+
+const performerOf = ({ person, station, session, performed_at: at, clock }: NonNullable<Written["performances"]>[number]): PerformedBy => ({
+  person,
+  station,
+  session,
+  at,
+  clock,
+});
 
 /** Runs a record again, signal by signal in the order of positions, at the times of its commits. */
 export function replay(model: Model): Model {

@@ -4,9 +4,11 @@ import { activate, approve, giveCredential, propose, revoke } from "../../src/pa
 import { approveDefinition } from "../../src/registry/governed.store.ts";
 import { putRecipe, putStateMachine } from "../../src/registry/registry.store.ts";
 import { shippedStateMachines } from "../../src/registry/state-machines.file.ts";
+import { bindDevice, endSession, openSession, registerStation, unbindDevice } from "../../src/stations/stations.store.ts";
 import { BLEND } from "./blend.ts";
 import { envelope, eventTopic, sourceOf } from "./mqtt.ts";
 import { deviceRights } from "./parties.ts";
+import { person } from "./people.ts";
 import type { Day } from "./signed-record.ts";
 import { SITE } from "./signed-record.ts";
 
@@ -93,6 +95,8 @@ export async function everythingElse({ plant, party, say, decided }: Day): Promi
   await reviewed("B-1");
   await ask(200, "PUT", "/v1/registry/recipes/blend/revisions/4", { ...BLEND, revision: 4 }, { reason: "next recipe" });
 
+  await atStation({ plant, say, decided });
+
   // numbers that go wrong: a gap, with what waits behind it and what acts ahead; one that its person gives up; an epoch that ends; a counter that goes back
   await send(at("gate-1"), 1, 1, "call.raised", { call: "help" });
   await send(at("gate-1"), 1, 4, "call.raised", { call: "help" });
@@ -132,6 +136,29 @@ async function approvals(url: string): Promise<void> {
   } finally {
     await close();
   }
+}
+
+/** A station with two devices, one of which left again; a person who was there, and one who is; and what the latter performed. */
+async function atStation({ plant, say, decided }: Pick<Day, "plant" | "say" | "decided">): Promise<void> {
+  for (const id of ["olga", "omar"]) await person(plant, id, { role: "operator", site: SITE });
+  const { db, close } = openDatabase(plant.database.runtimeUrl, { max: 1, applicationName: "stations" });
+  const asked = (who: string) => ({ site: SITE, station: "blending", by: { actor: `person:${who}`, from: null, reason: "as planned" }, key: null });
+  try {
+    const first = [
+      await registerStation(db, asked("erik"), { line: "4", title: "Blending", idleSeconds: 3600 }),
+      await bindDevice(db, asked("erik"), at("mixer-2")),
+      await bindDevice(db, asked("erik"), at("scale-2")),
+      await unbindDevice(db, asked("erik"), at("scale-2")),
+    ];
+    const was = await openSession(db, asked("omar"), "omar", null);
+    const ended = was.kind === "done" ? await endSession(db, asked("omar"), was.result.session, false) : was;
+    if ([...first, ended, await openSession(db, asked("olga"), "olga", null)].some(({ kind }) => kind === "refused")) throw new Error(JSON.stringify(first));
+  } finally {
+    await close();
+  }
+  // the service's clock goes on behind the database's, so what is said at once may lie before
+  do await decided(await say(at("mixer-2"), "equipment.state", { state: "Execute" }));
+  while ((await plant.database.query("select 1 from performances")).length === 0);
 }
 
 /** Who may do what at the broker: one party in force, one revoked. From here on the broker lets in only who has a name, so it comes last. */

@@ -34,6 +34,15 @@ export interface Said {
   readonly position: number;
   readonly rounds: readonly Said[];
   readonly facts: readonly Said[];
+  readonly performedBy?: {
+    readonly person: string;
+    readonly station: string;
+    readonly session: number;
+    readonly at: string;
+    readonly clock: string;
+  } | null;
+  // stations and their sessions
+  readonly session: number;
   readonly outcomes: readonly Said[];
   readonly locks: readonly Said[];
   readonly verdicts: Readonly<Record<string, number>>;

@@ -41,6 +41,7 @@ export function storedVerdict(model: Model, row: Model["verdicts"][number]): Ver
     flags: row.flags,
     explanation: row.explanation === null ? null : { ...row.explanation },
     recordedAt: row.recordedAt,
+    performedBy: row.performedBy,
   };
 }
 

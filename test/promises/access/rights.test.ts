@@ -59,6 +59,11 @@ const BODIES: Readonly<Record<string, (site: string) => unknown>> = {
   "POST /v1/sites/:site/parties/:party/approval": () => ({ revision: 1 }),
   "POST /v1/sites/:site/parties/:party/activation": () => ({ revision: 1 }),
   "POST /v1/sites/:site/parties/:party/revocation": () => ({ reason: "so" }),
+  "PUT /v1/sites/:site/stations/:station": () => ({ line: "4" }),
+  "POST /v1/sites/:site/stations/:station/devices": () => ({ source: "none" }),
+  "POST /v1/sites/:site/stations/:station/devices/removal": () => ({ source: "none" }),
+  "POST /v1/sites/:site/stations/:station/sessions": () => ({ reason: "so" }),
+  "POST /v1/sites/:site/stations/:station/sessions/:session/end": () => ({ reason: "so" }),
   "POST /v1/sites/:site/access-review": () => ({ digest: "00".repeat(32), finding: "none" }),
   "PUT /v1/registry/recipes/:id/revisions/:revision": () => BLEND,
   "POST /v1/registry/recipes/:id/revisions/:revision/approval": () => ({ hash: "00".repeat(32) }),
@@ -70,6 +75,8 @@ const BODIES: Readonly<Record<string, (site: string) => unknown>> = {
 };
 const PLACES: Readonly<Record<string, string>> = {
   party: "p-1",
+  station: "s-1",
+  session: "1",
   batch: "B-0",
   step: "weigh",
   id: "scale-1",

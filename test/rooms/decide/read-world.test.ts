@@ -29,6 +29,7 @@ const stored = (more: Partial<StoredSignal> = {}): StoredSignal => {
     response_topic: null,
     user_properties: null,
     received_at: "2026-11-22T08:00:09.000000Z",
+    performed_by: null,
     ...more,
   };
 };
@@ -165,6 +166,9 @@ const rowsWith = (more: Partial<WorldRows> = {}): WorldRows => ({
   quarantine: [],
   orders: [],
   keys: [],
+  stations_at: [],
+  stations: [],
+  performances: [],
   ...more,
 });
 const definitions = () => {
@@ -180,7 +184,7 @@ const assembled = (rows: Partial<WorldRows>, ask: (request: WorldRequest) => voi
   ask(request);
   return assembleWorld(AT, request, rowsWith(rows), definitions());
 };
-const inHand = { branch: { line: "4", equipment: "scale-1" }, receivedAt: "2026-11-22T08:00:09.000000Z", bytes: stored().raw_length };
+const inHand = { branch: { line: "4", equipment: "scale-1" }, receivedAt: "2026-11-22T08:00:09.000000Z", bytes: stored().raw_length, performedBy: null };
 
 describe("a world as it was read", () => {
   test("is of one site and shard, at the database's time", () => {
@@ -541,6 +545,8 @@ describe("reading a world", () => {
         deferrals: [4],
         quarantine: [1, 5],
         keys: ["k"],
+        stations_at: [],
+        performances: [],
       }),
     ]);
   });

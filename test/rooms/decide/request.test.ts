@@ -30,7 +30,12 @@ describe("an event", () => {
       ids: { [scale.name]: [hash("scale-1-7-1")] },
       numbers: { [scale.name]: ["7.1"] },
       batches: ["B-1"],
+      stationsAt: { [scale.name]: ["2026-11-22T08:00:00.000000Z"] },
     });
+  });
+  test("is looked for at the station where its source was when it was done, and when it came", () => {
+    const late = scale.says("alarm.raised", { data: { alarm: "a" }, more: { time: "2026-11-22T07:59:00.5Z", timesource: "ptp" } });
+    expect(asked(given(), late)).toMatchObject({ stationsAt: { [scale.name]: ["2026-11-22T08:00:00.000000Z", "2026-11-22T07:59:00.500000Z"] } });
   });
   test("that has no number, or names no batch, needs none", () => {
     const button = speaker("panel-1", { device: "button", numbers: false });
@@ -38,6 +43,7 @@ describe("an event", () => {
       sources: [button.name],
       equipment: ["panel-1"],
       ids: { [button.name]: [hash("x")] },
+      stationsAt: { [button.name]: ["2026-11-22T08:00:00.000000Z"] },
     });
   });
   test("without id and number has nothing to be known by", () => {
