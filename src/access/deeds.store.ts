@@ -6,10 +6,8 @@ import { DISPOSES, listReviews } from "../review/review.store.ts";
 
 /** Why a batch cannot be disposed of by quality yet; null: production has recommended it, and a review of all that is on record was concluded. */
 export async function readUnreviewed(db: Db, site: string, batch: string): Promise<string | null> {
-  const { rows } = await sql`select from audit_numbers n join signals g using (site, position)
-    where n.site = ${site} and n.batch = ${batch} and g.kind = 'command' and g.body ->> 'command' = 'recommend'
-      and exists (select from facts f where f.site = n.site and f.batch = n.batch and f.position = n.position) limit 1`.execute(db);
-  if (rows.length === 0) return "Production has not recommended it: a supervisor signs that first.";
+  const { rows } = await sql`select from batches where site = ${site} and batch = ${batch} and disposition_stage is not null`.execute(db);
+  if (rows.length === 0) return "Production has not recommended it, or its record has changed since: a supervisor signs that first.";
   const reviews = await listReviews(db, { site, batch }, null, MOST_REVIEWS);
   if (reviews.some(({ state }) => state === "open")) return "A review of it is open: it is concluded first.";
   const last = reviews.at(-1);
@@ -39,6 +37,8 @@ export async function readDeeds(
   if (disposing !== null && DISPOSES.has(Object(asked.body).command)) {
     const { rows } = await sql`select from signals g join audit_numbers n using (site, position)
       where n.site = ${asked.site} and n.batch = ${decodeURIComponent(disposing[1] ?? "")} and g.actor = ${actor}
+        -- whose word is void since the record has changed may give it anew
+        and not (g.kind = 'command' and g.body ->> 'command' = any(${[...DISPOSES]}::text[]))
         and exists (select from facts f where f.site = n.site and f.batch = n.batch and f.position = n.position) limit 1`.execute(db);
     return rows.length === 0 ? null : "You have acted in this batch yourself; another person disposes of it.";
   }

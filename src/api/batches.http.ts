@@ -5,6 +5,7 @@ import { z } from "zod";
 import { stepOf } from "../authorise/execution-context.ts";
 import { batchView } from "../decide/commands.ts";
 import { guardsFor } from "../decide/guards-for.ts";
+import type { BatchCommandName } from "../decide/signal.ts";
 import { inFull } from "../decide/type-names.ts";
 import { outcomeEvent, verdictData } from "../publish/messages.ts";
 import { type LoadedBatch, readBatch } from "./batch.store.ts";
@@ -64,6 +65,7 @@ const BATCH_COMMANDS = [
   "conditional",
   "reject",
 ] as const;
+const BINDING: ReadonlySet<string> = new Set<BatchCommandName>(["recommend", "release", "conditional", "reject"]);
 const STEP_COMMANDS = ["start", "evidence", "correct", "complete", "pause", "resume", "verify", "skip", "rework", "comment"] as const;
 
 export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
@@ -216,7 +218,13 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       const { site, batch } = request.params;
       return commandedBatch(
         reply,
-        await command(deps, site, request, reply, { kind: "batch.command", batch, command: request.body.command, reason: request.body.reason ?? null }),
+        await command(deps, site, request, reply, {
+          kind: "batch.command",
+          batch,
+          command: request.body.command,
+          reason: request.body.reason ?? null,
+          ...(BINDING.has(request.body.command) ? { binding: true } : {}),
+        }),
       );
     },
   );

@@ -55,6 +55,12 @@ export interface StepState {
   readonly evidence: readonly EvidenceItem[];
 }
 
+/** `recommended`: production's; `disposed`: quality's. */
+export interface DispositionSigned {
+  readonly stage: "recommended" | "disposed";
+  readonly before: string;
+}
+
 /** A batch with the latest attempt of each of its steps. */
 export interface BatchState {
   readonly batch: string;
@@ -73,6 +79,8 @@ export interface BatchState {
   readonly roles: Readonly<Record<string, string>>;
   readonly execution: string;
   readonly disposition: string;
+  /** Whose signature about its disposition is in force, and what the disposition was before any; null: nobody's. A change of its record voids it. */
+  readonly signed: DispositionSigned | null;
   readonly openedOn: string;
   readonly facts: number;
   readonly createdAt: string;

@@ -55,6 +55,7 @@ export function writtenBy(settlement: Settlement, maxBytes: number): Omit<Settle
       through: text(r.through),
       ms: WAITING.gapLimitMs,
     })),
+    signed: signedOf(world),
     steps: stepsOf(world.assumed, world),
     evidence: rows.facts.flatMap(evidenceOf),
     ...locksOf(rows),
@@ -284,6 +285,16 @@ function rawOf(delivery: Delivery, maxBytes: number): Buffer {
   return Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength > maxBytes ? HEAD_BYTES : payload.byteLength);
 }
 
+/** Batches of which a signature about their disposition has come into force, or ceased to be. */
+function signedOf({ assumed, read }: World): readonly Json[] {
+  return [...assumed.batches.values()].flatMap(({ batch, signed }) => {
+    const before = read.batches.get(batch)?.signed ?? null;
+    return before?.stage === signed?.stage && before?.before === signed?.before
+      ? []
+      : [{ batch, stage: signed?.stage ?? null, before: signed?.before ?? null }];
+  });
+}
+
 /** Step attempts that are not in the state in which they were read; their times change only with it. */
 function stepsOf(assumed: Assumed, world: World): readonly Json[] {
   return [...assumed.batches.values()].flatMap((batch) => {
@@ -433,6 +444,10 @@ function factColumns(fact: Fact): Json {
         to_state: fact.to.execution,
         data: { by: fact.by, from: fact.from, to: fact.to, at: fact.at },
       };
+    case "disposition.signed":
+      return { batch: fact.batch, data: { stage: fact.stage, before: fact.before } };
+    case "disposition.voided":
+      return { batch: fact.batch, from_state: fact.from, to_state: fact.to, data: { stage: fact.stage } };
     case "batch.updated":
       return { batch: fact.batch, data: { before: fact.before, quantity: fact.quantity, unit: fact.unit, roles: fact.roles } };
     case "step.moved":

@@ -251,6 +251,7 @@ function batchOf(row: BatchRow, definitions: Definitions): BatchState {
     roles: row.roles,
     execution: row.execution,
     disposition: row.disposition,
+    signed: row.disposition_stage === null || row.disposition_before === null ? null : { stage: row.disposition_stage, before: row.disposition_before },
     openedOn: row.opened_on,
     facts: row.facts,
     createdAt: utc(row.created_at),

@@ -20,6 +20,7 @@ export type DecideCode =
   | "TIM_STALE"
   | "SCH_UNIT_MISMATCH"
   | "QLT_EXCEPTION_OPEN"
+  | "QLT_NOT_RECOMMENDED"
   | "SIG_MISSING"
   | "SIG_REASON_MISSING"
   | "SYS_OPEN_QUEUE"
@@ -124,6 +125,12 @@ export const DECIDE_CODES: CodeTable<DecideCode> = {
     owner: "quality",
     next: "ask",
     remedy: "Correct the evidence, or have the exception disposed of.",
+  },
+  QLT_NOT_RECOMMENDED: {
+    meaning: "Production's recommendation is missing, or void, since the record has changed.",
+    owner: "quality",
+    next: "ask",
+    remedy: "Have the batch recommended by a supervisor, and reviewed, then dispose of it.",
   },
   SIG_MISSING: {
     meaning: "The act needs an electronic signature.",

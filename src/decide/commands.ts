@@ -1,5 +1,5 @@
 import { Decimal } from "decimal.js";
-import { type BatchState, playerOf, recipeName, recipeStep, type StepState, stepOf } from "../authorise/execution-context.ts";
+import { type BatchState, type DispositionSigned, playerOf, recipeName, recipeStep, type StepState, stepOf } from "../authorise/execution-context.ts";
 import { parametersFor } from "../registry/limits.ts";
 import type { Recipe } from "../registry/recipe.ts";
 import type { Ref, SourceState } from "../sequence/source-state.ts";
@@ -115,6 +115,7 @@ function createBatch(command: Of<"batch.create">, at: string, tools: CommandTool
     endedAt: null,
     closedAt: null,
     asked: command.asked,
+    signed: null,
     steps: recipe.steps.map((step, ordinal) => ({
       step: step.step,
       attempt: 1,
@@ -180,6 +181,8 @@ const NEEDS_REASON: ReadonlySet<string> = new Set(["revoke", "cancel", "stop", "
 const NOT_YET_DONE: ReadonlySet<string> = new Set(["amend", "rework"]);
 /** What nobody does without one, whoever they are. */
 const ALWAYS_SIGNED: ReadonlySet<string> = new Set(["verify", "skip", "recommend", "release", "conditional", "reject"]);
+/** Quality's word, which follows production's. */
+const DISPOSES: ReadonlySet<string> = new Set(["release", "conditional", "reject"]);
 /** What lets product go: nothing about it is open any more. */
 const LETS_GO: ReadonlySet<string> = new Set(["release", "conditional"]);
 /** What a person signs. Machines never sign: what they may do without is for their roles to say; and where nobody signs in there is nobody to sign. */
@@ -198,18 +201,31 @@ function commandBatch(command: Of<"batch.command">, signal: CommandSignal, tools
     if (batch.openQuarantine > 0 || batch.openDeferrals > 0)
       return refused("SYS_OPEN_QUEUE", `Events of batch ${batch.batch} are not decided: ${batch.openQuarantine} quarantined, ${batch.openDeferrals} deferred.`);
   }
-  if (command.command === "recommend") return recommend(batch, signal, tools);
+  if (command.command === "recommend") return recommend(batch, command, signal, tools);
+  const disposes = command.binding === true && DISPOSES.has(command.command);
+  if (disposes && batch.signed === null)
+    return refused("QLT_NOT_RECOMMENDED", `Production has not recommended batch ${batch.batch}, or its record has changed since.`);
   const context: ContextInWords = { batch: batch.batch, step: null, attempt: null, from: "claim" };
   const judgement = judgeBatch(tools.world, tools.machines, batch, `batch.${command.command}`, asked(signal), context, []);
-  return settled(judgement, batch, null, tools);
+  const signed = disposes && batch.signed !== null ? [signedFact(batch, "disposed")] : [];
+  return settled(judgement.kind === "refused" ? judgement : { ...judgement, facts: [...judgement.facts, ...signed] }, batch, null, tools);
 }
 
+/** Whatever was signed before, it goes back to what it was before anybody signed. */
+const signedFact = (batch: BatchState, stage: DispositionSigned["stage"]): Fact => ({
+  kind: "disposition.signed",
+  batch: batch.batch,
+  stage,
+  before: batch.signed?.before ?? batch.disposition,
+});
+
 /** The first of two stages: production says that what was made may be disposed of. It moves nothing. */
-function recommend(batch: BatchState, signal: CommandSignal, tools: CommandTools): CommandAnswer {
+function recommend(batch: BatchState, { binding }: Of<"batch.command">, signal: CommandSignal, tools: CommandTools): CommandAnswer {
   if (batch.disposition !== "pending_review" && batch.disposition !== "conditional")
     return refused("STA_INVALID_TRANSITION", `The disposition of batch ${batch.batch} is ${batch.disposition}; there is nothing to recommend.`);
   tools.bringAbout([
     { kind: "reported", type: "batch.recommended", batch: batch.batch, step: null, attempt: null, equipment: null, data: { actor: signal.actor } },
+    ...(binding === true ? [signedFact(batch, "recommended")] : []),
   ]);
   return done(tools.world.batch(batch.batch) ?? batch, false);
 }
@@ -357,6 +373,8 @@ export interface BatchView {
   readonly equipment: BatchState["roles"];
   readonly execution: string;
   readonly disposition: string;
+  /** Which stage of its disposition is signed, by a signature that is in force; absent: none. */
+  readonly signed?: DispositionSigned["stage"];
   readonly impediments: { readonly deferred: number; readonly quarantined: number; readonly exceptions: number };
   readonly createdAt: string;
   readonly startedAt: string | null;
@@ -393,6 +411,7 @@ export function batchView(batch: BatchState, version = batch.version + 1): Batch
     equipment: batch.roles,
     execution: batch.execution,
     disposition: batch.disposition,
+    ...(batch.signed === null ? {} : { signed: batch.signed.stage }),
     impediments: { deferred: batch.openDeferrals, quarantined: batch.openQuarantine, exceptions: batch.openExceptions },
     createdAt: batch.createdAt,
     startedAt: batch.startedAt,

@@ -1,4 +1,4 @@
-import type { BatchState, ContextLock, EvidenceItem, StepState } from "../authorise/execution-context.ts";
+import type { BatchState, ContextLock, DispositionSigned, EvidenceItem, StepState } from "../authorise/execution-context.ts";
 import { ENDED_BATCH, ENDED_STEP } from "../authorise/execution-context.ts";
 import type { BatchPlace } from "./machines.ts";
 import type { World } from "./world.ts";
@@ -15,6 +15,10 @@ export type Fact =
       readonly to: BatchPlace;
       readonly at: string;
     }
+  /** A person has signed a stage of its disposition. `before`: what the disposition goes back to when the signature is void. */
+  | { readonly kind: "disposition.signed"; readonly batch: string; readonly stage: DispositionSigned["stage"]; readonly before: string }
+  /** The record has changed since: what was signed is not what there is. */
+  | { readonly kind: "disposition.voided"; readonly batch: string; readonly stage: DispositionSigned["stage"]; readonly from: string; readonly to: string }
   | {
       readonly kind: "batch.updated";
       readonly batch: string;
@@ -81,6 +85,12 @@ export function apply(world: World, fact: Fact): void {
       });
       return;
     }
+    case "disposition.signed":
+      world.putBatch({ ...known(world.batch(fact.batch), fact.batch), signed: { stage: fact.stage, before: fact.before } });
+      return;
+    case "disposition.voided":
+      world.putBatch({ ...known(world.batch(fact.batch), fact.batch), disposition: fact.to, signed: null });
+      return;
     case "batch.updated": {
       const batch = known(world.batch(fact.batch), fact.batch);
       world.putBatch({ ...batch, quantity: fact.quantity, unit: fact.unit, parameters: fact.parameters, roles: fact.roles });
@@ -136,6 +146,8 @@ export function changedBy(fact: Fact): readonly string[] {
       return [`equipment:${fact.lock.equipment}`];
     case "equipment.stated":
       return [`equipment:${fact.equipment}`];
+    case "disposition.signed":
+    case "disposition.voided":
     case "reported":
       return [];
   }

@@ -59,6 +59,7 @@ export const OUTCOME_TYPES: readonly string[] = [
   "batch.created",
   "batch.updated",
   "batch.recommended",
+  "batch.disposition-voided",
   ...Object.values(BATCH_PAST),
   ...Object.values(STEP_PAST),
   "step.resumed",
@@ -94,6 +95,15 @@ export function outcomeOf(world: World, machines: Machines, fact: Fact, flags: r
       if (batch === undefined) return null;
       const at = { execution: batch.execution, disposition: batch.disposition };
       return ofBatch(batch, "batch.updated", machines, at, at, flags, { quantity: { value: fact.quantity, unit: fact.unit }, equipment: fact.roles });
+    }
+    case "disposition.signed":
+      return null;
+    case "disposition.voided": {
+      const batch = world.batch(fact.batch);
+      if (batch === undefined) return null;
+      const { execution } = batch;
+      const [from, to] = [fact.from, fact.to].map((disposition) => ({ execution, disposition }));
+      return from === undefined || to === undefined ? null : ofBatch(batch, "batch.disposition-voided", machines, from, to, flags, { voided: fact.stage });
     }
     case "batch.moved": {
       const batch = world.batch(fact.batch);

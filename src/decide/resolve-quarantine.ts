@@ -1,6 +1,7 @@
 // Settles a quarantined event as a person decides: judged again, or rejected.
 import { olderThanLast } from "../sequence/monotonic.ts";
 import type { Ref } from "../sequence/source-state.ts";
+import { voidDisposition } from "./bring-about.ts";
 import { giveVerdict, type Round } from "./give-verdict.ts";
 import type { Group } from "./group.ts";
 import { judgeEvent } from "./judge.ts";
@@ -52,4 +53,6 @@ function resolve(group: Group, entry: QuarantineEntry, ref: Ref, resolution: "re
   if (batch === undefined) return;
   world.putBatch({ ...batch, openQuarantine: Math.max(0, batch.openQuarantine - 1), openExceptions: Math.max(0, batch.openExceptions - 1) });
   group.change(`batch:${batch.batch}`);
+  // what a person decided about it is on record now, whichever way; what it brings about itself comes behind
+  if (resolution === "reject") voidDisposition(group, batch.batch, ref, { flags: [], event: null });
 }

@@ -57,7 +57,14 @@ export type Command =
       readonly equipment: Readonly<Record<string, string>> | null;
       readonly reason: string | null;
     }
-  | { readonly kind: "batch.command"; readonly batch: string; readonly command: BatchCommandName; readonly reason: string | null }
+  | {
+      readonly kind: "batch.command";
+      readonly batch: string;
+      readonly command: BatchCommandName;
+      readonly reason: string | null;
+      /** Of a signature about the disposition: it binds to the record as it stands, and is void when that changes. Those from before this was decided say nothing of it. */
+      readonly binding?: true;
+    }
   | {
       readonly kind: "step.command";
       readonly batch: string;

@@ -43,6 +43,8 @@ export interface BatchRow {
   readonly roles: Record<string, string>;
   readonly execution: string;
   readonly disposition: string;
+  readonly disposition_stage: "recommended" | "disposed" | null;
+  readonly disposition_before: string | null;
   readonly opened_on: string;
   readonly facts: number;
   readonly created_at: string;

@@ -177,6 +177,10 @@ function factInWords(fact: FactRow["fact"]): string {
       return `batch ${fact.batch.batch} created`;
     case "batch.moved":
       return `batch ${fact.batch} ${fact.to.execution}, ${fact.to.disposition}`;
+    case "disposition.signed":
+      return `batch ${fact.batch} ${fact.stage} by signature`;
+    case "disposition.voided":
+      return `batch ${fact.batch} ${fact.to}: what was signed is void`;
     case "batch.updated":
       return `batch ${fact.batch} updated`;
     case "step.moved":

@@ -50,6 +50,7 @@ export interface Written {
     closed_at: string | null;
     asked: string;
   }[];
+  signed?: { batch: string; stage: "recommended" | "disposed" | null; before: string | null }[];
   equipment?: {
     equipment: string;
     version: number;

@@ -586,7 +586,15 @@ function isOf(signal: Signal, row: Settlement["rows"]["signals"][number]): boole
   if (signal.kind === "event" || signal.kind === "diag") return signal.delivery === row.delivery;
   return (
     inWords(
-      signal.kind === "command" ? { ...signal.command, ifVersion: signal.ifVersion, ...(signal.from === null ? {} : { from: signal.from }) } : signal.tick,
+      signal.kind === "command"
+        ? {
+            ...signal.command,
+            ifVersion: signal.ifVersion,
+            ...(signal.from === null ? {} : { from: signal.from }),
+            ...(signal.role === null ? {} : { role: signal.role }),
+            ...(signal.signature === null ? {} : { signature: signal.signature }),
+          }
+        : signal.tick,
     ) === inWords(row.body)
   );
 }

@@ -98,6 +98,8 @@ const batchRow: WorldRows["batches"][number] = {
   batch_machine_hash: "bh",
   step_machine: "step/governed@1",
   step_machine_hash: "sh",
+  disposition_stage: null,
+  disposition_before: null,
   quantity: "25.000",
   unit: "kg",
   parameters: { salt: { value: "12.500", unit: "kg" } },
@@ -327,6 +329,10 @@ describe("numbers", () => {
 });
 
 describe("a batch", () => {
+  test("has the signature about its disposition that is in force", () => {
+    const world = assembled({ batches: [{ ...batchRow, disposition_stage: "disposed", disposition_before: "pending_review" }], wanted_batches: ["B-1"] });
+    expect(world.batches.get("B-1")?.signed).toEqual({ stage: "disposed", before: "pending_review" });
+  });
   test("has every field as it is stored, and its times in one form", () => {
     const world = assembled({ batches: [batchRow], wanted_batches: ["B-1"] });
     expect(world.batches.get("B-1")).toEqual({
@@ -345,6 +351,7 @@ describe("a batch", () => {
       parameters: { salt: { value: "12.500", unit: "kg" } },
       roles: { scale: "scale-1" },
       execution: "running",
+      signed: null,
       disposition: "not_reviewed",
       openedOn: "2026-11-22",
       facts: 6,
