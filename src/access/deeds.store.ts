@@ -16,6 +16,9 @@ export async function readUnreviewed(db: Db, site: string, batch: string): Promi
   return last.conclusion?.conclusion === "accepted" ? null : "Its review objected.";
 }
 
+/** What a person does in a step. */
+const PERFORMS: readonly string[] = ["start", "evidence", "correct", "complete", "pause", "resume"];
+
 /** More of one batch than anybody opens. */
 const MOST_REVIEWS = 10_000;
 
@@ -32,6 +35,13 @@ export async function readDeeds(
       where n.site = ${asked.site} and n.batch = ${batch} and g.kind = 'command' and g.actor = ${actor} and g.body ->> 'step' = ${step} and g.body ->> 'command' <> 'comment'
         and exists (select from facts f where f.site = n.site and f.batch = n.batch and f.position = n.position) limit 1`.execute(db);
     return rows.length === 0 ? null : `You have performed step ${step} yourself; another person verifies it.`;
+  }
+  if (verifying !== null && Object(asked.body).command === "rework") {
+    const [, batch = "", step = ""] = verifying.map(decodeURIComponent);
+    const { rows } = await sql`select from signals g join audit_numbers n using (site, position)
+      where n.site = ${asked.site} and n.batch = ${batch} and g.kind = 'command' and g.actor = ${actor} and g.body ->> 'step' = ${step} and g.body ->> 'command' = any(${PERFORMS}::text[])
+        and exists (select from facts f where f.site = n.site and f.batch = n.batch and f.position = n.position) limit 1`.execute(db);
+    return rows.length === 0 ? null : `You have performed step ${step} yourself; another person has it done again.`;
   }
   const disposing = /^\/v1\/sites\/[^/]+\/batches\/([^/]+)\/commands$/.exec(asked.path);
   if (disposing !== null && DISPOSES.has(Object(asked.body).command)) {

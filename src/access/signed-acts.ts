@@ -31,6 +31,7 @@ const BATCH: Readonly<Record<string, readonly [does: string, meaning: string]>> 
 const STEP: Readonly<Record<string, readonly [does: string, meaning: string]>> = {
   verify: ["verify", "verified"],
   skip: ["skip", "skipping authorised"],
+  rework: ["have done again", "rework authorised"],
 };
 const GAP: Readonly<Record<string, string>> = { wait: "go on waiting for", skip: "give up what is missing in", rebase: "set anew" };
 const QUARANTINE: Readonly<Record<string, string>> = { reprocess: "have judged again", reject: "reject" };

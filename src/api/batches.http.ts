@@ -35,6 +35,7 @@ import {
   generationNumber,
   idempotencyHeaders,
   json,
+  linked,
   listLimit,
   page,
   pageOf,
@@ -246,13 +247,14 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
             .optional()
             .describe("With the commands evidence and correct."),
           comment: saying(4_096).optional().describe("With the command comment."),
+          linked: linked.optional().describe("With the command rework: the deviation in the quality system that it is done under."),
         }),
         response: { 200: json(commandedSchema, "Done."), ...COMMAND_PROBLEMS },
       },
     },
     async (request, reply) => {
       const { site, batch, step } = request.params;
-      const { command: name, reason: why, evidence, comment } = request.body;
+      const { command: name, reason: why, evidence, comment, linked: deviation } = request.body;
       if ((name === "evidence" || name === "correct") && evidence === undefined)
         throw invalid("The command needs its evidence.", [{ pointer: "/evidence", detail: "is missing" }]);
       if (name === "comment" && comment === undefined) throw invalid("The command needs its comment.", [{ pointer: "/comment", detail: "is missing" }]);
@@ -266,6 +268,7 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
           reason: why ?? null,
           evidence: evidence === undefined ? null : { evidence: evidence.evidence, value: evidence.value ?? null, unit: evidence.unit ?? null },
           comment: comment ?? null,
+          ...(deviation === undefined ? {} : { linked: deviation }),
         }),
       );
     },

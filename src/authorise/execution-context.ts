@@ -89,6 +89,8 @@ export interface BatchState {
   readonly closedAt: string | null;
   readonly asked: string;
   readonly steps: readonly StepState[];
+  /** Attempts that the signals being settled have superseded; none in a world as it was read. */
+  readonly superseded: readonly StepState[];
   /** How many of its events are open (deferred, quarantined), and how many of its exceptions. */
   readonly openDeferrals: number;
   readonly openQuarantine: number;

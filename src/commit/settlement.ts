@@ -299,7 +299,7 @@ function signedOf({ assumed, read }: World): readonly Json[] {
 function stepsOf(assumed: Assumed, world: World): readonly Json[] {
   return [...assumed.batches.values()].flatMap((batch) => {
     const before = new Map((world.read.batches.get(batch.batch)?.steps ?? []).map((step) => [`${step.step} ${step.attempt}`, step]));
-    return batch.steps
+    return [...batch.superseded, ...batch.steps]
       .filter((step) => {
         const was = before.get(`${step.step} ${step.attempt}`);
         return was?.state !== step.state;
@@ -452,6 +452,8 @@ function factColumns(fact: Fact): Json {
       return { batch: fact.batch, data: { before: fact.before, quantity: fact.quantity, unit: fact.unit, roles: fact.roles } };
     case "step.moved":
       return { batch: fact.batch, step: fact.step, attempt: fact.attempt, from_state: fact.from, to_state: fact.to, data: { by: fact.by, at: fact.at } };
+    case "step.reopened":
+      return { batch: fact.batch, step: fact.step, attempt: fact.attempt, to_state: fact.state, data: { linked: fact.linked } };
     case "evidence.recorded":
       return {
         batch: fact.batch,

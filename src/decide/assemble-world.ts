@@ -262,6 +262,7 @@ function batchOf(row: BatchRow, definitions: Definitions): BatchState {
     openDeferrals: row.open_deferrals,
     openQuarantine: row.open_quarantine,
     openExceptions: row.open_exceptions,
+    superseded: [],
     steps: row.steps.map(
       (step): StepState => ({
         step: step.step,

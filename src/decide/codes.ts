@@ -5,6 +5,7 @@ export type DecideCode =
   | "STA_TERMINAL"
   | "STP_OUT_OF_ORDER"
   | "STP_OPEN"
+  | "STP_REWORK_NOT_AUTHORISED"
   | "EVD_MISSING"
   | "EVD_UNEXPECTED"
   | "EVD_ALREADY_SATISFIED"
@@ -44,6 +45,12 @@ export const DECIDE_CODES: CodeTable<DecideCode> = {
     owner: "operator",
     next: "correct",
     remedy: "Complete the predecessor, then ask again with a new event.",
+  },
+  STP_REWORK_NOT_AUTHORISED: {
+    meaning: "The step is not to be done again without a deviation that says so.",
+    owner: "quality",
+    next: "correct",
+    remedy: "Open a deviation, and name it with `linked`.",
   },
   STP_OPEN: { meaning: "A step of the batch is still open.", owner: "operator", next: "wait", remedy: "Complete the open steps." },
   EVD_MISSING: {

@@ -9,6 +9,7 @@ import { judgeBatch } from "./judge-batch.ts";
 import { judgeStep } from "./judge-step.ts";
 import type { ContextInWords, Explanation, Judgement } from "./judgement.ts";
 import type { Machines } from "./machines.ts";
+import { dependentsOf, inTheWay, redo, reopened } from "./rework.ts";
 import type { Command, CommandSignal } from "./signal.ts";
 import type { World } from "./world.ts";
 import type { QuarantineEntry } from "./world-data.ts";
@@ -116,6 +117,7 @@ function createBatch(command: Of<"batch.create">, at: string, tools: CommandTool
     closedAt: null,
     asked: command.asked,
     signed: null,
+    superseded: [],
     steps: recipe.steps.map((step, ordinal) => ({
       step: step.step,
       attempt: 1,
@@ -176,11 +178,11 @@ function updateBatch(command: Of<"batch.update">, signal: CommandSignal, tools: 
   return done(tools.world.batch(command.batch) ?? batch, false);
 }
 
-const NEEDS_REASON: ReadonlySet<string> = new Set(["revoke", "cancel", "stop", "abort", "correct"]);
+const NEEDS_REASON: ReadonlySet<string> = new Set(["revoke", "cancel", "stop", "abort", "correct", "rework"]);
 /** What this release cannot do, signed or not. */
-const NOT_YET_DONE: ReadonlySet<string> = new Set(["amend", "rework"]);
+const NOT_YET_DONE: ReadonlySet<string> = new Set(["amend"]);
 /** What nobody does without one, whoever they are. */
-const ALWAYS_SIGNED: ReadonlySet<string> = new Set(["verify", "skip", "recommend", "release", "conditional", "reject"]);
+const ALWAYS_SIGNED: ReadonlySet<string> = new Set(["verify", "skip", "rework", "recommend", "release", "conditional", "reject"]);
 /** Quality's word, which follows production's. */
 const DISPOSES: ReadonlySet<string> = new Set(["release", "conditional", "reject"]);
 /** What lets product go: nothing about it is open any more. */
@@ -237,7 +239,8 @@ function commandStep(command: Of<"step.command">, signal: CommandSignal, at: Ref
   if (step === undefined) return unknown(`step ${command.step} of batch ${command.batch}`);
   if (isStale(batch, signal, tools)) return stale(batch, tools);
   if (NOT_YET_DONE.has(command.command) || lacksSignature(signal, command.command)) return needsSignature();
-  if (NEEDS_REASON.has(command.command) && command.reason === null) return refused("SIG_REASON_MISSING", `To ${command.command} evidence, give a reason.`);
+  if (NEEDS_REASON.has(command.command) && command.reason === null)
+    return refused("SIG_REASON_MISSING", `To ${command.command} ${command.command === "rework" ? "a step" : "evidence"}, give a reason.`);
   if (command.command === "comment") {
     tools.bringAbout([
       {
@@ -252,6 +255,9 @@ function commandStep(command: Of<"step.command">, signal: CommandSignal, at: Ref
     ]);
     return done(batch, false);
   }
+  const dependents = command.command === "rework" ? dependentsOf(batch, step.step) : [];
+  const unfit = command.command === "rework" ? refuseRework(batch, step, dependents, command) : null;
+  if (unfit !== null) return unfit;
   const context: ContextInWords = { batch: batch.batch, step: step.step, attempt: step.attempt, from: "claim" };
   const judgement = judgeStep(
     tools.world,
@@ -270,7 +276,22 @@ function commandStep(command: Of<"step.command">, signal: CommandSignal, at: Ref
       data: { ...command.evidence, actor: signal.actor, ...(command.reason === null ? {} : { reason: command.reason }) },
     },
   );
-  return settled(judgement, batch, step, tools);
+  if (command.command !== "rework" || judgement.kind === "refused") return settled(judgement, batch, step, tools);
+  const linked = command.linked ?? "";
+  const again = [reopened(batch, step, "ready", linked), ...redo(tools.world, tools.machines, batch, dependents, asked(signal), linked)];
+  return settled({ ...judgement, facts: [...judgement.facts, ...again] }, batch, step, tools);
+}
+
+/** Why a step is not done again, whatever its state; null: it may be. */
+function refuseRework(batch: BatchState, step: StepState, dependents: readonly StepState[], { linked }: Of<"step.command">): CommandAnswer | null {
+  if (linked === undefined)
+    return refused("STP_REWORK_NOT_AUTHORISED", `The recipe provides for no rework of step ${step.step}; name the deviation that it is done under.`);
+  if (batch.execution !== "running" && batch.execution !== "paused")
+    return refused("CTX_BATCH_NOT_RUNNING", `Batch ${batch.batch} is ${batch.execution}; a step is done again while its batch is being executed.`);
+  const open = inTheWay(dependents);
+  if (open.length === 0) return null;
+  const names = open.map((one) => `${one.step}: ${one.state}`).join(", ");
+  return refused("STP_OPEN", `What comes after step ${step.step} is going on (${names}).`);
 }
 
 function settled(judgement: Judgement, batch: BatchState, step: StepState | null, tools: CommandTools): CommandAnswer {

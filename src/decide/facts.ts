@@ -39,6 +39,16 @@ export type Fact =
       readonly at: string;
       readonly clock: StepState["startClock"];
     }
+  /** A further attempt of a step; the one before is superseded. `linked`: the deviation under which it is done. */
+  | {
+      readonly kind: "step.reopened";
+      readonly batch: string;
+      readonly step: string;
+      readonly attempt: number;
+      readonly ordinal: number;
+      readonly state: string;
+      readonly linked: string;
+    }
   | { readonly kind: "evidence.recorded"; readonly batch: string; readonly step: string; readonly attempt: number; readonly item: EvidenceItem }
   | { readonly kind: "lock.taken"; readonly lock: ContextLock }
   | { readonly kind: "lock.freed"; readonly lock: ContextLock }
@@ -105,6 +115,17 @@ export function apply(world: World, fact: Fact): void {
         endedAt: step.endedAt ?? (ENDED_STEP.has(fact.to) ? fact.at : null),
       }));
       return;
+    case "step.reopened": {
+      const batch = known(world.batch(fact.batch), fact.batch);
+      const { step, attempt, ordinal, state } = fact;
+      const fresh: StepState = { step, attempt, ordinal, state, startedAt: null, startClock: null, endedAt: null, evidence: [] };
+      world.putBatch({
+        ...batch,
+        steps: batch.steps.map((one) => (one.step === step ? fresh : one)),
+        superseded: [...batch.superseded, ...batch.steps.filter((one) => one.step === step)],
+      });
+      return;
+    }
     case "evidence.recorded":
       changeStep(world, fact.batch, fact.step, fact.attempt, (step) => ({
         ...step,
@@ -139,6 +160,7 @@ export function changedBy(fact: Fact): readonly string[] {
     case "batch.moved":
     case "batch.updated":
     case "step.moved":
+    case "step.reopened":
     case "evidence.recorded":
       return [`batch:${fact.batch}`];
     case "lock.taken":

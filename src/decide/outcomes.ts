@@ -63,6 +63,7 @@ export const OUTCOME_TYPES: readonly string[] = [
   ...Object.values(BATCH_PAST),
   ...Object.values(STEP_PAST),
   "step.resumed",
+  "step.reopened",
   "evidence.recorded",
   "evidence.corrected",
   "step.commented",
@@ -120,6 +121,12 @@ export function outcomeOf(world: World, machines: Machines, fact: Fact, flags: r
         to: { isa88: names.isa88(fact.to), step: fact.to },
         ...(type === "step.completed" || type === "step.performed" ? { evidence: evidenceOf(batch, fact.step) } : {}),
       });
+    }
+    case "step.reopened": {
+      const batch = world.batch(fact.batch);
+      if (batch === undefined) return null;
+      const to = { isa88: machines.step(batch).isa88(fact.state), step: fact.state };
+      return ofStep(batch, fact.step, fact.attempt, "step.reopened", machines, flags, { to, linked: fact.linked });
     }
     case "evidence.recorded": {
       const batch = world.batch(fact.batch);

@@ -73,6 +73,8 @@ export type Command =
       readonly reason: string | null;
       readonly evidence: { readonly evidence: string; readonly value: string | boolean | null; readonly unit: string | null } | null;
       readonly comment: string | null;
+      /** The record in the quality system under which it is done, where one is named. */
+      readonly linked?: string;
     }
   | {
       readonly kind: "gap.resolve";

@@ -185,6 +185,8 @@ function factInWords(fact: FactRow["fact"]): string {
       return `batch ${fact.batch} updated`;
     case "step.moved":
       return `step ${fact.step} ${fact.to}`;
+    case "step.reopened":
+      return `step ${fact.step} ${fact.state} again`;
     case "evidence.recorded":
       return `evidence ${fact.item.evidence}${fact.item.within === null ? "" : fact.item.within ? " within its limits" : " outside its limits"}`;
     case "lock.taken":

@@ -118,6 +118,7 @@ export function batchIn(record: SiteRecord, name: string): BatchState | null {
     openDeferrals: open?.deferrals ?? 0,
     openQuarantine: open?.quarantine ?? 0,
     openExceptions: open?.exceptions ?? 0,
+    superseded: [],
     steps: [...latest.values()]
       .sort((a, b) => a.ordinal - b.ordinal)
       .map(({ batch: _, ...step }) => {

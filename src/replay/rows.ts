@@ -93,7 +93,7 @@ export interface ExceptionRow {
   resolvedPosition: number | null;
 }
 
-export type BatchRow = Omit<BatchState, "steps" | "recipe" | "openDeferrals" | "openQuarantine" | "openExceptions"> & { readonly recipeName: string };
+export type BatchRow = Omit<BatchState, "steps" | "superseded" | "recipe" | "openDeferrals" | "openQuarantine" | "openExceptions"> & { readonly recipeName: string };
 export type StepRow = Omit<StepState, "evidence"> & { readonly batch: string };
 export type EvidenceRow = EvidenceItem & { readonly batch: string; readonly step: string; readonly attempt: number; readonly recordedAt: string };
 export type LockRow = ContextLock & { readonly takenTime: string; freed: number | null; freedTime: string | null };

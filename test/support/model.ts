@@ -496,6 +496,7 @@ export class Model extends SiteRecord {
         ...b,
         version: 0,
         recipe: null,
+        superseded: [],
         steps: b.steps.map((s) => ({
           ...s,
           evidence: s.evidence.map((e) => ({ ...e, position: place(e.position), supersedes: e.supersedes === null ? null : place(e.supersedes) })),
