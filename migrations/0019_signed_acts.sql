@@ -7,6 +7,12 @@ alter table batches
   add column disposition_before text,
   add constraint signed_as_a_whole check ((disposition_stage is null) = (disposition_before is null));
 
+-- What a person has said of an exception, and under which record of the quality system.
+alter table exceptions
+  add column disposition text check (disposition in ('continue', 'rework', 'abort')),
+  add column linked text,
+  add constraint disposed_of_as_a_whole check ((disposition is null) = (linked is null) and (disposition is null or resolved_at is not null));
+
 -- Every accepted verdict has at least one fact at its position, and as many as it says. That a signature is void is no fact of the event: it comes of whatever changes the record.
 create or replace function verdicts_have_their_facts() returns trigger language plpgsql as $$
 begin
@@ -25,6 +31,7 @@ create or replace function settle(p_site text, p_shard text, p_term bigint, p_gr
 #variable_conflict use_column
 declare
   v record;
+  v_found bigint;
 begin
   select * into v from settle_rows(p_site, p_shard, p_term, p_group, p_count, p, p_raw, p_correlation);
   -- who promised to show only what is signed does not go on for ever without a signer
@@ -38,6 +45,15 @@ begin
   if p ? 'signed' then
     update batches b set disposition_stage = r.stage, disposition_before = r.before
       from jsonb_to_recordset(p -> 'signed') as r (batch text, stage text, before text) where b.site = p_site and b.batch = r.batch;
+  end if;
+  if p ? 'exceptions_disposed' then
+    update exceptions x set resolved_at = v.recorded_at, resolved_position = place(v.base, r.ref), disposition = r.disposition, linked = r.linked
+      from jsonb_to_recordset(p -> 'exceptions_disposed') as r (position bigint, ordinal smallint, ref bigint, disposition text, linked text)
+      where x.site = p_site and x.position = r.position and x.ordinal = r.ordinal and x.resolved_at is null;
+    get diagnostics v_found = row_count;
+    if v_found <> jsonb_array_length(p -> 'exceptions_disposed') then
+      raise exception 'an exception was disposed of elsewhere' using errcode = 'SB001';
+    end if;
   end if;
   perform append_entries(p_site, p_shard, p_term, v.base, v.generation, v.recorded_at, p_entries, p -> 'entry_batches');
   return query select v.base, v.generation, v.recorded_at;

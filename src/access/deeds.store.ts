@@ -52,6 +52,16 @@ export async function readDeeds(
         and exists (select from facts f where f.site = n.site and f.batch = n.batch and f.position = n.position) limit 1`.execute(db);
     return rows.length === 0 ? null : "You have acted in this batch yourself; another person disposes of it.";
   }
+  const excepting = /^\/v1\/exceptions\/.{1,64}\.(\d{1,15})\.(\d{1,4})\/resolution$/.exec(asked.path);
+  if (excepting !== null) {
+    // whoever has disposed of another exception of the batch has not acted in it by that
+    const { rows } =
+      await sql`select from exceptions x join audit_numbers n on n.site = x.site and n.batch = x.batch join signals g on g.site = n.site and g.position = n.position
+      where x.site = ${asked.site} and x.position = ${excepting[1]}::bigint and x.ordinal = ${excepting[2]}::integer and g.actor = ${actor}
+        and not (g.kind = 'command' and g.body ->> 'kind' = 'exception.resolve')
+        and exists (select from facts f where f.site = n.site and f.batch = n.batch and f.position = n.position) limit 1`.execute(db);
+    return rows.length === 0 ? null : "You have acted in this batch yourself; another person disposes of its exceptions.";
+  }
   const concluding = /^\/v1\/audit\/sites\/[^/]+\/reviews\/(\d+)\/conclusion$/.exec(asked.path);
   if (concluding !== null) {
     const { rows } =

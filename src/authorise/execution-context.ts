@@ -40,6 +40,8 @@ export interface EvidenceItem {
   readonly within: boolean | null;
   readonly low: string | null;
   readonly high: string | null;
+  /** It lies outside, and quality has let it go on all the same. */
+  readonly accepted?: true;
 }
 
 /** One attempt of a step. `evidence` holds what is in force: what a correction superseded is left out. */

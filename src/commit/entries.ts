@@ -15,6 +15,7 @@ const SAID = [
   "quarantine_resolved",
   "conflicts",
   "skipped",
+  "exceptions_disposed",
 ] as const;
 
 /** The settlement's part of an audit entry (docs/decisions/0009-audit-log.md): its second line. The first is what only the database knows, and is written there. */

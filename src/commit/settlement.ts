@@ -71,6 +71,7 @@ export function writtenBy(settlement: Settlement, maxBytes: number): Omit<Settle
       step: r.step,
       attempt: r.attempt,
     })),
+    exceptions_disposed: rows.exceptionsDisposed.map((r) => ({ position: r.position, ordinal: r.ordinal, ref: r.ref, disposition: r.disposition, linked: r.linked })),
     exceptions_resolved: rows.exceptionsResolved.map((r) => ({ event_position: r.event, ref: r.ref })),
     facts: rows.facts.map(factOf),
     verdicts: rows.verdicts.map((v) => ({
@@ -444,6 +445,10 @@ function factColumns(fact: Fact): Json {
         to_state: fact.to.execution,
         data: { by: fact.by, from: fact.from, to: fact.to, at: fact.at },
       };
+    case "exception.disposed": {
+      const { batch, step, attempt, exception, disposition, linked } = fact;
+      return { batch, step, attempt, data: { exception, disposition, linked } };
+    }
     case "disposition.signed":
       return { batch: fact.batch, data: { stage: fact.stage, before: fact.before } };
     case "disposition.voided":

@@ -66,6 +66,7 @@ function nothingFound(at: WorldReader, request: WorldRequest, rows: WorldRows): 
     deferrals: asked(request.deferrals),
     waitingFor: new Map(),
     quarantine: asked(request.quarantine),
+    exceptions: new Map([...request.exceptions].map((position) => [position, []])),
     recipes: asked(request.recipes),
     machines: asked(request.machines),
     keys: asked(request.keys),
@@ -181,6 +182,7 @@ function addOpenEvents(world: WorldData, at: WorldReader, rows: WorldRows): void
     });
     for (const key of row.waits) world.waitingFor.set(key, new Set([...(world.waitingFor.get(key) ?? []), row.position]));
   }
+  for (const row of rows.exceptions) world.exceptions.set(row.position, [...(world.exceptions.get(row.position) ?? []), row]);
   for (const row of rows.quarantine) {
     world.quarantine.set(row.position, {
       position: row.position,
@@ -288,6 +290,7 @@ function batchOf(row: BatchRow, definitions: Definitions): BatchState {
             within: item.within,
             low: item.low,
             high: item.high,
+            ...(item.accepted ? { accepted: true } : {}),
           }),
         ),
       }),

@@ -21,6 +21,7 @@ export type DecideCode =
   | "TIM_STALE"
   | "SCH_UNIT_MISMATCH"
   | "QLT_EXCEPTION_OPEN"
+  | "QLT_EXCEPTION_CLOSED"
   | "QLT_NOT_RECOMMENDED"
   | "SIG_MISSING"
   | "SIG_REASON_MISSING"
@@ -133,6 +134,7 @@ export const DECIDE_CODES: CodeTable<DecideCode> = {
     next: "ask",
     remedy: "Correct the evidence, or have the exception disposed of.",
   },
+  QLT_EXCEPTION_CLOSED: { meaning: "The exception was disposed of before.", owner: "quality", next: "ask", remedy: "Look at what was decided; it stands." },
   QLT_NOT_RECOMMENDED: {
     meaning: "Production's recommendation is missing, or void, since the record has changed.",
     owner: "quality",

@@ -6,13 +6,13 @@ import type { Ref, SourceState } from "../sequence/source-state.ts";
 import type { Fact } from "./facts.ts";
 import type { GuardSignal } from "./guards.ts";
 import { judgeBatch } from "./judge-batch.ts";
-import { judgeStep } from "./judge-step.ts";
+import { judgeStep, type StepAsk } from "./judge-step.ts";
 import type { ContextInWords, Explanation, Judgement } from "./judgement.ts";
 import type { Machines } from "./machines.ts";
 import { dependentsOf, inTheWay, redo, reopened } from "./rework.ts";
 import type { Command, CommandSignal } from "./signal.ts";
 import type { World } from "./world.ts";
-import type { QuarantineEntry } from "./world-data.ts";
+import type { ExceptionDisposition, ExceptionState, QuarantineEntry } from "./world-data.ts";
 
 /** What a command comes to. A refusal is as final as an acceptance: commands are never deferred. */
 export type CommandAnswer =
@@ -41,6 +41,7 @@ export interface CommandTools {
   drain(source: string): void;
   reprocess(entry: QuarantineEntry): Extract<Judgement, { kind: "refused" }> | null;
   reject(entry: QuarantineEntry, reason: string): void;
+  dispose(exception: ExceptionState, disposition: ExceptionDisposition, linked: string): void;
 }
 
 export function judgeCommand(signal: CommandSignal, at: Ref, tools: CommandTools): CommandAnswer {
@@ -60,6 +61,8 @@ export function judgeCommand(signal: CommandSignal, at: Ref, tools: CommandTools
       return succeed(command, signal, tools);
     case "quarantine.resolve":
       return resolveQuarantine(command, signal, tools);
+    case "exception.resolve":
+      return resolveException(command, signal, at, tools);
     case "lock.takeover":
       return needsSignature();
   }
@@ -182,7 +185,7 @@ const NEEDS_REASON: ReadonlySet<string> = new Set(["revoke", "cancel", "stop", "
 /** What this release cannot do, signed or not. */
 const NOT_YET_DONE: ReadonlySet<string> = new Set(["amend"]);
 /** What nobody does without one, whoever they are. */
-const ALWAYS_SIGNED: ReadonlySet<string> = new Set(["verify", "skip", "rework", "recommend", "release", "conditional", "reject"]);
+const ALWAYS_SIGNED: ReadonlySet<string> = new Set(["verify", "skip", "rework", "exception.resolve", "recommend", "release", "conditional", "reject"]);
 /** Quality's word, which follows production's. */
 const DISPOSES: ReadonlySet<string> = new Set(["release", "conditional", "reject"]);
 /** What lets product go: nothing about it is open any more. */
@@ -255,9 +258,10 @@ function commandStep(command: Of<"step.command">, signal: CommandSignal, at: Ref
     ]);
     return done(batch, false);
   }
-  const dependents = command.command === "rework" ? dependentsOf(batch, step.step) : [];
-  const unfit = command.command === "rework" ? refuseRework(batch, step, dependents, command) : null;
-  if (unfit !== null) return unfit;
+  if (command.command === "rework") {
+    const again = reworked(batch, step, command.linked, signal, at, tools);
+    return again.kind === "accepted" || again.explanation !== null ? settled(again, batch, step, tools) : again;
+  }
   const context: ContextInWords = { batch: batch.batch, step: step.step, attempt: step.attempt, from: "claim" };
   const judgement = judgeStep(
     tools.world,
@@ -276,23 +280,36 @@ function commandStep(command: Of<"step.command">, signal: CommandSignal, at: Ref
       data: { ...command.evidence, actor: signal.actor, ...(command.reason === null ? {} : { reason: command.reason }) },
     },
   );
-  if (command.command !== "rework" || judgement.kind === "refused") return settled(judgement, batch, step, tools);
-  const linked = command.linked ?? "";
-  const again = [reopened(batch, step, "ready", linked), ...redo(tools.world, tools.machines, batch, dependents, asked(signal), linked)];
-  return settled({ ...judgement, facts: [...judgement.facts, ...again] }, batch, step, tools);
+  return settled(judgement, batch, step, tools);
 }
 
-/** Why a step is not done again, whatever its state; null: it may be. */
-function refuseRework(batch: BatchState, step: StepState, dependents: readonly StepState[], { linked }: Of<"step.command">): CommandAnswer | null {
+/** What it comes to that a step is done again; a refusal that does not rest on its state explains nothing. */
+function reworked(
+  batch: BatchState,
+  step: StepState,
+  linked: string | undefined,
+  signal: CommandSignal,
+  at: Ref,
+  { world, machines }: CommandTools,
+): Judgement | (Extract<CommandAnswer, { kind: "refused" }> & { readonly explanation: null }) {
+  const no = (code: string, reason: string) => ({ kind: "refused", code, reason, explanation: null }) as const;
   if (linked === undefined)
-    return refused("STP_REWORK_NOT_AUTHORISED", `The recipe provides for no rework of step ${step.step}; name the deviation that it is done under.`);
+    return no("STP_REWORK_NOT_AUTHORISED", `The recipe provides for no rework of step ${step.step}; name the deviation that it is done under.`);
   if (batch.execution !== "running" && batch.execution !== "paused")
-    return refused("CTX_BATCH_NOT_RUNNING", `Batch ${batch.batch} is ${batch.execution}; a step is done again while its batch is being executed.`);
+    return no("CTX_BATCH_NOT_RUNNING", `Batch ${batch.batch} is ${batch.execution}; a step is done again while its batch is being executed.`);
+  const dependents = dependentsOf(batch, step.step);
   const open = inTheWay(dependents);
-  if (open.length === 0) return null;
-  const names = open.map((one) => `${one.step}: ${one.state}`).join(", ");
-  return refused("STP_OPEN", `What comes after step ${step.step} is going on (${names}).`);
+  if (open.length > 0) return no("STP_OPEN", `What comes after step ${step.step} is going on (${open.map((one) => `${one.step}: ${one.state}`).join(", ")}).`);
+  const judgement = judgeStep(world, machines, batch, step, "step.rework", asked(signal), claimed(batch, step), [], byPerson(at));
+  if (judgement.kind === "refused") return judgement;
+  return {
+    ...judgement,
+    facts: [...judgement.facts, reopened(batch, step, "ready", linked), ...redo(world, machines, batch, dependents, asked(signal), linked)],
+  };
 }
+
+const claimed = ({ batch }: BatchState, { step, attempt }: StepState): ContextInWords => ({ batch, step, attempt, from: "claim" });
+const byPerson = (at: Ref): StepAsk => ({ at, eventId: null, source: null, activity: null, data: {} });
 
 function settled(judgement: Judgement, batch: BatchState, step: StepState | null, tools: CommandTools): CommandAnswer {
   if (judgement.kind === "refused") return refused(judgement.code, judgement.reason, judgement.explanation);
@@ -370,6 +387,47 @@ function resolveQuarantine(command: Of<"quarantine.resolve">, signal: CommandSig
   if (NEVER_AGAIN.has(entry.code)) return refused(entry.code, "Two events claim the same identity; the first stands, and this one can only be rejected.");
   const still = tools.reprocess(entry);
   return still === null ? { kind: "done", created: false, batch: null, warnings: [] } : refused(still.code, still.reason, still.explanation);
+}
+
+/** What becomes of an exception: it is let go on, or its step is done again, or aborted. */
+function resolveException(command: Of<"exception.resolve">, signal: CommandSignal, at: Ref, tools: CommandTools): CommandAnswer {
+  const { position, ordinal, disposition, linked } = command;
+  const { world, machines } = tools;
+  const opened = world.exceptionsAt(position);
+  const exception = opened.find((one) => one.ordinal === ordinal);
+  if (exception === undefined) return unknown(`exception ${ordinal} at position ${position}`);
+  const batch = exception.batch === null ? undefined : world.batch(exception.batch);
+  if (batch !== undefined && isStale(batch, signal, tools)) return stale(batch, tools);
+  if (lacksSignature(signal, command.kind)) return needsSignature();
+  if (exception.resolved) return refused("QLT_EXCEPTION_CLOSED", "The exception is disposed of already.");
+  if (exception.quarantined) return refused("SYS_OPEN_QUEUE", "The exception is that of an event in quarantine, and ends when a person decides about that.");
+  const step = batch === undefined || exception.step === null ? undefined : stepOf(batch, exception.step);
+  const others = opened.filter((one) => one !== exception && one.batch === exception.batch && one.step === exception.step);
+  const disposed: Fact = {
+    kind: "exception.disposed",
+    batch: exception.batch,
+    step: exception.step,
+    attempt: exception.attempt,
+    exception: { position, ordinal, code: exception.code },
+    disposition,
+    linked,
+    accepts: disposition === "continue" && step?.attempt === exception.attempt && others.every((one) => one.disposition === "continue"),
+  };
+  if (disposition === "continue") {
+    tools.dispose(exception, disposition, linked);
+    tools.bringAbout([disposed]);
+    return { kind: "done", created: false, batch: null, warnings: [] };
+  }
+  if (batch === undefined || step === undefined || step.attempt !== exception.attempt)
+    return refused("STA_INVALID_TRANSITION", `The exception is about no step that could be ${disposition === "abort" ? "aborted" : "done again"}.`);
+  const judgement =
+    disposition === "rework"
+      ? reworked(batch, step, linked, signal, at, tools)
+      : judgeStep(world, machines, batch, step, "step.abort", asked(signal), claimed(batch, step), [], byPerson(at));
+  if (judgement.kind === "refused") return refused(judgement.code, judgement.reason, judgement.explanation);
+  tools.dispose(exception, disposition, linked);
+  tools.bringAbout([disposed, ...judgement.facts]);
+  return { kind: "done", created: false, batch: null, warnings: [] };
 }
 
 /** Whether the caller has seen another version than the current one. */

@@ -1,7 +1,9 @@
 import type { BatchState, ContextLock, DispositionSigned, EvidenceItem, StepState } from "../authorise/execution-context.ts";
 import { ENDED_BATCH, ENDED_STEP } from "../authorise/execution-context.ts";
+import type { Ref } from "../sequence/source-state.ts";
 import type { BatchPlace } from "./machines.ts";
 import type { World } from "./world.ts";
+import type { ExceptionDisposition } from "./world-data.ts";
 
 /** What the service decided is true. Facts are applied to the world, stored, and turned into outcomes. */
 export type Fact =
@@ -14,6 +16,17 @@ export type Fact =
       readonly from: BatchPlace;
       readonly to: BatchPlace;
       readonly at: string;
+    }
+  /** A person has signed what becomes of an exception. `accepts`: the evidence that opened it counts all the same. */
+  | {
+      readonly kind: "exception.disposed";
+      readonly batch: string | null;
+      readonly step: string | null;
+      readonly attempt: number | null;
+      readonly exception: { readonly position: Ref; readonly ordinal: number; readonly code: string };
+      readonly disposition: ExceptionDisposition;
+      readonly linked: string;
+      readonly accepts: boolean;
     }
   /** A person has signed a stage of its disposition. `before`: what the disposition goes back to when the signature is void. */
   | { readonly kind: "disposition.signed"; readonly batch: string; readonly stage: DispositionSigned["stage"]; readonly before: string }
@@ -95,6 +108,18 @@ export function apply(world: World, fact: Fact): void {
       });
       return;
     }
+    case "exception.disposed": {
+      if (fact.batch === null) return;
+      const batch = known(world.batch(fact.batch), fact.batch);
+      world.putBatch({ ...batch, openExceptions: Math.max(0, batch.openExceptions - 1) });
+      const { step, attempt, exception } = fact;
+      if (!fact.accepts || step === null || attempt === null) return;
+      changeStep(world, fact.batch, step, attempt, (one) => ({
+        ...one,
+        evidence: one.evidence.map((item) => (item.position === exception.position && item.within === false ? { ...item, accepted: true } : item)),
+      }));
+      return;
+    }
     case "disposition.signed":
       world.putBatch({ ...known(world.batch(fact.batch), fact.batch), signed: { stage: fact.stage, before: fact.before } });
       return;
@@ -168,6 +193,8 @@ export function changedBy(fact: Fact): readonly string[] {
       return [`equipment:${fact.lock.equipment}`];
     case "equipment.stated":
       return [`equipment:${fact.equipment}`];
+    case "exception.disposed":
+      return fact.batch === null ? [] : [`batch:${fact.batch}`];
     case "disposition.signed":
     case "disposition.voided":
     case "reported":

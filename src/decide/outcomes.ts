@@ -67,6 +67,7 @@ export const OUTCOME_TYPES: readonly string[] = [
   "evidence.recorded",
   "evidence.corrected",
   "step.commented",
+  "exception.disposed",
   "equipment.state-changed",
   ...Object.values(REPORTED_PAST),
   ...["consumed", "produced", "returned", "scrapped", "transferred"].map((what) => `material.${what}`),
@@ -96,6 +97,11 @@ export function outcomeOf(world: World, machines: Machines, fact: Fact, flags: r
       if (batch === undefined) return null;
       const at = { execution: batch.execution, disposition: batch.disposition };
       return ofBatch(batch, "batch.updated", machines, at, at, flags, { quantity: { value: fact.quantity, unit: fact.unit }, equipment: fact.roles });
+    }
+    case "exception.disposed": {
+      const { batch, step, attempt, exception, disposition, linked } = fact;
+      const told = { kind: "reported", type: "exception.disposed", batch, step, attempt, equipment: null } as const;
+      return outcomeOf(world, machines, { ...told, data: { code: exception.code, position: exception.position, disposition, linked } }, flags);
     }
     case "disposition.signed":
       return null;

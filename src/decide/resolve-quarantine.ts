@@ -7,7 +7,7 @@ import type { Group } from "./group.ts";
 import { judgeEvent } from "./judge.ts";
 import type { Refused } from "./judgement.ts";
 import { accept, observe } from "./settle-judgement.ts";
-import type { QuarantineEntry } from "./world-data.ts";
+import type { ExceptionDisposition, ExceptionState, QuarantineEntry } from "./world-data.ts";
 
 /** Judges a quarantined event again, now. What is still refused writes nothing. */
 export function reprocess(group: Group, entry: QuarantineEntry, cause: Ref): Refused | null {
@@ -55,4 +55,13 @@ function resolve(group: Group, entry: QuarantineEntry, ref: Ref, resolution: "re
   group.change(`batch:${batch.batch}`);
   // what a person decided about it is on record now, whichever way; what it brings about itself comes behind
   if (resolution === "reject") voidDisposition(group, batch.batch, ref, { flags: [], event: null });
+}
+
+/** An exception is disposed of: nothing of it is open any more. */
+export function dispose({ world, rows }: Group, { position, ordinal }: ExceptionState, disposition: ExceptionDisposition, linked: string, ref: Ref): void {
+  rows.exceptionsDisposed.push({ position, ordinal, ref, disposition, linked });
+  world.putExceptions(
+    position,
+    world.exceptionsAt(position).map((one) => (one.ordinal === ordinal ? { ...one, resolved: true, disposition } : one)),
+  );
 }

@@ -2,6 +2,7 @@ import type { Signature } from "../access/signature.ts";
 import type { DeviceEvent, Diagnosis, PartialEvent, Refusal } from "../decode/event.ts";
 import type { Delivery } from "../receive/delivery.ts";
 import type { Ref } from "../sequence/source-state.ts";
+import type { ExceptionDisposition } from "./world-data.ts";
 
 /** An event as the judge holds it: what it says, on which branch its delivery arrived, when, and how many bytes it had. */
 export interface EventInHand {
@@ -87,6 +88,15 @@ export type Command =
     }
   | { readonly kind: "source.succession"; readonly source: string; readonly reason: string }
   | { readonly kind: "quarantine.resolve"; readonly event: Ref; readonly action: "reprocess" | "reject"; readonly reason: string }
+  | {
+      readonly kind: "exception.resolve";
+      /** Where it was opened, and which of those that were opened there. */
+      readonly position: Ref;
+      readonly ordinal: number;
+      readonly disposition: ExceptionDisposition;
+      readonly linked: string;
+      readonly reason: string;
+    }
   | { readonly kind: "lock.takeover"; readonly equipment: string; readonly token: number; readonly reason: string };
 
 export interface CommandSignal {

@@ -1,6 +1,7 @@
 // The world in the shape in which the database gives it: one value of JSON, big integers as text.
 import type { BatchState } from "../authorise/execution-context.ts";
 import type { Parking } from "../sequence/source-state.ts";
+import type { ExceptionState } from "./world-data.ts";
 
 export interface StoredSignal {
   readonly topic: string;
@@ -77,6 +78,7 @@ export interface BatchRow {
       readonly within: boolean | null;
       readonly low: string | null;
       readonly high: string | null;
+      readonly accepted: boolean;
     }[];
   }[];
 }
@@ -181,6 +183,7 @@ export interface WorldRows {
     readonly signal: StoredSignal;
     readonly waits: string[];
   }[];
+  readonly exceptions: readonly ExceptionState[];
   readonly quarantine: {
     readonly position: number;
     readonly version: number;

@@ -177,6 +177,8 @@ function factInWords(fact: FactRow["fact"]): string {
       return `batch ${fact.batch.batch} created`;
     case "batch.moved":
       return `batch ${fact.batch} ${fact.to.execution}, ${fact.to.disposition}`;
+    case "exception.disposed":
+      return `exception ${fact.exception.code}: ${fact.disposition}`;
     case "disposition.signed":
       return `batch ${fact.batch} ${fact.stage} by signature`;
     case "disposition.voided":

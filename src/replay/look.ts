@@ -1,7 +1,7 @@
 // The world of a group, looked up in the record as the judge asks for it: nothing is read beforehand, and nothing twice.
 import type { WorldData } from "../decide/world-data.ts";
 import type { WorldRequest } from "../decide/world-request.ts";
-import { allWaitingIn, batchIn, deferralIn, equipmentIn, idIn, quarantineIn, sourceIn, waitingOf, windowIn } from "./read.ts";
+import { allWaitingIn, batchIn, deferralIn, equipmentIn, exceptionsIn, idIn, quarantineIn, sourceIn, waitingOf, windowIn } from "./read.ts";
 import type { SourceRow } from "./rows.ts";
 import type { SiteRecord } from "./site-record.ts";
 
@@ -58,6 +58,7 @@ export function lookInto(record: SiteRecord, request: WorldRequest): WorldData {
     deferrals: new Looked((position) => deferralIn(record, position)),
     waitingFor: new Looked((key) => record.waitingFor.get(key)),
     quarantine: new Looked((position) => quarantineIn(record, position)),
+    exceptions: new Looked((position) => exceptionsIn(record, position)),
     recipes: new Looked((name) => definitions.recipe(name)),
     machines: new Looked((name) => definitions.machine(name)),
     keys: new Looked((key) => record.answers.get(key) ?? null),

@@ -1,4 +1,5 @@
 import type { BatchState } from "../authorise/execution-context.ts";
+import type { ExceptionDisposition } from "../decide/world-data.ts";
 import type { Delivery } from "../receive/delivery.ts";
 import type { Parking, SourceState } from "../sequence/source-state.ts";
 
@@ -166,6 +167,7 @@ export interface Written {
     step: string | null;
     attempt: number | null;
   }[];
+  exceptions_disposed?: { position: number; ordinal: number; ref: number; disposition: ExceptionDisposition; linked: string }[];
   exceptions_resolved?: { event_position: number; ref: number }[];
   facts?: {
     ref: number;

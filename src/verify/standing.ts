@@ -80,7 +80,7 @@ export const BY_DECISIONS = {
   quarantine: table(["position"], ["version", "round", "code", "source", "batch", "since", "resolved_at", "resolved_position", "resolution"]),
   exceptions: table(
     ["position", "ordinal"],
-    ["event_position", "code", "reason", "source", "batch", "step", "attempt", "opened_at", "resolved_at", "resolved_position"],
+    ["event_position", "code", "reason", "source", "batch", "step", "attempt", "opened_at", "resolved_at", "resolved_position", "disposition", "linked"],
   ),
   streams: table(["stream"], ["shard", "line", "opened_on", "sequence"]),
 } as const;

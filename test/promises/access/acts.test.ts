@@ -105,6 +105,48 @@ describe("a step is done again", () => {
   });
 });
 
+describe("an exception is disposed of", () => {
+  const settling = { disposition: "continue", linked: "DEV-8", reason: "within what the method allows" };
+  const exceptionsOf = async (batch: string) => said(await get(`/v1/exceptions?site=${SITE}&batch=${batch}`), "items") as readonly unknown[];
+  const outside = async (): Promise<{ readonly batch: string; readonly path: string }> => {
+    const batch = await weighing();
+    expect((await weighs(batch, "19.000")).status).toBe(200);
+    const [exception] = await exceptionsOf(batch);
+    return { batch, path: `/v1/exceptions/${said(exception, "id")}/resolution` };
+  };
+  test("by quality under a record of its own, and what opened it counts from then on", async () => {
+    const { batch, path } = await outside();
+    const complete = () => post(of(batch, "weigh"), { command: "complete" }, "olga");
+    expect(await complete()).toMatchObject({ status: 409, body: { code: "QLT_EXCEPTION_OPEN" } });
+    expect(await post(path, settling, "rita")).toMatchObject({ status: 409, body: { code: "SIG_MISSING" } });
+    expect(await post(path, { ...settling, linked: undefined }, "rita")).toMatchObject({ status: 400 });
+    for (const who of ["olga", "sam", "mes", "elsa"]) expect(await post(path, settling, who), who).toMatchObject({ status: 403 });
+    expect((await ask(path, settling, "otto")).status).toBe(404);
+    const done = await signed(path, settling, "rita");
+    expect(done, JSON.stringify(done.body)).toMatchObject({ status: 200, body: { signature: { meaning: "exception disposed of: continue" } } });
+    expect(await exceptionsOf(batch)).toMatchObject([{ disposition: "continue", linked: "DEV-8", resolvedAt: expect.any(String) }]);
+    expect(await signed(path, settling, "rita")).toMatchObject({ status: 409, body: { code: "QLT_EXCEPTION_CLOSED" } });
+    expect((await complete()).status).toBe(200);
+    expect(await stateOf(batch)).toMatchObject({ impediments: { exceptions: 0 } });
+    const record = await recordOf(batch);
+    expect(said(record, "exceptions")).toMatchObject([{ resolution: { by: { name: "person:rita" }, comment: settling.reason } }]);
+    expect(said(await get(`/v1/sites/${SITE}/batches/${batch}/outcomes`), "items")).toContainEqual(
+      expect.objectContaining({ type: "signalbox.exception.disposed.v1", data: expect.objectContaining({ report: expect.objectContaining(LINKED) }) }),
+    );
+  });
+  const LINKED = { code: "PAR_OOS", disposition: "continue", linked: "DEV-8" };
+  test("with its step aborted, and not by whoever acted in the batch", async () => {
+    const { batch, path } = await outside();
+    expect((await post(of(batch, "weigh"), { command: "comment", comment: "look" }, "rita")).status).toBe(200);
+    expect(await ask(path, settling, "rita")).toMatchObject({ status: 403, body: { code: "SIGNATURE_OWN_DEED" } });
+    const rework = await signed(path, { ...settling, disposition: "rework" }, "quinn");
+    expect(rework).toMatchObject({ status: 409, body: { code: "STA_INVALID_TRANSITION" } });
+    expect(await exceptionsOf(batch)).toMatchObject([{ disposition: null, resolvedAt: null }]);
+    expect((await signed(path, { ...settling, disposition: "abort" }, "quinn")).status).toBe(200);
+    expect((await steps(batch))[0]).toBe("weigh 1 aborted");
+  });
+});
+
 test("all of it is decided again as it was, and every row is what comes of it", async () => {
   expect((await verifyDatabase(plant.database.runtimeUrl)).flatMap(({ findings }) => findings)).toEqual([]);
 });

@@ -54,6 +54,11 @@ function answered(line: Line, act: Act): readonly Told[] {
 }
 
 const weighsIn = (unit: string): Act => scale.weighs("12.500", { data: { evidence: "net-weight", value: "12.500", unit } });
+const settles = (line: Line): Act =>
+  orders(
+    { kind: "exception.resolve", position: line.model.exceptions[0]?.position ?? 0, ordinal: 1, disposition: "continue", linked: "DEV-7", reason: "seen" },
+    signedBy("quinn", "qa_approver"),
+  );
 const rework = stepCommand("rework", "weigh", { linked: "DEV-7" }, signedBy());
 const full = () => {
   const line = given(call(1));
@@ -201,6 +206,13 @@ const CASES: Readonly<Record<string, readonly (() => readonly Told[])[]>> = {
   LCK_STALE_TOKEN: [() => said(given(weighed(), rework, scale.starts("weigh")), "LCK_STALE_TOKEN", scale.weighs("12.500", { attempt: 1 }))],
   STP_OPEN: [() => answered(given(weighed(), mixer.starts("blend")), rework)],
   STP_REWORK_NOT_AUTHORISED: [() => answered(given(weighed()), stepCommand("rework", "weigh", {}, signedBy()))],
+  QLT_EXCEPTION_CLOSED: [
+    () => {
+      const line = given(weighing(), scale.weighs("19.000"));
+      line.when(settles(line));
+      return answered(line, settles(line));
+    },
+  ],
   QLT_NOT_RECOMMENDED: [() => answered(given(running(), commands("stop")), disposes("release"))],
   SIG_MISSING: [() => answered(given(running()), commands("amend")), () => answered(given(running()), stepCommand("verify", "weigh"))],
   SIG_REASON_MISSING: [() => answered(given(running()), commands("stop", "B-1", null))],
