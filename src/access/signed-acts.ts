@@ -33,8 +33,14 @@ const BATCH: Readonly<Record<string, readonly [does: string, meaning: string]>> 
 const STEP: Readonly<Record<string, readonly [does: string, meaning: string]>> = {
   verify: ["verify", "verified"],
   skip: ["skip", "skipping authorised"],
+  rework: ["have done again", "rework authorised"],
 };
 const GAP: Readonly<Record<string, string>> = { wait: "go on waiting for", skip: "give up what is missing in", rebase: "set anew" };
+const EXCEPTION: Readonly<Record<string, readonly [string, string]>> = {
+  continue: ["let go on what opened", "exception disposed of: continue"],
+  rework: ["have done again the step of", "exception disposed of: rework"],
+  abort: ["abort the step of", "exception disposed of: abort"],
+};
 const QUARANTINE: Readonly<Record<string, string>> = { reprocess: "have judged again", reject: "reject" };
 
 const named = (table: Readonly<Record<string, readonly [string, string]>>, name: unknown): readonly [string, string] | null =>
@@ -79,6 +85,22 @@ const RULES: readonly Rule[] = [
       const site = /^(.{1,64})\.\d+\.\d+$/.exec(id)?.[1] ?? null;
       if (site === null || typeof action !== "string" || !Object.hasOwn(QUARANTINE, action)) return null;
       return { site, meaning: "quarantine resolved", does: `${QUARANTINE[action]} event ${id}`, record: `event ${id}`, read: `/v1/events/${id}`, tagged: null };
+    },
+  },
+  {
+    path: /^\/v1\/exceptions\/(?<id>[^/]+)\/resolution$/,
+    of({ id = "" }, { disposition }) {
+      const site = /^(.{1,64})\.\d{1,15}\.\d{1,4}$/.exec(id)?.[1] ?? null;
+      const said = named(EXCEPTION, disposition);
+      if (said === null) return null;
+      return {
+        site,
+        meaning: said[1],
+        does: `${said[0]} exception ${id}`,
+        record: `exception ${id}`,
+        read: `/v1/exceptions?id=${encodeURIComponent(id)}`,
+        tagged: null,
+      };
     },
   },
   {

@@ -134,7 +134,7 @@ ${table(
 const commandsTable = (commands: readonly CommandOnRecord[]): string =>
   table(
     ["Position", "On record (UTC)", "By", "From", "Step", "Reason", "Comment", "Result"],
-    commands.map(({ position, recordedAt, by: who, from, step, reason, comment, result, code, sentence, signed }) => ({
+    commands.map(({ position, recordedAt, by: who, from, step, reason, comment, result, code, sentence, signed, void: fallen }) => ({
       kind: sentence === null ? "" : "refused",
       cells: [
         position,
@@ -142,7 +142,7 @@ const commandsTable = (commands: readonly CommandOnRecord[]): string =>
         by(who),
         from,
         step,
-        signed === null ? reason : `${reason ?? ""} Signed: ${signed}`.trim(),
+        signed === null ? reason : `${reason ?? ""} Signed: ${signed}${fallen ? " VOID: the record has changed since." : ""}`.trim(),
         comment,
         code === null ? result : `${result}: ${code}`,
       ],

@@ -59,6 +59,7 @@ const commandSchema = z.object({
   by: performerSchema,
   from: text.nullable().describe("From where it was asked."),
   signed: text.nullable().describe("The signature, as it is printed; null: it was not signed."),
+  void: z.boolean().describe("It was signed about the batch's disposition, and the record has changed since: the signature holds no more."),
   step: text.nullable(),
   reason: text.nullable(),
   comment: text.nullable(),

@@ -18,7 +18,7 @@ import {
   readLastRounds,
   readResolutions,
 } from "./batch-record.store.ts";
-import { commandOf, movesOf, recordedException, refusedCommand, refusedEvent, stepsOf } from "./batch-record.ts";
+import { commandOf, movesOf, recordedException, refusedCommand, refusedEvent, stepsOf, voided } from "./batch-record.ts";
 import { batchRecordPage } from "./batch-record-page.ts";
 import { type BatchRecord, recordSchema } from "./batch-record-schema.ts";
 import { batchSchema } from "./batch-schema.ts";
@@ -102,7 +102,7 @@ async function readRecord(db: Db, deps: ApiDeps, site: string, batch: string): P
   const exceptions = (await listExceptions(db, { site, batch }, null, ALL)).map((row) =>
     recordedException(row, said.get(row.position), resolutions.get(row.id), decided),
   );
-  const commands = (await readCommandEntries(db, site, batch)).map(commandOf);
+  const commands = voided((await readCommandEntries(db, site, batch)).map(commandOf), facts);
   const refusals = [
     ...events.map((row) => refusedEvent(row, said.get(row.position), causes, last.get(row.eventPosition), decided)),
     ...commands.filter(({ sentence }) => sentence !== null).map(refusedCommand),

@@ -100,6 +100,7 @@ export function commandOf({ position, entry }: { readonly position: number; read
     by: { kind: who.kind, name: who.name, what, event: null, performedBy: null },
     from,
     signed,
+    void: false,
     step: text(body["step"]),
     reason: text(body["reason"]),
     comment: text(body["comment"]),
@@ -107,6 +108,14 @@ export function commandOf({ position, entry }: { readonly position: number; read
     code,
     sentence: notDone(answer),
   };
+}
+
+const ABOUT_DISPOSITION = /^batch\.(recommend|release|conditional|reject)$/;
+
+/** What was signed about a batch's disposition before its record changed is void. */
+export function voided(commands: readonly CommandOnRecord[], facts: readonly FactView[]): CommandOnRecord[] {
+  const last = facts.findLast(({ kind }) => kind === "disposition.voided")?.position ?? 0;
+  return commands.map((one) => ({ ...one, void: one.signed !== null && one.sentence === null && one.position < last && ABOUT_DISPOSITION.test(one.by.what) }));
 }
 
 /** Why a command was not done; null: it was. */
@@ -163,7 +172,9 @@ export function recordedException(
 /** What moved the batch (`step` null) or an attempt of a step. */
 export function movesOf(facts: readonly FactView[], causes: Causes, step: string | null, attempt: number | null): readonly Move[] {
   return facts
-    .filter((fact) => (step === null ? /^batch\./.test(fact.kind) : fact.kind === "step.moved" && fact.step === step && fact.attempt === attempt))
+    .filter((fact) =>
+      step === null ? /^batch\.|^disposition\.voided$/.test(fact.kind) : fact.kind === "step.moved" && fact.step === step && fact.attempt === attempt,
+    )
     .map(({ position, from, to, data, recordedAt }) => {
       const cause = causes.get(position);
       return { position, from, to, at: text(data["at"]) ?? recordedAt, recordedAt, by: performerOf(cause), comment: commentOf(cause) };

@@ -12,6 +12,12 @@ export const batchSchema = z.object({
   equipment: z.record(z.string(), z.string()).describe("Which equipment plays which role."),
   execution: z.string(),
   disposition: z.string(),
+  signed: z
+    .enum(["recommended", "disposed"])
+    .optional()
+    .describe(
+      "Which stage of its disposition is signed: by production, or by quality. Absent: none is, or the record has changed since, which voids what was signed.",
+    ),
   impediments: z.object({ deferred: z.int(), quarantined: z.int(), exceptions: z.int() }),
   createdAt: z.string(),
   startedAt: z.string().nullable(),

@@ -5,6 +5,7 @@ import { z } from "zod";
 import { stepOf } from "../authorise/execution-context.ts";
 import { batchView } from "../decide/commands.ts";
 import { guardsFor } from "../decide/guards-for.ts";
+import type { BatchCommandName } from "../decide/signal.ts";
 import { inFull } from "../decide/type-names.ts";
 import { outcomeEvent, verdictData } from "../publish/messages.ts";
 import { type LoadedBatch, readBatch } from "./batch.store.ts";
@@ -34,6 +35,7 @@ import {
   generationNumber,
   idempotencyHeaders,
   json,
+  linked,
   listLimit,
   page,
   pageOf,
@@ -64,6 +66,7 @@ const BATCH_COMMANDS = [
   "conditional",
   "reject",
 ] as const;
+const BINDING: ReadonlySet<string> = new Set<BatchCommandName>(["recommend", "release", "conditional", "reject"]);
 const STEP_COMMANDS = ["start", "evidence", "correct", "complete", "pause", "resume", "verify", "skip", "rework", "comment"] as const;
 
 export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
@@ -216,7 +219,13 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       const { site, batch } = request.params;
       return commandedBatch(
         reply,
-        await command(deps, site, request, reply, { kind: "batch.command", batch, command: request.body.command, reason: request.body.reason ?? null }),
+        await command(deps, site, request, reply, {
+          kind: "batch.command",
+          batch,
+          command: request.body.command,
+          reason: request.body.reason ?? null,
+          ...(BINDING.has(request.body.command) ? { binding: true } : {}),
+        }),
       );
     },
   );
@@ -238,13 +247,14 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
             .optional()
             .describe("With the commands evidence and correct."),
           comment: saying(4_096).optional().describe("With the command comment."),
+          linked: linked.optional().describe("With the command rework: the deviation in the quality system that it is done under."),
         }),
         response: { 200: json(commandedSchema, "Done."), ...COMMAND_PROBLEMS },
       },
     },
     async (request, reply) => {
       const { site, batch, step } = request.params;
-      const { command: name, reason: why, evidence, comment } = request.body;
+      const { command: name, reason: why, evidence, comment, linked: deviation } = request.body;
       if ((name === "evidence" || name === "correct") && evidence === undefined)
         throw invalid("The command needs its evidence.", [{ pointer: "/evidence", detail: "is missing" }]);
       if (name === "comment" && comment === undefined) throw invalid("The command needs its comment.", [{ pointer: "/comment", detail: "is missing" }]);
@@ -258,6 +268,7 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
           reason: why ?? null,
           evidence: evidence === undefined ? null : { evidence: evidence.evidence, value: evidence.value ?? null, unit: evidence.unit ?? null },
           comment: comment ?? null,
+          ...(deviation === undefined ? {} : { linked: deviation }),
         }),
       );
     },

@@ -1,15 +1,14 @@
 import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
-import { CODES } from "../decide/verdict.ts";
 import { parseVerdictId, verdictData, verdictId } from "../publish/messages.ts";
 import { command } from "./command.http.ts";
 import type { ApiDeps } from "./deps.ts";
 import { verdictSchema } from "./message-schemas.ts";
-import { notFound, Problem } from "./problem.ts";
+import { notFound } from "./problem.ts";
 import {
   type ExceptionView,
-  exceptionExists,
+  findException,
   listExceptions,
   listLocks,
   listQuarantine,
@@ -25,6 +24,7 @@ import {
   idempotencyHeaders,
   instantText,
   json,
+  linked,
   listLimit,
   page,
   pageOf,
@@ -73,6 +73,11 @@ export const exceptionSchema = z.object({
   attempt: z.int().nullable(),
   openedAt: z.string(),
   resolvedAt: z.string().nullable(),
+  disposition: z
+    .enum(["continue", "rework", "abort"])
+    .nullable()
+    .describe("What a person has signed that becomes of it; null: nothing yet, or it has ended with its event's quarantine."),
+  linked: z.string().nullable().describe("The record in the quality system under which it was disposed of."),
 });
 
 export const quarantined = ({ position, generation, ...row }: QuarantineView): z.infer<typeof quarantineSchema> => ({
@@ -207,6 +212,7 @@ export function operationRoutes(scope: FastifyInstance, deps: ApiDeps): void {
           site: plantId.optional(),
           batch: plantId.optional(),
           open: z.enum(["true", "false"]).optional(),
+          id: z.string().max(128).optional(),
           cursor: cursorText,
           limit: listLimit,
         }),
@@ -239,13 +245,24 @@ export function operationRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         tags: ["exceptions"],
         headers: idempotencyHeaders,
         params: z.strictObject({ id: z.string().max(128) }),
-        body: z.strictObject({ reason }),
+        body: z.strictObject({
+          disposition: z
+            .enum(["continue", "rework", "abort"])
+            .describe(
+              "continue: it is let go on, and evidence that lies outside counts all the same; rework: its step is done again; abort: its step is aborted.",
+            ),
+          linked: linked.describe("The record in the quality system that it is decided in."),
+          reason,
+        }),
         response: { 200: json(z.object({ position: z.int() }), "Done."), ...COMMAND_PROBLEMS },
       },
     },
-    async (request) => {
-      if (!(await exceptionExists(db, request.params.id))) throw notFound(`exception ${request.params.id}`);
-      throw new Problem(409, "SIG_MISSING", "To dispose of an exception needs an electronic signature.", { remedy: CODES["SIG_MISSING"]?.remedy ?? "" });
+    async (request, reply) => {
+      const found = await findException(db, request.params.id);
+      if (found === null) throw notFound(`exception ${request.params.id}`);
+      const { site, ...exception } = found;
+      const { position } = await command(deps, site, request, reply, { kind: "exception.resolve", ...exception, ...request.body });
+      return { position };
     },
   );
 }

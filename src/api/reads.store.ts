@@ -390,26 +390,36 @@ export interface ExceptionView {
   readonly attempt: number | null;
   readonly openedAt: string;
   readonly resolvedAt: string | null;
+  readonly disposition: "continue" | "rework" | "abort" | null;
+  readonly linked: string | null;
 }
 
 export async function listExceptions(
   db: Db,
-  filter: { readonly site?: string | undefined; readonly batch?: string | undefined; readonly open?: boolean | undefined },
+  filter: { readonly site?: string | undefined; readonly batch?: string | undefined; readonly open?: boolean | undefined; readonly id?: string | undefined },
   after: { readonly site: string; readonly position: number; readonly ordinal: number } | null,
   limit: number,
 ): Promise<readonly ExceptionView[]> {
+  const named = exceptionNamed(filter.id ?? "");
   const { rows } = await sql<Omit<ExceptionView, "position"> & { position: string }>`
     select site || '.' || position || '.' || ordinal as id, site, position::text as position, ordinal, code, reason, source, batch, step, attempt,
-      to_char(opened_at at time zone 'utc', ${UTC}) as "openedAt", to_char(resolved_at at time zone 'utc', ${UTC}) as "resolvedAt"
-    from exceptions where (${filter.site ?? null}::text is null or site = ${filter.site ?? null}) and (${filter.batch ?? null}::text is null or batch = ${filter.batch ?? null})
+      to_char(opened_at at time zone 'utc', ${UTC}) as "openedAt", to_char(resolved_at at time zone 'utc', ${UTC}) as "resolvedAt", disposition, linked
+    from exceptions where (${filter.id ?? null}::text is null or (site = ${named.site} and exceptions.position = ${named.position}::bigint and ordinal = ${named.ordinal}::integer)) and (${filter.site ?? null}::text is null or site = ${filter.site ?? null}) and (${filter.batch ?? null}::text is null or batch = ${filter.batch ?? null})
       and (${filter.open ?? null}::boolean is null or (resolved_at is null) = ${filter.open ?? true})
       and (${after?.site ?? null}::text is null or (site, position, ordinal) > (${after?.site ?? ""}, ${after?.position ?? 0}, ${after?.ordinal ?? 0}))
     order by site, exceptions.position, ordinal limit ${limit}`.execute(db);
   return rows.map((row) => ({ ...row, position: safePosition(row.position) }));
 }
 
-export async function exceptionExists(db: Db, id: string): Promise<boolean> {
-  const [, site = "", position = "0", ordinal = "0"] = /^(.{1,64})\.(\d{1,18})\.(\d{1,4})$/.exec(id) ?? [];
-  const { rows } = await sql`select from exceptions where site = ${site} and position = ${position}::bigint and ordinal = ${ordinal}::integer`.execute(db);
-  return rows.length > 0;
+/** Where an exception stands on record, by its id. */
+export async function findException(db: Db, id: string): Promise<{ readonly site: string; readonly position: number; readonly ordinal: number } | null> {
+  const named = exceptionNamed(id);
+  const { rows } =
+    await sql`select from exceptions where site = ${named.site} and position = ${named.position}::bigint and ordinal = ${named.ordinal}::integer`.execute(db);
+  return rows.length === 0 ? null : { site: named.site, position: Number(named.position), ordinal: Number(named.ordinal) };
+}
+
+function exceptionNamed(id: string): { readonly site: string; readonly position: string; readonly ordinal: string } {
+  const [, site = "", position = "0", ordinal = "0"] = /^(.{1,64})\.(\d{1,15})\.(\d{1,4})$/.exec(id) ?? [];
+  return { site, position, ordinal };
 }

@@ -16,6 +16,8 @@ export const saying = (most: number) =>
     .max(most)
     .regex(/[\p{L}\p{N}\p{P}\p{S}]/u, "says nothing");
 export const reason = saying(1_024);
+/** The id of a record in a system beside this one: a deviation, a change. */
+export const linked = saying(256);
 export const whole = z
   .string()
   .regex(/^(0|[1-9]\d{0,18})$/, "is no whole number")

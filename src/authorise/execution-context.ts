@@ -40,6 +40,8 @@ export interface EvidenceItem {
   readonly within: boolean | null;
   readonly low: string | null;
   readonly high: string | null;
+  /** It lies outside, and quality has let it go on all the same. */
+  readonly accepted?: true;
 }
 
 /** One attempt of a step. `evidence` holds what is in force: what a correction superseded is left out. */
@@ -53,6 +55,12 @@ export interface StepState {
   readonly startClock: { readonly sourceKey: string; readonly epoch: string; readonly time: string } | null;
   readonly endedAt: string | null;
   readonly evidence: readonly EvidenceItem[];
+}
+
+/** `recommended`: production's; `disposed`: quality's. */
+export interface DispositionSigned {
+  readonly stage: "recommended" | "disposed";
+  readonly before: string;
 }
 
 /** A batch with the latest attempt of each of its steps. */
@@ -73,6 +81,8 @@ export interface BatchState {
   readonly roles: Readonly<Record<string, string>>;
   readonly execution: string;
   readonly disposition: string;
+  /** Whose signature about its disposition is in force, and what the disposition was before any; null: nobody's. A change of its record voids it. */
+  readonly signed: DispositionSigned | null;
   readonly openedOn: string;
   readonly facts: number;
   readonly createdAt: string;
@@ -81,6 +91,8 @@ export interface BatchState {
   readonly closedAt: string | null;
   readonly asked: string;
   readonly steps: readonly StepState[];
+  /** Attempts that the signals being settled have superseded; none in a world as it was read. */
+  readonly superseded: readonly StepState[];
   /** How many of its events are open (deferred, quarantined), and how many of its exceptions. */
   readonly openDeferrals: number;
   readonly openQuarantine: number;

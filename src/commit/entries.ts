@@ -16,6 +16,7 @@ const SAID = [
   "conflicts",
   "skipped",
   "performances",
+  "exceptions_disposed",
 ] as const;
 
 /** The settlement's part of an audit entry (docs/decisions/0009-audit-log.md): its second line. The first is what only the database knows, and is written there. */

@@ -56,6 +56,7 @@ export function writtenBy(settlement: Settlement, maxBytes: number): Omit<Settle
       through: text(r.through),
       ms: WAITING.gapLimitMs,
     })),
+    signed: signedOf(world),
     steps: stepsOf(world.assumed, world),
     evidence: rows.facts.flatMap(evidenceOf),
     ...locksOf(rows),
@@ -70,6 +71,13 @@ export function writtenBy(settlement: Settlement, maxBytes: number): Omit<Settle
       batch: r.batch,
       step: r.step,
       attempt: r.attempt,
+    })),
+    exceptions_disposed: rows.exceptionsDisposed.map((r) => ({
+      position: r.position,
+      ordinal: r.ordinal,
+      ref: r.ref,
+      disposition: r.disposition,
+      linked: r.linked,
     })),
     exceptions_resolved: rows.exceptionsResolved.map((r) => ({ event_position: r.event, ref: r.ref })),
     facts: rows.facts.map(factOf),
@@ -297,11 +305,21 @@ function rawOf(delivery: Delivery, maxBytes: number): Buffer {
   return Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength > maxBytes ? HEAD_BYTES : payload.byteLength);
 }
 
+/** Batches of which a signature about their disposition has come into force, or ceased to be. */
+function signedOf({ assumed, read }: World): readonly Json[] {
+  return [...assumed.batches.values()].flatMap(({ batch, signed }) => {
+    const before = read.batches.get(batch)?.signed ?? null;
+    return before?.stage === signed?.stage && before?.before === signed?.before
+      ? []
+      : [{ batch, stage: signed?.stage ?? null, before: signed?.before ?? null }];
+  });
+}
+
 /** Step attempts that are not in the state in which they were read; their times change only with it. */
 function stepsOf(assumed: Assumed, world: World): readonly Json[] {
   return [...assumed.batches.values()].flatMap((batch) => {
     const before = new Map((world.read.batches.get(batch.batch)?.steps ?? []).map((step) => [`${step.step} ${step.attempt}`, step]));
-    return batch.steps
+    return [...batch.superseded, ...batch.steps]
       .filter((step) => {
         const was = before.get(`${step.step} ${step.attempt}`);
         return was?.state !== step.state;
@@ -446,10 +464,20 @@ function factColumns(fact: Fact): Json {
         to_state: fact.to.execution,
         data: { by: fact.by, from: fact.from, to: fact.to, at: fact.at },
       };
+    case "exception.disposed": {
+      const { batch, step, attempt, exception, disposition, linked } = fact;
+      return { batch, step, attempt, data: { exception, disposition, linked } };
+    }
+    case "disposition.signed":
+      return { batch: fact.batch, data: { stage: fact.stage, before: fact.before } };
+    case "disposition.voided":
+      return { batch: fact.batch, from_state: fact.from, to_state: fact.to, data: { stage: fact.stage } };
     case "batch.updated":
       return { batch: fact.batch, data: { before: fact.before, quantity: fact.quantity, unit: fact.unit, roles: fact.roles } };
     case "step.moved":
       return { batch: fact.batch, step: fact.step, attempt: fact.attempt, from_state: fact.from, to_state: fact.to, data: { by: fact.by, at: fact.at } };
+    case "step.reopened":
+      return { batch: fact.batch, step: fact.step, attempt: fact.attempt, to_state: fact.state, data: { linked: fact.linked } };
     case "evidence.recorded":
       return {
         batch: fact.batch,

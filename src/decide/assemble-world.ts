@@ -69,6 +69,7 @@ function nothingFound(at: WorldReader, request: WorldRequest, rows: WorldRows): 
     deferrals: asked(request.deferrals),
     waitingFor: new Map(),
     quarantine: asked(request.quarantine),
+    exceptions: new Map([...request.exceptions].map((position) => [position, []])),
     recipes: asked(request.recipes),
     machines: asked(request.machines),
     keys: asked(request.keys),
@@ -187,6 +188,7 @@ function addOpenEvents(world: WorldData, at: WorldReader, rows: WorldRows): void
     });
     for (const key of row.waits) world.waitingFor.set(key, new Set([...(world.waitingFor.get(key) ?? []), row.position]));
   }
+  for (const row of rows.exceptions) world.exceptions.set(row.position, [...(world.exceptions.get(row.position) ?? []), row]);
   for (const row of rows.quarantine) {
     world.quarantine.set(row.position, {
       position: row.position,
@@ -257,6 +259,7 @@ function batchOf(row: BatchRow, definitions: Definitions): BatchState {
     roles: row.roles,
     execution: row.execution,
     disposition: row.disposition,
+    signed: row.disposition_stage === null || row.disposition_before === null ? null : { stage: row.disposition_stage, before: row.disposition_before },
     openedOn: row.opened_on,
     facts: row.facts,
     createdAt: utc(row.created_at),
@@ -267,6 +270,7 @@ function batchOf(row: BatchRow, definitions: Definitions): BatchState {
     openDeferrals: row.open_deferrals,
     openQuarantine: row.open_quarantine,
     openExceptions: row.open_exceptions,
+    superseded: [],
     steps: row.steps.map(
       (step): StepState => ({
         step: step.step,
@@ -292,6 +296,7 @@ function batchOf(row: BatchRow, definitions: Definitions): BatchState {
             within: item.within,
             low: item.low,
             high: item.high,
+            ...(item.accepted ? { accepted: true } : {}),
           }),
         ),
       }),

@@ -8,7 +8,7 @@ import { outcomeOf } from "./outcomes.ts";
 import { traceContext } from "./trace-context.ts";
 
 /** What the facts come from: the event, unless a person asked, and what is said of it. */
-interface Origin {
+export interface Origin {
   readonly flags: readonly string[];
   readonly event: DeviceEvent | null;
 }
@@ -18,6 +18,7 @@ export function bringAbout(group: Group, first: readonly Fact[], ref: Ref, origi
   let facts = first;
   let count = 0;
   let outcomes = 0;
+  const changed = new Set<string>();
   while (facts.length > 0) {
     for (const fact of facts) {
       apply(group.world, fact);
@@ -25,10 +26,35 @@ export function bringAbout(group: Group, first: readonly Fact[], ref: Ref, origi
       group.rows.facts.push({ ref, ordinal: count, fact, ...numberInBatch(group, fact) });
       for (const key of changedBy(fact)) group.change(key);
       if (bringOut(group, fact, { ref, ordinal: outcomes + 1 }, origin)) outcomes += 1;
+      const name = leavesAsSigned(fact) ? null : batchOf(fact);
+      if (name !== null) changed.add(name);
     }
     facts = consequences(group.world, group.machines, facts, ref);
   }
+  for (const name of changed) voidDisposition(group, name, ref, origin);
   return count;
+}
+
+/** What follows the signatures about a batch's disposition and changes nothing of what was signed. */
+const FOLLOWS: ReadonlySet<string> = new Set(["batch.release", "batch.conditional", "batch.reject", "batch.close"]);
+const leavesAsSigned = (fact: Fact): boolean =>
+  fact.kind === "disposition.signed" ||
+  (fact.kind === "batch.moved" && FOLLOWS.has(fact.by)) ||
+  (fact.kind === "reported" && fact.type === "batch.recommended");
+
+/**
+ * The record of a batch has changed: what was signed about its disposition is not what there is, whatever its state machine. It goes back to what it was before anybody signed. No verdict counts it
+ * among its facts: it is not what the event tells of.
+ */
+export function voidDisposition(group: Group, name: string, ref: Ref, origin: Origin): void {
+  const batch = group.world.batch(name);
+  if (batch == null || batch.signed === null) return;
+  const { stage, before: to } = batch.signed;
+  const fact: Fact = { kind: "disposition.voided", batch: name, stage, from: batch.disposition, to };
+  apply(group.world, fact);
+  const at = (rows: readonly { readonly ref: Ref }[]): number => rows.filter((row) => row.ref === ref).length + 1;
+  group.rows.facts.push({ ref, ordinal: at(group.rows.facts), fact, ...numberInBatch(group, fact) });
+  bringOut(group, fact, { ref, ordinal: at(group.rows.outcomes) }, origin);
 }
 
 function numberInBatch(group: Group, fact: Fact): { readonly openedOn: string; readonly number: number | null } {

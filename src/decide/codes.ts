@@ -5,6 +5,7 @@ export type DecideCode =
   | "STA_TERMINAL"
   | "STP_OUT_OF_ORDER"
   | "STP_OPEN"
+  | "STP_REWORK_NOT_AUTHORISED"
   | "EVD_MISSING"
   | "EVD_UNEXPECTED"
   | "EVD_ALREADY_SATISFIED"
@@ -21,6 +22,8 @@ export type DecideCode =
   | "TIM_STALE"
   | "SCH_UNIT_MISMATCH"
   | "QLT_EXCEPTION_OPEN"
+  | "QLT_EXCEPTION_CLOSED"
+  | "QLT_NOT_RECOMMENDED"
   | "SIG_MISSING"
   | "SIG_REASON_MISSING"
   | "SYS_OPEN_QUEUE"
@@ -44,6 +47,12 @@ export const DECIDE_CODES: CodeTable<DecideCode> = {
     owner: "operator",
     next: "correct",
     remedy: "Complete the predecessor, then ask again with a new event.",
+  },
+  STP_REWORK_NOT_AUTHORISED: {
+    meaning: "The step is not to be done again without a deviation that says so.",
+    owner: "quality",
+    next: "correct",
+    remedy: "Open a deviation, and name it with `linked`.",
   },
   STP_OPEN: { meaning: "A step of the batch is still open.", owner: "operator", next: "wait", remedy: "Complete the open steps." },
   EVD_MISSING: {
@@ -131,6 +140,13 @@ export const DECIDE_CODES: CodeTable<DecideCode> = {
     owner: "quality",
     next: "ask",
     remedy: "Correct the evidence, or have the exception disposed of.",
+  },
+  QLT_EXCEPTION_CLOSED: { meaning: "The exception was disposed of before.", owner: "quality", next: "ask", remedy: "Look at what was decided; it stands." },
+  QLT_NOT_RECOMMENDED: {
+    meaning: "Production's recommendation is missing, or void, since the record has changed.",
+    owner: "quality",
+    next: "ask",
+    remedy: "Have the batch recommended by a supervisor, and reviewed, then dispose of it.",
   },
   SIG_MISSING: {
     meaning: "The act needs an electronic signature.",

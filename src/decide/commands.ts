@@ -1,17 +1,18 @@
 import { Decimal } from "decimal.js";
-import { type BatchState, playerOf, recipeName, recipeStep, type StepState, stepOf } from "../authorise/execution-context.ts";
+import { type BatchState, type DispositionSigned, playerOf, recipeName, recipeStep, type StepState, stepOf } from "../authorise/execution-context.ts";
 import { parametersFor } from "../registry/limits.ts";
 import type { Recipe } from "../registry/recipe.ts";
 import type { Ref, SourceState } from "../sequence/source-state.ts";
 import type { Fact } from "./facts.ts";
 import type { GuardSignal } from "./guards.ts";
 import { judgeBatch } from "./judge-batch.ts";
-import { judgeStep } from "./judge-step.ts";
+import { judgeStep, type StepAsk } from "./judge-step.ts";
 import type { ContextInWords, Explanation, Judgement } from "./judgement.ts";
 import type { Machines } from "./machines.ts";
+import { dependentsOf, inTheWay, redo, reopened } from "./rework.ts";
 import type { Command, CommandSignal } from "./signal.ts";
 import type { World } from "./world.ts";
-import type { QuarantineEntry } from "./world-data.ts";
+import type { ExceptionDisposition, ExceptionState, QuarantineEntry } from "./world-data.ts";
 
 /** What a command comes to. A refusal is as final as an acceptance: commands are never deferred. */
 export type CommandAnswer =
@@ -40,6 +41,7 @@ export interface CommandTools {
   drain(source: string): void;
   reprocess(entry: QuarantineEntry): Extract<Judgement, { kind: "refused" }> | null;
   reject(entry: QuarantineEntry, reason: string): void;
+  dispose(exception: ExceptionState, disposition: ExceptionDisposition, linked: string): void;
 }
 
 export function judgeCommand(signal: CommandSignal, at: Ref, tools: CommandTools): CommandAnswer {
@@ -59,6 +61,8 @@ export function judgeCommand(signal: CommandSignal, at: Ref, tools: CommandTools
       return succeed(command, signal, tools);
     case "quarantine.resolve":
       return resolveQuarantine(command, signal, tools);
+    case "exception.resolve":
+      return resolveException(command, signal, at, tools);
     case "lock.takeover":
       return needsSignature();
   }
@@ -118,6 +122,8 @@ function createBatch(command: Of<"batch.create">, at: string, tools: CommandTool
     endedAt: null,
     closedAt: null,
     asked: command.asked,
+    signed: null,
+    superseded: [],
     steps: recipe.steps.map((step, ordinal) => ({
       step: step.step,
       attempt: 1,
@@ -178,11 +184,13 @@ function updateBatch(command: Of<"batch.update">, signal: CommandSignal, tools: 
   return done(tools.world.batch(command.batch) ?? batch, false);
 }
 
-const NEEDS_REASON: ReadonlySet<string> = new Set(["revoke", "cancel", "stop", "abort", "correct"]);
+const NEEDS_REASON: ReadonlySet<string> = new Set(["revoke", "cancel", "stop", "abort", "correct", "rework"]);
 /** What this release cannot do, signed or not. */
-const NOT_YET_DONE: ReadonlySet<string> = new Set(["amend", "rework"]);
+const NOT_YET_DONE: ReadonlySet<string> = new Set(["amend"]);
 /** What nobody does without one, whoever they are. */
-const ALWAYS_SIGNED: ReadonlySet<string> = new Set(["verify", "skip", "recommend", "release", "conditional", "reject"]);
+const ALWAYS_SIGNED: ReadonlySet<string> = new Set(["verify", "skip", "rework", "exception.resolve", "recommend", "release", "conditional", "reject"]);
+/** Quality's word, which follows production's. */
+const DISPOSES: ReadonlySet<string> = new Set(["release", "conditional", "reject"]);
 /** What lets product go: nothing about it is open any more. */
 const LETS_GO: ReadonlySet<string> = new Set(["release", "conditional"]);
 /** What a person signs. Machines never sign: what they may do without is for their roles to say; and where nobody signs in there is nobody to sign. */
@@ -201,18 +209,31 @@ function commandBatch(command: Of<"batch.command">, signal: CommandSignal, tools
     if (batch.openQuarantine > 0 || batch.openDeferrals > 0)
       return refused("SYS_OPEN_QUEUE", `Events of batch ${batch.batch} are not decided: ${batch.openQuarantine} quarantined, ${batch.openDeferrals} deferred.`);
   }
-  if (command.command === "recommend") return recommend(batch, signal, tools);
+  if (command.command === "recommend") return recommend(batch, command, signal, tools);
+  const disposes = command.binding === true && DISPOSES.has(command.command);
+  if (disposes && batch.signed === null)
+    return refused("QLT_NOT_RECOMMENDED", `Production has not recommended batch ${batch.batch}, or its record has changed since.`);
   const context: ContextInWords = { batch: batch.batch, step: null, attempt: null, from: "claim" };
   const judgement = judgeBatch(tools.world, tools.machines, batch, `batch.${command.command}`, asked(signal), context, []);
-  return settled(judgement, batch, null, tools);
+  const signed = disposes && batch.signed !== null ? [signedFact(batch, "disposed")] : [];
+  return settled(judgement.kind === "refused" ? judgement : { ...judgement, facts: [...judgement.facts, ...signed] }, batch, null, tools);
 }
 
+/** Whatever was signed before, it goes back to what it was before anybody signed. */
+const signedFact = (batch: BatchState, stage: DispositionSigned["stage"]): Fact => ({
+  kind: "disposition.signed",
+  batch: batch.batch,
+  stage,
+  before: batch.signed?.before ?? batch.disposition,
+});
+
 /** The first of two stages: production says that what was made may be disposed of. It moves nothing. */
-function recommend(batch: BatchState, signal: CommandSignal, tools: CommandTools): CommandAnswer {
+function recommend(batch: BatchState, { binding }: Of<"batch.command">, signal: CommandSignal, tools: CommandTools): CommandAnswer {
   if (batch.disposition !== "pending_review" && batch.disposition !== "conditional")
     return refused("STA_INVALID_TRANSITION", `The disposition of batch ${batch.batch} is ${batch.disposition}; there is nothing to recommend.`);
   tools.bringAbout([
     { kind: "reported", type: "batch.recommended", batch: batch.batch, step: null, attempt: null, equipment: null, data: { actor: signal.actor } },
+    ...(binding === true ? [signedFact(batch, "recommended")] : []),
   ]);
   return done(tools.world.batch(batch.batch) ?? batch, false);
 }
@@ -224,7 +245,8 @@ function commandStep(command: Of<"step.command">, signal: CommandSignal, at: Ref
   if (step === undefined) return unknown(`step ${command.step} of batch ${command.batch}`);
   if (isStale(batch, signal, tools)) return stale(batch, tools);
   if (NOT_YET_DONE.has(command.command) || lacksSignature(signal, command.command)) return needsSignature();
-  if (NEEDS_REASON.has(command.command) && command.reason === null) return refused("SIG_REASON_MISSING", `To ${command.command} evidence, give a reason.`);
+  if (NEEDS_REASON.has(command.command) && command.reason === null)
+    return refused("SIG_REASON_MISSING", `To ${command.command} ${command.command === "rework" ? "a step" : "evidence"}, give a reason.`);
   if (command.command === "comment") {
     tools.bringAbout([
       {
@@ -238,6 +260,10 @@ function commandStep(command: Of<"step.command">, signal: CommandSignal, at: Ref
       },
     ]);
     return done(batch, false);
+  }
+  if (command.command === "rework") {
+    const again = reworked(batch, step, command.linked, signal, at, tools);
+    return again.kind === "accepted" || again.explanation !== null ? settled(again, batch, step, tools) : again;
   }
   const context: ContextInWords = { batch: batch.batch, step: step.step, attempt: step.attempt, from: "claim" };
   const judgement = judgeStep(
@@ -259,6 +285,34 @@ function commandStep(command: Of<"step.command">, signal: CommandSignal, at: Ref
   );
   return settled(judgement, batch, step, tools);
 }
+
+/** What it comes to that a step is done again; a refusal that does not rest on its state explains nothing. */
+function reworked(
+  batch: BatchState,
+  step: StepState,
+  linked: string | undefined,
+  signal: CommandSignal,
+  at: Ref,
+  { world, machines }: CommandTools,
+): Judgement | (Extract<CommandAnswer, { kind: "refused" }> & { readonly explanation: null }) {
+  const no = (code: string, reason: string) => ({ kind: "refused", code, reason, explanation: null }) as const;
+  if (linked === undefined)
+    return no("STP_REWORK_NOT_AUTHORISED", `The recipe provides for no rework of step ${step.step}; name the deviation that it is done under.`);
+  if (batch.execution !== "running" && batch.execution !== "paused")
+    return no("CTX_BATCH_NOT_RUNNING", `Batch ${batch.batch} is ${batch.execution}; a step is done again while its batch is being executed.`);
+  const dependents = dependentsOf(batch, step.step);
+  const open = inTheWay(dependents);
+  if (open.length > 0) return no("STP_OPEN", `What comes after step ${step.step} is going on (${open.map((one) => `${one.step}: ${one.state}`).join(", ")}).`);
+  const judgement = judgeStep(world, machines, batch, step, "step.rework", asked(signal), claimed(batch, step), [], byPerson(at));
+  if (judgement.kind === "refused") return judgement;
+  return {
+    ...judgement,
+    facts: [...judgement.facts, reopened(batch, step, "ready", linked), ...redo(world, machines, batch, dependents, asked(signal), linked)],
+  };
+}
+
+const claimed = ({ batch }: BatchState, { step, attempt }: StepState): ContextInWords => ({ batch, step, attempt, from: "claim" });
+const byPerson = (at: Ref): StepAsk => ({ at, eventId: null, source: null, activity: null, data: {} });
 
 function settled(judgement: Judgement, batch: BatchState, step: StepState | null, tools: CommandTools): CommandAnswer {
   if (judgement.kind === "refused") return refused(judgement.code, judgement.reason, judgement.explanation);
@@ -338,6 +392,47 @@ function resolveQuarantine(command: Of<"quarantine.resolve">, signal: CommandSig
   return still === null ? { kind: "done", created: false, batch: null, warnings: [] } : refused(still.code, still.reason, still.explanation);
 }
 
+/** What becomes of an exception: it is let go on, or its step is done again, or aborted. */
+function resolveException(command: Of<"exception.resolve">, signal: CommandSignal, at: Ref, tools: CommandTools): CommandAnswer {
+  const { position, ordinal, disposition, linked } = command;
+  const { world, machines } = tools;
+  const opened = world.exceptionsAt(position);
+  const exception = opened.find((one) => one.ordinal === ordinal);
+  if (exception === undefined) return unknown(`exception ${ordinal} at position ${position}`);
+  const batch = exception.batch === null ? undefined : world.batch(exception.batch);
+  if (batch !== undefined && isStale(batch, signal, tools)) return stale(batch, tools);
+  if (lacksSignature(signal, command.kind)) return needsSignature();
+  if (exception.resolved) return refused("QLT_EXCEPTION_CLOSED", "The exception is disposed of already.");
+  if (exception.quarantined) return refused("SYS_OPEN_QUEUE", "The exception is that of an event in quarantine, and ends when a person decides about that.");
+  const step = batch === undefined || exception.step === null ? undefined : stepOf(batch, exception.step);
+  const others = opened.filter((one) => one !== exception && one.batch === exception.batch && one.step === exception.step);
+  const disposed: Fact = {
+    kind: "exception.disposed",
+    batch: exception.batch,
+    step: exception.step,
+    attempt: exception.attempt,
+    exception: { position, ordinal, code: exception.code },
+    disposition,
+    linked,
+    accepts: disposition === "continue" && step?.attempt === exception.attempt && others.every((one) => one.disposition === "continue"),
+  };
+  if (disposition === "continue") {
+    tools.dispose(exception, disposition, linked);
+    tools.bringAbout([disposed]);
+    return { kind: "done", created: false, batch: null, warnings: [] };
+  }
+  if (batch === undefined || step === undefined || step.attempt !== exception.attempt)
+    return refused("STA_INVALID_TRANSITION", `The exception is about no step that could be ${disposition === "abort" ? "aborted" : "done again"}.`);
+  const judgement =
+    disposition === "rework"
+      ? reworked(batch, step, linked, signal, at, tools)
+      : judgeStep(world, machines, batch, step, "step.abort", asked(signal), claimed(batch, step), [], byPerson(at));
+  if (judgement.kind === "refused") return refused(judgement.code, judgement.reason, judgement.explanation);
+  tools.dispose(exception, disposition, linked);
+  tools.bringAbout([disposed, ...judgement.facts]);
+  return { kind: "done", created: false, batch: null, warnings: [] };
+}
+
 /** Whether the caller has seen another version than the current one. */
 const isOther = (version: number, signal: CommandSignal): boolean => signal.ifVersion !== null && signal.ifVersion !== version;
 const isStale = (batch: BatchState, signal: CommandSignal, tools: CommandTools): boolean => isOther(tools.world.batchVersion(batch.batch), signal);
@@ -360,6 +455,8 @@ export interface BatchView {
   readonly equipment: BatchState["roles"];
   readonly execution: string;
   readonly disposition: string;
+  /** Which stage of its disposition is signed, by a signature that is in force; absent: none. */
+  readonly signed?: DispositionSigned["stage"];
   readonly impediments: { readonly deferred: number; readonly quarantined: number; readonly exceptions: number };
   readonly createdAt: string;
   readonly startedAt: string | null;
@@ -396,6 +493,7 @@ export function batchView(batch: BatchState, version = batch.version + 1): Batch
     equipment: batch.roles,
     execution: batch.execution,
     disposition: batch.disposition,
+    ...(batch.signed === null ? {} : { signed: batch.signed.stage }),
     impediments: { deferred: batch.openDeferrals, quarantined: batch.openQuarantine, exceptions: batch.openExceptions },
     createdAt: batch.createdAt,
     startedAt: batch.startedAt,

@@ -1,7 +1,9 @@
-import type { BatchState, ContextLock, EvidenceItem, StepState } from "../authorise/execution-context.ts";
+import type { BatchState, ContextLock, DispositionSigned, EvidenceItem, StepState } from "../authorise/execution-context.ts";
 import { ENDED_BATCH, ENDED_STEP } from "../authorise/execution-context.ts";
+import type { Ref } from "../sequence/source-state.ts";
 import type { BatchPlace } from "./machines.ts";
 import type { World } from "./world.ts";
+import type { ExceptionDisposition } from "./world-data.ts";
 
 /** What the service decided is true. Facts are applied to the world, stored, and turned into outcomes. */
 export type Fact =
@@ -15,6 +17,21 @@ export type Fact =
       readonly to: BatchPlace;
       readonly at: string;
     }
+  /** A person has signed what becomes of an exception. `accepts`: the evidence that opened it counts all the same. */
+  | {
+      readonly kind: "exception.disposed";
+      readonly batch: string | null;
+      readonly step: string | null;
+      readonly attempt: number | null;
+      readonly exception: { readonly position: Ref; readonly ordinal: number; readonly code: string };
+      readonly disposition: ExceptionDisposition;
+      readonly linked: string;
+      readonly accepts: boolean;
+    }
+  /** A person has signed a stage of its disposition. `before`: what the disposition goes back to when the signature is void. */
+  | { readonly kind: "disposition.signed"; readonly batch: string; readonly stage: DispositionSigned["stage"]; readonly before: string }
+  /** The record has changed since: what was signed is not what there is. */
+  | { readonly kind: "disposition.voided"; readonly batch: string; readonly stage: DispositionSigned["stage"]; readonly from: string; readonly to: string }
   | {
       readonly kind: "batch.updated";
       readonly batch: string;
@@ -34,6 +51,16 @@ export type Fact =
       readonly to: string;
       readonly at: string;
       readonly clock: StepState["startClock"];
+    }
+  /** A further attempt of a step; the one before is superseded. `linked`: the deviation under which it is done. */
+  | {
+      readonly kind: "step.reopened";
+      readonly batch: string;
+      readonly step: string;
+      readonly attempt: number;
+      readonly ordinal: number;
+      readonly state: string;
+      readonly linked: string;
     }
   | { readonly kind: "evidence.recorded"; readonly batch: string; readonly step: string; readonly attempt: number; readonly item: EvidenceItem }
   | { readonly kind: "lock.taken"; readonly lock: ContextLock }
@@ -81,6 +108,24 @@ export function apply(world: World, fact: Fact): void {
       });
       return;
     }
+    case "exception.disposed": {
+      if (fact.batch === null) return;
+      const batch = known(world.batch(fact.batch), fact.batch);
+      world.putBatch({ ...batch, openExceptions: Math.max(0, batch.openExceptions - 1) });
+      const { step, attempt, exception } = fact;
+      if (!fact.accepts || step === null || attempt === null) return;
+      changeStep(world, fact.batch, step, attempt, (one) => ({
+        ...one,
+        evidence: one.evidence.map((item) => (item.position === exception.position && item.within === false ? { ...item, accepted: true } : item)),
+      }));
+      return;
+    }
+    case "disposition.signed":
+      world.putBatch({ ...known(world.batch(fact.batch), fact.batch), signed: { stage: fact.stage, before: fact.before } });
+      return;
+    case "disposition.voided":
+      world.putBatch({ ...known(world.batch(fact.batch), fact.batch), disposition: fact.to, signed: null });
+      return;
     case "batch.updated": {
       const batch = known(world.batch(fact.batch), fact.batch);
       world.putBatch({ ...batch, quantity: fact.quantity, unit: fact.unit, parameters: fact.parameters, roles: fact.roles });
@@ -95,6 +140,17 @@ export function apply(world: World, fact: Fact): void {
         endedAt: step.endedAt ?? (ENDED_STEP.has(fact.to) ? fact.at : null),
       }));
       return;
+    case "step.reopened": {
+      const batch = known(world.batch(fact.batch), fact.batch);
+      const { step, attempt, ordinal, state } = fact;
+      const fresh: StepState = { step, attempt, ordinal, state, startedAt: null, startClock: null, endedAt: null, evidence: [] };
+      world.putBatch({
+        ...batch,
+        steps: batch.steps.map((one) => (one.step === step ? fresh : one)),
+        superseded: [...batch.superseded, ...batch.steps.filter((one) => one.step === step)],
+      });
+      return;
+    }
     case "evidence.recorded":
       changeStep(world, fact.batch, fact.step, fact.attempt, (step) => ({
         ...step,
@@ -129,6 +185,7 @@ export function changedBy(fact: Fact): readonly string[] {
     case "batch.moved":
     case "batch.updated":
     case "step.moved":
+    case "step.reopened":
     case "evidence.recorded":
       return [`batch:${fact.batch}`];
     case "lock.taken":
@@ -136,6 +193,10 @@ export function changedBy(fact: Fact): readonly string[] {
       return [`equipment:${fact.lock.equipment}`];
     case "equipment.stated":
       return [`equipment:${fact.equipment}`];
+    case "exception.disposed":
+      return fact.batch === null ? [] : [`batch:${fact.batch}`];
+    case "disposition.signed":
+    case "disposition.voided":
     case "reported":
       return [];
   }

@@ -6,7 +6,7 @@ import type { World } from "./world.ts";
 export function guardsFor(world: World, batch: BatchState, step: StepState | null, signal: GuardSignal | null): GuardContext {
   return {
     batch,
-    step,
+    step: step === null ? null : heldTo(step),
     signal,
     equipment: (id) => world.equipment(id),
     gaps: () =>
@@ -20,3 +20,9 @@ export function guardsFor(world: World, batch: BatchState, step: StepState | nul
           ),
   };
 }
+
+/** Evidence that lies outside is held against its limits until quality lets it go on. */
+const heldTo = (step: StepState): StepState =>
+  step.evidence.some(({ accepted }) => accepted)
+    ? { ...step, evidence: step.evidence.map((item) => (item.accepted ? { ...item, within: null } : item)) }
+    : step;

@@ -59,12 +59,15 @@ export const OUTCOME_TYPES: readonly string[] = [
   "batch.created",
   "batch.updated",
   "batch.recommended",
+  "batch.disposition-voided",
   ...Object.values(BATCH_PAST),
   ...Object.values(STEP_PAST),
   "step.resumed",
+  "step.reopened",
   "evidence.recorded",
   "evidence.corrected",
   "step.commented",
+  "exception.disposed",
   "equipment.state-changed",
   ...Object.values(REPORTED_PAST),
   ...["consumed", "produced", "returned", "scrapped", "transferred"].map((what) => `material.${what}`),
@@ -95,6 +98,20 @@ export function outcomeOf(world: World, machines: Machines, fact: Fact, flags: r
       const at = { execution: batch.execution, disposition: batch.disposition };
       return ofBatch(batch, "batch.updated", machines, at, at, flags, { quantity: { value: fact.quantity, unit: fact.unit }, equipment: fact.roles });
     }
+    case "exception.disposed": {
+      const { batch, step, attempt, exception, disposition, linked } = fact;
+      const told = { kind: "reported", type: "exception.disposed", batch, step, attempt, equipment: null } as const;
+      return outcomeOf(world, machines, { ...told, data: { code: exception.code, position: exception.position, disposition, linked } }, flags);
+    }
+    case "disposition.signed":
+      return null;
+    case "disposition.voided": {
+      const batch = world.batch(fact.batch);
+      if (batch === undefined) return null;
+      const { execution } = batch;
+      const [from, to] = [fact.from, fact.to].map((disposition) => ({ execution, disposition }));
+      return from === undefined || to === undefined ? null : ofBatch(batch, "batch.disposition-voided", machines, from, to, flags, { voided: fact.stage });
+    }
     case "batch.moved": {
       const batch = world.batch(fact.batch);
       const type = fact.to.execution === "cancelled" ? "batch.cancelled" : BATCH_PAST[fact.by];
@@ -110,6 +127,12 @@ export function outcomeOf(world: World, machines: Machines, fact: Fact, flags: r
         to: { isa88: names.isa88(fact.to), step: fact.to },
         ...(type === "step.completed" || type === "step.performed" ? { evidence: evidenceOf(batch, fact.step) } : {}),
       });
+    }
+    case "step.reopened": {
+      const batch = world.batch(fact.batch);
+      if (batch === undefined) return null;
+      const to = { isa88: machines.step(batch).isa88(fact.state), step: fact.state };
+      return ofStep(batch, fact.step, fact.attempt, "step.reopened", machines, flags, { to, linked: fact.linked });
     }
     case "evidence.recorded": {
       const batch = world.batch(fact.batch);

@@ -1,6 +1,7 @@
 // Puts into quarantine what tells of something done and is not permitted, or contradicts itself: a person decides.
 import type { Given } from "../sequence/cursor.ts";
 import type { SourceState } from "../sequence/source-state.ts";
+import { voidDisposition } from "./bring-about.ts";
 import { identityOf } from "./event-identity.ts";
 import { giveVerdict, type Round, rejectForm } from "./give-verdict.ts";
 import type { Group } from "./group.ts";
@@ -27,6 +28,7 @@ export function quarantine(group: Group, source: SourceState, inHand: EventInHan
   if (batch !== undefined) {
     const now = group.world.batch(batch.batch) ?? batch;
     group.world.putBatch({ ...now, openQuarantine: now.openQuarantine + 1 });
+    voidDisposition(group, batch.batch, at.ref, { flags: [], event: inHand.said.kind === "event" ? inHand.said.event : null });
   }
   giveVerdict(group, inHand, at, { status: "quarantined", code, by, reason, context, explanation });
 }

@@ -99,6 +99,9 @@ function ofCommand(command: Command, request: WorldRequest): void {
     case "quarantine.resolve":
       request.quarantine.add(command.event);
       return;
+    case "exception.resolve":
+      request.exceptions.add(command.position);
+      return;
     case "lock.takeover":
       request.equipment.add(command.equipment);
       return;

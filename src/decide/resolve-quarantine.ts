@@ -1,12 +1,13 @@
 // Settles a quarantined event as a person decides: judged again, or rejected.
 import { olderThanLast } from "../sequence/monotonic.ts";
 import type { Ref } from "../sequence/source-state.ts";
+import { voidDisposition } from "./bring-about.ts";
 import { giveVerdict, type Round } from "./give-verdict.ts";
 import type { Group } from "./group.ts";
 import { judgeEvent } from "./judge.ts";
 import type { Refused } from "./judgement.ts";
 import { accept, observe } from "./settle-judgement.ts";
-import type { QuarantineEntry } from "./world-data.ts";
+import type { ExceptionDisposition, ExceptionState, QuarantineEntry } from "./world-data.ts";
 
 /** Judges a quarantined event again, now. What is still refused writes nothing. */
 export function reprocess(group: Group, entry: QuarantineEntry, cause: Ref): Refused | null {
@@ -52,4 +53,15 @@ function resolve(group: Group, entry: QuarantineEntry, ref: Ref, resolution: "re
   if (batch === undefined) return;
   world.putBatch({ ...batch, openQuarantine: Math.max(0, batch.openQuarantine - 1), openExceptions: Math.max(0, batch.openExceptions - 1) });
   group.change(`batch:${batch.batch}`);
+  // what a person decided about it is on record now, whichever way; what it brings about itself comes behind
+  if (resolution === "reject") voidDisposition(group, batch.batch, ref, { flags: [], event: null });
+}
+
+/** An exception is disposed of: nothing of it is open any more. */
+export function dispose({ world, rows }: Group, { position, ordinal }: ExceptionState, disposition: ExceptionDisposition, linked: string, ref: Ref): void {
+  rows.exceptionsDisposed.push({ position, ordinal, ref, disposition, linked });
+  world.putExceptions(
+    position,
+    world.exceptionsAt(position).map((one) => (one.ordinal === ordinal ? { ...one, resolved: true, disposition } : one)),
+  );
 }

@@ -3,6 +3,7 @@ import type { Ref } from "../sequence/source-state.ts";
 import type { Fact } from "./facts.ts";
 import type { Outcome } from "./outcomes.ts";
 import type { Verdict } from "./verdict.ts";
+import type { ExceptionDisposition } from "./world-data.ts";
 
 /** A signal as it goes on record, at its position. */
 export interface SignalRow {
@@ -84,6 +85,13 @@ export interface Rows {
   /** How long each newly deferred event is waited for, in milliseconds. */
   readonly patience: { readonly event: Ref; readonly ms: number }[];
   readonly exceptionsResolved: { readonly event: Ref; readonly ref: Ref }[];
+  readonly exceptionsDisposed: {
+    readonly position: Ref;
+    readonly ordinal: number;
+    readonly ref: Ref;
+    readonly disposition: ExceptionDisposition;
+    readonly linked: string;
+  }[];
   readonly answers: { readonly key: string; readonly request: string; readonly bodyDigest: string; readonly answer: unknown; readonly ref: Ref }[];
   interruptionMs: number;
 }
@@ -103,6 +111,7 @@ export function noRows(): Rows {
     quarantined: [],
     quarantineResolved: [],
     exceptionsResolved: [],
+    exceptionsDisposed: [],
     patience: [],
     answers: [],
     interruptionMs: 0,
@@ -127,6 +136,7 @@ export function markRows(rows: Rows): Lists & { readonly interruptionMs: number 
     quarantined: rows.quarantined.length,
     quarantineResolved: rows.quarantineResolved.length,
     exceptionsResolved: rows.exceptionsResolved.length,
+    exceptionsDisposed: rows.exceptionsDisposed.length,
     patience: rows.patience.length,
     answers: rows.answers.length,
     interruptionMs: rows.interruptionMs,
@@ -147,6 +157,7 @@ export function cutRows(rows: Rows, mark: ReturnType<typeof markRows>): void {
   rows.quarantined.length = mark.quarantined;
   rows.quarantineResolved.length = mark.quarantineResolved;
   rows.exceptionsResolved.length = mark.exceptionsResolved;
+  rows.exceptionsDisposed.length = mark.exceptionsDisposed;
   rows.patience.length = mark.patience;
   rows.answers.length = mark.answers;
   rows.interruptionMs = mark.interruptionMs;

@@ -6,7 +6,7 @@ import type { Group } from "./group.ts";
 import { countAnew, giveUpNumbers, rebase } from "./move-cursor.ts";
 import { inWords } from "./poison.ts";
 import { recordCommand } from "./record.ts";
-import { reject, reprocess } from "./resolve-quarantine.ts";
+import { dispose, reject, reprocess } from "./resolve-quarantine.ts";
 import type { CommandSignal } from "./signal.ts";
 import { drain } from "./turn.ts";
 
@@ -42,5 +42,6 @@ const toolsOf = (group: Group, ref: Ref): CommandTools => ({
   rebase: (source, epoch, sequence) => rebase(group, source, epoch, sequence, ref),
   drain: (source) => drain(group, source, ref, true),
   reprocess: (entry) => reprocess(group, entry, ref),
+  dispose: (exception, disposition, linked) => dispose(group, exception, disposition, linked, ref),
   reject: (entry, reason) => reject(group, entry, reason, ref),
 });

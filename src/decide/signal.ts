@@ -3,6 +3,7 @@ import type { PerformedBy } from "../authorise/performer.ts";
 import type { DeviceEvent, Diagnosis, PartialEvent, Refusal } from "../decode/event.ts";
 import type { Delivery } from "../receive/delivery.ts";
 import type { Ref } from "../sequence/source-state.ts";
+import type { ExceptionDisposition } from "./world-data.ts";
 
 /** An event as the judge holds it: what it says, on which branch its delivery arrived, when, how many bytes it had, and who performed it. */
 export interface EventInHand {
@@ -60,7 +61,14 @@ export type Command =
       readonly equipment: Readonly<Record<string, string>> | null;
       readonly reason: string | null;
     }
-  | { readonly kind: "batch.command"; readonly batch: string; readonly command: BatchCommandName; readonly reason: string | null }
+  | {
+      readonly kind: "batch.command";
+      readonly batch: string;
+      readonly command: BatchCommandName;
+      readonly reason: string | null;
+      /** Of a signature about the disposition: it binds to the record as it stands, and is void when that changes. Those from before this was decided say nothing of it. */
+      readonly binding?: true;
+    }
   | {
       readonly kind: "step.command";
       readonly batch: string;
@@ -69,6 +77,8 @@ export type Command =
       readonly reason: string | null;
       readonly evidence: { readonly evidence: string; readonly value: string | boolean | null; readonly unit: string | null } | null;
       readonly comment: string | null;
+      /** The record in the quality system under which it is done, where one is named. */
+      readonly linked?: string;
     }
   | {
       readonly kind: "gap.resolve";
@@ -81,6 +91,15 @@ export type Command =
     }
   | { readonly kind: "source.succession"; readonly source: string; readonly reason: string }
   | { readonly kind: "quarantine.resolve"; readonly event: Ref; readonly action: "reprocess" | "reject"; readonly reason: string }
+  | {
+      readonly kind: "exception.resolve";
+      /** Where it was opened, and which of those that were opened there. */
+      readonly position: Ref;
+      readonly ordinal: number;
+      readonly disposition: ExceptionDisposition;
+      readonly linked: string;
+      readonly reason: string;
+    }
   | { readonly kind: "lock.takeover"; readonly equipment: string; readonly token: number; readonly reason: string };
 
 export interface CommandSignal {

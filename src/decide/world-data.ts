@@ -31,6 +31,21 @@ export interface QuarantineEntry {
   readonly event: EventInHand;
 }
 
+/** An exception, and what a person has said of it. */
+export interface ExceptionState {
+  readonly position: Ref;
+  readonly ordinal: number;
+  readonly code: string;
+  readonly batch: string | null;
+  readonly step: string | null;
+  readonly attempt: number | null;
+  readonly resolved: boolean;
+  readonly disposition: ExceptionDisposition | null;
+  /** Its event is in quarantine: it ends with that. */
+  readonly quarantined: boolean;
+}
+export type ExceptionDisposition = "continue" | "rework" | "abort";
+
 /** The context in which an open event was judged: what it did not claim was taken from a lock then, and stays what it was. */
 export interface JudgedIn {
   readonly batch: string | null;
@@ -85,6 +100,8 @@ export interface WorldData {
   /** what is waited for → the deferred events that wait for it */
   readonly waitingFor: Map<string, ReadonlySet<Ref>>;
   readonly quarantine: Map<Ref, QuarantineEntry | null>;
+  /** position → the exceptions that were opened there, in order */
+  readonly exceptions: Map<Ref, readonly ExceptionState[]>;
   readonly recipes: Map<string, Definition | null>;
   readonly machines: Map<string, Definition | null>;
   readonly keys: Map<string, PriorAnswer | null>;

@@ -18,6 +18,8 @@ export interface WorldRequest {
   readonly streams: Set<string>;
   readonly deferrals: Set<Ref>;
   readonly quarantine: Set<Ref>;
+  /** positions at which exceptions were opened */
+  readonly exceptions: Set<Ref>;
   readonly recipes: Set<string>;
   readonly machines: Set<string>;
   readonly keys: Set<string>;
@@ -41,6 +43,7 @@ export function emptyRequest(): WorldRequest {
     streams: new Set(),
     deferrals: new Set(),
     quarantine: new Set(),
+    exceptions: new Set(),
     recipes: new Set(),
     machines: new Set(),
     keys: new Set(),

@@ -2,6 +2,7 @@
 import type { BatchState } from "../authorise/execution-context.ts";
 import type { PerformedBy } from "../authorise/performer.ts";
 import type { Parking } from "../sequence/source-state.ts";
+import type { ExceptionState } from "./world-data.ts";
 
 export interface StoredSignal {
   readonly topic: string;
@@ -45,6 +46,8 @@ export interface BatchRow {
   readonly roles: Record<string, string>;
   readonly execution: string;
   readonly disposition: string;
+  readonly disposition_stage: "recommended" | "disposed" | null;
+  readonly disposition_before: string | null;
   readonly opened_on: string;
   readonly facts: number;
   readonly created_at: string;
@@ -77,6 +80,7 @@ export interface BatchRow {
       readonly within: boolean | null;
       readonly low: string | null;
       readonly high: string | null;
+      readonly accepted: boolean;
     }[];
   }[];
 }
@@ -181,6 +185,7 @@ export interface WorldRows {
     readonly signal: StoredSignal;
     readonly waits: string[];
   }[];
+  readonly exceptions: readonly ExceptionState[];
   readonly quarantine: {
     readonly position: number;
     readonly version: number;

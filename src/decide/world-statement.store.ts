@@ -72,7 +72,7 @@ export const worldStatement = (site: string, shard: string, asked: string) => sq
     'batches', (select coalesce(jsonb_agg(to_jsonb(b) || jsonb_build_object('recipe_hash', encode(b.recipe_hash, 'hex'), 'batch_machine_hash', encode(b.batch_machine_hash, 'hex'),
         'step_machine_hash', encode(b.step_machine_hash, 'hex'), 'asked', encode(b.asked, 'hex'),
         'steps', (select jsonb_agg(to_jsonb(t) || jsonb_build_object('start_epoch', t.start_epoch::text, 'start_source', t.start_source::text, 'evidence',
-            (select coalesce(jsonb_agg(to_jsonb(e) order by e.position), '[]') from evidence e
+            (select coalesce(jsonb_agg(to_jsonb(e) || jsonb_build_object('accepted', e.within is false and ${ACCEPTED}) order by e.position), '[]') from evidence e
               where e.site = t.site and e.batch = t.batch and e.step = t.step and e.attempt = t.attempt
                 and not exists (select from evidence n where n.site = e.site and n.batch = e.batch and n.step = e.step and n.attempt = e.attempt and n.evidence = e.evidence and n.supersedes = e.position)))
             order by t.ordinal)
@@ -99,6 +99,10 @@ export const worldStatement = (site: string, shard: string, asked: string) => sq
       from asked, quarantine z join signals g on g.site = z.site and g.position = z.position
         join verdicts v on v.site = z.site and v.event_position = z.position and v.round = z.round
       where z.site = ${site} and z.resolved_at is null and z.position in (select jsonb_array_elements_text(q -> 'quarantine')::bigint)),
+    'exceptions', (select coalesce(jsonb_agg(jsonb_build_object('position', x.position, 'ordinal', x.ordinal, 'code', x.code, 'batch', x.batch, 'step', x.step, 'attempt', x.attempt,
+        'resolved', x.resolved_at is not null, 'disposition', x.disposition,
+        'quarantined', exists (select from quarantine z where z.site = x.site and z.position = x.event_position and z.resolved_at is null)) order by x.position, x.ordinal), '[]')
+      from asked, exceptions x where x.site = ${site} and x.position in (select jsonb_array_elements_text(q -> 'exceptions')::bigint)),
     'orders', (select coalesce(jsonb_agg(jsonb_build_object('order', b.job_order, 'batch', b.batch)), '[]') from asked, batches b
       where b.site = ${site} and b.job_order in (select jsonb_array_elements_text(q -> 'orders'))),
     'stations_at', (select coalesce(jsonb_agg(jsonb_build_object('source', f.source, 'at', f.at, 'station', f.station,
@@ -118,6 +122,10 @@ const utc = (time: ReturnType<typeof sql>) => sql`to_char(${time} at time zone '
 
 /** Who performed what was decided, as the judge holds it. */
 const PERFORMED_BY = sql`jsonb_build_object('person', p.person, 'station', p.station, 'session', p.session, 'at', ${utc(sql`p.performed_at`)}, 'clock', p.clock)`;
+
+/** Whether quality has let evidence that lies outside go on: by a disposition of each exception that it opened. */
+const ACCEPTED = sql`(select coalesce(bool_and(x.disposition is not distinct from 'continue'), false) from exceptions x
+  where x.site = e.site and x.position = e.position and x.batch = e.batch and x.step = e.step)`;
 
 /** Rounds of events, also those of which only this is kept, since they were disposed of. */
 const ROUNDS = sql`(select site, position, event_position, round, status, code, first_position from verdicts

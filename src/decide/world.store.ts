@@ -52,6 +52,7 @@ function askedOf(request: WorldRequest): string {
     streams: [...request.streams],
     deferrals: [...request.deferrals].filter((ref) => ref > 0),
     quarantine: [...request.quarantine].filter((ref) => ref > 0),
+    exceptions: [...request.exceptions].filter((ref) => ref > 0),
     keys: [...request.keys],
     stations_at: [...request.stationsAt].flatMap(([source, times]) => [...times].map((at) => ({ source, at }))),
     performances: [...request.performances].filter((ref) => ref > 0),

@@ -4,7 +4,16 @@ import { byAge } from "../sequence/age.ts";
 import type { KnownId, Ref, SourceState, WaitingEvent } from "../sequence/source-state.ts";
 import { type Attempt, Changes } from "./changes.ts";
 import { Numbers } from "./numbers.ts";
-import { type Deferral, type Definition, type PriorAnswer, type QuarantineEntry, type StreamHead, timeKey, type WorldData } from "./world-data.ts";
+import {
+  type Deferral,
+  type Definition,
+  type ExceptionState,
+  type PriorAnswer,
+  type QuarantineEntry,
+  type StreamHead,
+  timeKey,
+  type WorldData,
+} from "./world-data.ts";
 import { askFor, NotRead } from "./world-request.ts";
 
 type Kind = "sources" | "batches" | "equipment" | "awaited" | "streams" | "deferrals" | "quarantine" | "stations";
@@ -27,6 +36,7 @@ export class World {
   /** by source: how many deferred events this group opened and ended */
   readonly #deferred = new Map<string, { readonly count: number; readonly bytes: number }>();
   readonly #quarantineEnded = new Set<Ref>();
+  readonly #exceptions = new Map<Ref, readonly ExceptionState[]>();
   readonly #answers = new Map<string, PriorAnswer>();
   readonly #jobOrders = new Map<string, string>();
   readonly #stations = new Map<string, StationState>();
@@ -210,6 +220,15 @@ export class World {
     return read;
   }
 
+  /** The exceptions that were opened at a position. Who disposes of one changes its batch too, whose version tells; of one without a batch the commit asks whether it is still open. */
+  exceptionsAt(position: Ref): readonly ExceptionState[] {
+    const changed = this.#exceptions.get(position);
+    if (changed !== undefined) return changed;
+    const read = this.#data.exceptions.get(position);
+    if (read === undefined) throw new NotRead(`exceptions at ${position}`, (r) => r.exceptions.add(position));
+    return read;
+  }
+
   putSource(next: SourceState): void {
     this.#changes.set(this.#sources, next.source, next);
   }
@@ -248,6 +267,9 @@ export class World {
   endDeferral(deferral: Deferral): void {
     this.#countDeferral(deferral, -1);
     this.#changes.set(this.#deferrals, deferral.position, null);
+  }
+  putExceptions(position: Ref, next: readonly ExceptionState[]): void {
+    this.#changes.set(this.#exceptions, position, next);
   }
   endQuarantine(entry: QuarantineEntry): void {
     this.#changes.add(this.#quarantineEnded, entry.position);

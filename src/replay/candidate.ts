@@ -177,10 +177,18 @@ function factInWords(fact: FactRow["fact"]): string {
       return `batch ${fact.batch.batch} created`;
     case "batch.moved":
       return `batch ${fact.batch} ${fact.to.execution}, ${fact.to.disposition}`;
+    case "exception.disposed":
+      return `exception ${fact.exception.code}: ${fact.disposition}`;
+    case "disposition.signed":
+      return `batch ${fact.batch} ${fact.stage} by signature`;
+    case "disposition.voided":
+      return `batch ${fact.batch} ${fact.to}: what was signed is void`;
     case "batch.updated":
       return `batch ${fact.batch} updated`;
     case "step.moved":
       return `step ${fact.step} ${fact.to}`;
+    case "step.reopened":
+      return `step ${fact.step} ${fact.state} again`;
     case "evidence.recorded":
       return `evidence ${fact.item.evidence}${fact.item.within === null ? "" : fact.item.within ? " within its limits" : " outside its limits"}`;
     case "lock.taken":

@@ -3,13 +3,13 @@ import type { BatchState, ContextLock, EquipmentState } from "../authorise/execu
 import type { PerformedBy, StationAt, StationState } from "../authorise/performer.ts";
 import { inHandOf } from "../decide/in-hand.ts";
 import type { EventInHand } from "../decide/signal.ts";
-import { type Deferral, numberKey, type QuarantineEntry, type WaitingWindow } from "../decide/world-data.ts";
+import { type Deferral, type ExceptionState, numberKey, type QuarantineEntry, type WaitingWindow } from "../decide/world-data.ts";
 import type { WorldRequest } from "../decide/world-request.ts";
 import { decode } from "../decode/decode.ts";
 import { type KnownId, type SourceState, WAITING, type WaitingEvent } from "../sequence/source-state.ts";
 import { instant } from "./instant.ts";
 import { refuse } from "./refuse.ts";
-import type { LockRow, SkippedRow, SourceRow, StepRow, WaitingRow } from "./rows.ts";
+import type { EvidenceRow, LockRow, SkippedRow, SourceRow, StepRow, WaitingRow } from "./rows.ts";
 import { type SiteRecord, stepKey } from "./site-record.ts";
 
 export function sourceIn(record: SiteRecord, row: SourceRow): SourceState {
@@ -138,12 +138,19 @@ export function batchIn(record: SiteRecord, name: string): BatchState | null {
     openDeferrals: open?.deferrals ?? 0,
     openQuarantine: open?.quarantine ?? 0,
     openExceptions: open?.exceptions ?? 0,
+    superseded: [],
     steps: [...latest.values()]
       .sort((a, b) => a.ordinal - b.ordinal)
       .map(({ batch: _, ...step }) => {
         const all = record.evidenceOfStep.get(stepKey(name, step.step, step.attempt)) ?? [];
         const inForce = all.filter((e) => !all.some((other) => other.evidence === e.evidence && other.supersedes === e.position));
-        return { ...step, evidence: inForce.map(({ batch: __, step: ___, attempt: ____, recordedAt: _____, ...item }) => item) };
+        return {
+          ...step,
+          evidence: inForce.map((row) => {
+            const { batch: __, step: ___, attempt: ____, recordedAt: _____, ...item } = row;
+            return isAccepted(record, row) ? { ...item, accepted: true as const } : item;
+          }),
+        };
       }),
   };
 }
@@ -172,6 +179,27 @@ export function quarantineIn(record: SiteRecord, position: number): QuarantineEn
   if (row === undefined || row.resolution !== null) return null;
   const { version, round, code, batch, judgedIn } = row;
   return { position, version, round, code, batch, judgedIn, event: eventAt(record, position) };
+}
+
+/** The exceptions that were opened at a position. */
+export const exceptionsIn = (record: SiteRecord, at: number): readonly ExceptionState[] =>
+  (record.exceptionsAt.get(at) ?? []).map(({ position, ordinal, code, batch, step, attempt, resolved, disposition, event }) => ({
+    position,
+    ordinal,
+    code,
+    batch,
+    step,
+    attempt,
+    resolved,
+    disposition,
+    quarantined: event !== null && record.quarantine.get(event)?.resolution === null,
+  }));
+
+/** Whether quality has let evidence that lies outside go on: by a disposition of each exception that it opened. */
+function isAccepted(record: SiteRecord, { within, position, batch, step }: EvidenceRow): boolean {
+  if (within !== false) return false;
+  const opened = (record.exceptionsAt.get(position) ?? []).filter((one) => one.batch === batch && one.step === step);
+  return opened.length > 0 && opened.every(({ disposition }) => disposition === "continue");
 }
 
 /** Where a number was taken, and what waits under it. */

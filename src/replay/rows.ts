@@ -2,7 +2,7 @@
 import type { BatchState, ContextLock, EquipmentState, EvidenceItem, StepState } from "../authorise/execution-context.ts";
 import type { OpenSession, PerformedBy } from "../authorise/performer.ts";
 import type { EventInHand } from "../decide/signal.ts";
-import type { JudgedIn } from "../decide/world-data.ts";
+import type { ExceptionDisposition, JudgedIn } from "../decide/world-data.ts";
 import type { Delivery } from "../receive/delivery.ts";
 import type { Latest, Parking, SourceState, WaitingEvent } from "../sequence/source-state.ts";
 
@@ -89,12 +89,16 @@ export interface ExceptionRow {
   readonly step: string | null;
   readonly attempt: number | null;
   readonly openedAt: string;
+  disposition: ExceptionDisposition | null;
+  linked: string | null;
   resolved: boolean;
   resolvedAt: string | null;
   resolvedPosition: number | null;
 }
 
-export type BatchRow = Omit<BatchState, "steps" | "recipe" | "openDeferrals" | "openQuarantine" | "openExceptions"> & { readonly recipeName: string };
+export type BatchRow = Omit<BatchState, "steps" | "superseded" | "recipe" | "openDeferrals" | "openQuarantine" | "openExceptions"> & {
+  readonly recipeName: string;
+};
 export type StepRow = Omit<StepState, "evidence"> & { readonly batch: string };
 export type EvidenceRow = EvidenceItem & { readonly batch: string; readonly step: string; readonly attempt: number; readonly recordedAt: string };
 export type LockRow = ContextLock & { readonly takenTime: string; freed: number | null; freedTime: string | null };

@@ -37,6 +37,7 @@ const COMMANDS: ReadonlySet<unknown> = new Set<Command["kind"]>([
   "gap.resolve",
   "source.succession",
   "quarantine.resolve",
+  "exception.resolve",
   "lock.takeover",
 ]);
 

@@ -67,6 +67,7 @@ export class SiteRecord {
   readonly deferredOf = new Map<string, { count: number; bytes: number }>();
   readonly quarantine = new Map<number, QuarantineRow>();
   readonly exceptions: ExceptionRow[] = [];
+  readonly exceptionsAt = new Map<number, ExceptionRow[]>();
   readonly exceptionsOfEvent = new Map<number, ExceptionRow[]>();
   /** How many events and exceptions of a batch are open. */
   readonly openOfBatch = new Map<string, { deferrals: number; quarantine: number; exceptions: number }>();

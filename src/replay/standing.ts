@@ -113,6 +113,8 @@ function* batches({ site, batches: rows }: SiteRecord): Generator<Row> {
       roles: b.roles,
       execution: b.execution,
       disposition: b.disposition,
+      disposition_stage: b.signed?.stage ?? null,
+      disposition_before: b.signed?.before ?? null,
       opened_on: b.openedOn,
       facts: b.facts,
       created_at: b.createdAt,

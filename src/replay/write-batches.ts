@@ -17,6 +17,10 @@ export function writeBatches(record: SiteRecord, p: Written): void {
     if (["running", "paused", "complete"].includes(row.execution) && row.startedAt === null) refuse(`batch ${row.batch} is ${row.execution} and never started`);
     record.batches.set(r.batch, row);
   }
+  for (const { batch, stage, before } of p.signed ?? []) {
+    const row = record.batches.get(batch) ?? refuse(`no batch ${batch}`);
+    record.batches.set(batch, { ...row, signed: stage === null || before === null ? null : { stage, before } });
+  }
 }
 
 function batchAfter(before: BatchRow | undefined, r: NonNullable<Written["batches"]>[number]): BatchRow {
@@ -44,6 +48,7 @@ function batchAfter(before: BatchRow | undefined, r: NonNullable<Written["batche
     batchMachineHash: r.batch_machine_hash,
     stepMachine: r.step_machine,
     stepMachineHash: r.step_machine_hash,
+    signed: null,
     ...changing,
     openedOn: r.opened_on,
     createdAt: r.created_at,

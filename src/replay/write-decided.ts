@@ -28,7 +28,8 @@ type Verdict = NonNullable<Written["verdicts"]>[number];
 
 export function writeVerdicts(record: SiteRecord, p: Written, { place, maybe }: Commit): void {
   const facts = new Map<number, number>();
-  for (const { ref } of p.facts ?? []) facts.set(ref, (facts.get(ref) ?? 0) + 1);
+  // that a signature is void is no fact of the event
+  for (const { ref, kind } of p.facts ?? []) if (kind !== "disposition.voided") facts.set(ref, (facts.get(ref) ?? 0) + 1);
   const taken = new Set<number>();
   const events = new Set<number>();
   for (const r of p.verdicts ?? []) {

@@ -1,6 +1,6 @@
 // What a settlement writes of what stays open: deferred and quarantined events, exceptions, and when they fall due.
 import { later } from "./instant.ts";
-import { refuse } from "./refuse.ts";
+import { Moved, refuse } from "./refuse.ts";
 import type { DeferralRow } from "./rows.ts";
 import { type Commit, listAt, once, openAt, type SiteRecord } from "./site-record.ts";
 import type { Written } from "./written.ts";
@@ -107,13 +107,22 @@ export function writeExceptions(record: SiteRecord, p: Written, { place, maybe, 
       step,
       attempt,
       openedAt: at,
+      disposition: null,
+      linked: null,
       resolved: false,
       resolvedAt: null,
       resolvedPosition: null,
     };
     record.exceptions.push(row);
+    listAt(record.exceptionsAt, position).push(row);
     if (event !== null) listAt(record.exceptionsOfEvent, event).push(row);
     if (batch !== null) openAt(record, batch).exceptions += 1;
+  }
+  for (const { position, ordinal, ref, disposition, linked } of p.exceptions_disposed ?? []) {
+    const row = record.exceptionsAt.get(position)?.find((one) => one.ordinal === ordinal);
+    if (row === undefined || row.resolved) throw new Moved("an exception was disposed of elsewhere");
+    Object.assign(row, { resolved: true, resolvedAt: at, resolvedPosition: place(ref), disposition, linked });
+    if (row.batch !== null) openAt(record, row.batch).exceptions -= 1;
   }
   for (const r of p.exceptions_resolved ?? []) {
     for (const row of record.exceptionsOfEvent.get(place(r.event_position)) ?? []) {

@@ -1,4 +1,5 @@
 import type { BatchState } from "../authorise/execution-context.ts";
+import type { ExceptionDisposition } from "../decide/world-data.ts";
 import type { Delivery } from "../receive/delivery.ts";
 import type { Parking, SourceState } from "../sequence/source-state.ts";
 
@@ -51,6 +52,7 @@ export interface Written {
     closed_at: string | null;
     asked: string;
   }[];
+  signed?: { batch: string; stage: "recommended" | "disposed" | null; before: string | null }[];
   equipment?: {
     equipment: string;
     version: number;
@@ -166,6 +168,7 @@ export interface Written {
     step: string | null;
     attempt: number | null;
   }[];
+  exceptions_disposed?: { position: number; ordinal: number; ref: number; disposition: ExceptionDisposition; linked: string }[];
   exceptions_resolved?: { event_position: number; ref: number }[];
   facts?: {
     ref: number;

@@ -21,7 +21,7 @@ export interface ExceptionRule {
 }
 
 /** Raised with every change of what a rule finds; never given twice. */
-export const CATALOGUE_VERSION = 1;
+export const CATALOGUE_VERSION = 2;
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -38,6 +38,8 @@ const done = (entry: Entry, types: RegExp): readonly Row[] => rows(entry, "signa
 
 const inWords = (row: Row): string => [text(row["code"]), text(row["reason"])].filter((part) => part !== null).join(": ") || "No reason is on record.";
 const because = (reason: unknown): string => (text(reason) === null ? "without a reason" : `because: ${text(reason)}`);
+
+const decision = (body: Row): string | null => text(body["action"]) ?? text(body["disposition"]);
 
 /** What a person orders against the plan. */
 const AGAINST_THE_PLAN = new Set(["revoke", "cancel", "stop", "abort", "amend", "correct", "skip", "rework"]);
@@ -102,13 +104,13 @@ export const EXCEPTION_RULES: readonly ExceptionRule[] = [
   {
     rule: "decided-by-a-person",
     severity: "major",
-    finds: "A person decided about a quarantined event, a gap, a source that began anew, or equipment that was taken over.",
+    finds: "A person decided about a quarantined event, a gap, a source that began anew, an exception, or equipment that was taken over.",
     in: (entry) =>
       asked(entry)
-        .filter(({ body }) => /^(quarantine\.resolve|gap\.resolve|source\.succession|lock\.takeover)$/.test(text(body["kind"]) ?? ""))
+        .filter(({ body }) => /^(quarantine\.resolve|exception\.resolve|gap\.resolve|source\.succession|lock\.takeover)$/.test(text(body["kind"]) ?? ""))
         .map(
           ({ actor, body }) =>
-            `${body["kind"]}${text(body["action"]) === null ? "" : ` (${body["action"]})`} by ${text(actor) ?? "nobody named"}, ${because(body["reason"])}`,
+            `${body["kind"]}${decision(body) === null ? "" : ` (${decision(body)})`} by ${text(actor) ?? "nobody named"}, ${because(body["reason"])}`,
         ),
   },
   {
@@ -138,6 +140,15 @@ export const EXCEPTION_RULES: readonly ExceptionRule[] = [
         .map(({ answer }) => object(answer))
         .filter(({ kind }) => kind === "refused")
         .map(inWords),
+  },
+  {
+    rule: "signature-void",
+    severity: "critical",
+    finds: "What was signed about the batch's disposition is void, since its record has changed.",
+    in: (entry) =>
+      rows(entry, "facts")
+        .filter(({ kind }) => kind === "disposition.voided")
+        .map(({ from_state: from, to_state: to }) => `The batch was ${from} by signature, and is ${to} again.`),
   },
   {
     rule: "corrected",

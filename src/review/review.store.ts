@@ -70,6 +70,9 @@ export async function readBatchTrail(db: Db, site: string, batch: string, then: 
 /** Quality's word on a batch. */
 export const DISPOSES: ReadonlySet<string> = new Set(["release", "conditional", "reject"]);
 
+/** What comes behind a review and changes nothing of what was reviewed. */
+const FOLLOWS: readonly string[] = [...DISPOSES, "close"];
+
 /** Commands that decide about what is named by itself, and not by its batch. */
 const DECISIONS = ["quarantine.resolve", "gap.resolve", "source.succession", "lock.takeover"];
 
@@ -193,7 +196,7 @@ export async function listReviews(
         (select g.body -> 'signature' from signals g where g.site = c.site and g.position = c.position) as signature,
         -- quality's word on the batch follows its review, and changes nothing of what was reviewed
         case when exists (select from audit_numbers n where n.site = r.site and n.batch = r.batch and n.number > r.entries and not exists (
-            select from signals g where g.site = n.site and g.position = n.position and g.kind = 'command' and g.body ->> 'command' = any(${[...DISPOSES]}::text[]))) then 'stale'
+            select from signals g where g.site = n.site and g.position = n.position and g.kind = 'command' and g.body ->> 'command' = any(${FOLLOWS}::text[]))) then 'stale'
           when c.review is null then 'open' else 'concluded' end as state
       from audit_reviews r left join audit_review_conclusions c on c.site = r.site and c.review = r.review
       where (${site ?? null}::text is null or r.site = ${site ?? null}) and (${batch ?? null}::text is null or r.batch = ${batch ?? null})

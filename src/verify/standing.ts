@@ -62,7 +62,7 @@ export const BY_DECISIONS = {
     [
       ...["shard", "version", "line", "job_order", "recipe", "revision", "recipe_hash", "batch_machine", "batch_machine_hash", "step_machine"],
       ...["step_machine_hash", "quantity", "unit", "parameters", "roles", "execution", "disposition", "opened_on", "facts", "created_at", "started_at"],
-      ...["ended_at", "closed_at", "asked"],
+      ...["ended_at", "closed_at", "asked", "disposition_stage", "disposition_before"],
     ],
   ),
   steps: table(["batch", "step", "attempt"], ["ordinal", "state", "started_at", "start_source", "start_epoch", "start_time", "ended_at"]),
@@ -80,7 +80,7 @@ export const BY_DECISIONS = {
   quarantine: table(["position"], ["version", "round", "code", "source", "batch", "since", "resolved_at", "resolved_position", "resolution"]),
   exceptions: table(
     ["position", "ordinal"],
-    ["event_position", "code", "reason", "source", "batch", "step", "attempt", "opened_at", "resolved_at", "resolved_position"],
+    ["event_position", "code", "reason", "source", "batch", "step", "attempt", "opened_at", "resolved_at", "resolved_position", "disposition", "linked"],
   ),
   streams: table(["stream"], ["shard", "line", "opened_on", "sequence"]),
   stations: table(["station"], ["version", "line", "title", "idle_seconds"]),

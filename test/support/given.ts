@@ -2,7 +2,7 @@ import type { BatchState } from "../../src/authorise/execution-context.ts";
 import type { CommandAnswer } from "../../src/decide/commands.ts";
 import type { Machines } from "../../src/decide/machines.ts";
 import type { Settlement } from "../../src/decide/settle.ts";
-import type { BatchCommandName, Command, CommandSignal, Signal, StepCommandName } from "../../src/decide/signal.ts";
+import type { BatchCommandName, Command, CommandSignal, DispositionName, Signal, StepCommandName } from "../../src/decide/signal.ts";
 import type { Delivery } from "../../src/receive/delivery.ts";
 import type { SourceState } from "../../src/sequence/source-state.ts";
 import { BLEND } from "./blend.ts";
@@ -149,6 +149,26 @@ export const stepCommand = (
   more: Partial<Extract<Command, { kind: "step.command" }>> = {},
   how: Partial<CommandSignal> = {},
 ): Act => orders({ kind: "step.command", batch: "B-1", step, command, reason: "as told", evidence: null, comment: null, ...more }, how);
+
+/** As somebody signs: whatever is asked so bears a signature. */
+export const signedBy = (person = "sam", role = "supervisor"): Pick<CommandSignal, "actor" | "role" | "signature"> => ({
+  actor: `person:${person}`,
+  role,
+  signature: {
+    signature: "challenge-1",
+    signer: { person, name: `Person ${person}`, issuer: "local", subject: person },
+    role,
+    meaning: "as meant",
+    reason: "as told",
+    at: "2026-11-22T08:00:00.000Z",
+    record: { what: "batch B-1", sha256: "00" },
+    challengeSha256: "00",
+    authenticated: { method: "password" },
+  },
+});
+/** A stage of a batch's disposition, signed. */
+export const disposes = (command: DispositionName, batch = "B-1", binding = true): Act =>
+  orders({ kind: "batch.command", batch, command, reason: "as reviewed", ...(binding ? { binding: true } : {}) }, signedBy());
 
 /** Acts one after another, as one. */
 export const all =

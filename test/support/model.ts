@@ -21,6 +21,7 @@ import {
   batchIn,
   deferralIn,
   equipmentIn,
+  exceptionsIn,
   idIn,
   numberIn,
   openLocksIn,
@@ -229,6 +230,7 @@ export class Model extends SiteRecord {
       deferrals: asked(request.deferrals),
       waitingFor: new Map(),
       quarantine: new Map([...request.quarantine].map((position) => [position, quarantineIn(this, position)])),
+      exceptions: new Map([...request.exceptions].map((position) => [position, exceptionsIn(this, position)])),
       recipes: new Map([...request.recipes].map((name) => [name, this.definitions.recipe(name)])),
       machines: new Map([...request.machines, ...found.flatMap((b) => [b.batchMachine, b.stepMachine])].map((name) => [name, this.definitions.machine(name)])),
       keys: new Map([...request.keys].map((key) => [key, this.answers.get(key) ?? null])),
@@ -507,6 +509,7 @@ export class Model extends SiteRecord {
         ...b,
         version: 0,
         recipe: null,
+        superseded: [],
         steps: b.steps.map((s) => ({
           ...s,
           evidence: s.evidence.map((e) => ({ ...e, position: place(e.position), supersedes: e.supersedes === null ? null : place(e.supersedes) })),
@@ -606,7 +609,15 @@ function isOf(signal: Signal, row: Settlement["rows"]["signals"][number]): boole
   if (signal.kind === "event" || signal.kind === "diag") return signal.delivery === row.delivery;
   return (
     inWords(
-      signal.kind === "command" ? { ...signal.command, ifVersion: signal.ifVersion, ...(signal.from === null ? {} : { from: signal.from }) } : signal.tick,
+      signal.kind === "command"
+        ? {
+            ...signal.command,
+            ifVersion: signal.ifVersion,
+            ...(signal.from === null ? {} : { from: signal.from }),
+            ...(signal.role === null ? {} : { role: signal.role }),
+            ...(signal.signature === null ? {} : { signature: signal.signature }),
+          }
+        : signal.tick,
     ) === inWords(row.body)
   );
 }

@@ -50,7 +50,7 @@ const BODIES: Readonly<Record<string, (site: string) => unknown>> = {
   "POST /v1/sources/:site/:line/:equipment/:device/succession": () => ({ reason: "replaced" }),
   "POST /v1/gaps/:id/resolution": () => ({ action: "wait", reason: "so" }),
   "POST /v1/quarantine/:id/resolution": () => ({ action: "reject", reason: "so" }),
-  "POST /v1/exceptions/:id/resolution": () => ({ reason: "so" }),
+  "POST /v1/exceptions/:id/resolution": () => ({ disposition: "continue", linked: "DEV-1", reason: "so" }),
   "PUT /v1/audit/sites/:site": () => ({ publishAfter: "commit" }),
   "POST /v1/audit/exports": (site) => ({ site, batch: "B-none", format: "csv", reason: "so" }),
   "POST /v1/audit/reviews": (site) => ({ site, batch: "B-0" }),

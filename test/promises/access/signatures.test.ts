@@ -276,6 +276,8 @@ test("a batch is disposed of in two stages, by quality last, and not while its r
   await review();
   expect(await signing("release", "quinn")).toMatchObject(missing("is open"));
   expect((await orderStep(batch, { command: "comment", comment: "late" }, "olga")).status).toBe(200);
+  expect(await signing("release", "quinn")).toMatchObject(missing("its record has changed since"));
+  expect((await signing("recommend", "sam")).status).toBe(200);
   expect(await signing("release", "quinn")).toMatchObject(missing("is stale"));
   const { review: number, digest } = await review();
   const conclusion = {
@@ -296,6 +298,23 @@ test("a batch is disposed of in two stages, by quality last, and not while its r
   expect(await conclusionOf()).toMatchObject({ void: false });
   expect((await orderStep(batch, { command: "comment", comment: "later" }, "olga")).status).toBe(200);
   expect(await conclusionOf()).toMatchObject({ void: true });
+  // the signatures are void, and the batch is to be disposed of anew
+  expect(await stateOf(batch)).toMatchObject({ disposition: "pending_review" });
+  expect(said(await stateOf(batch), "signed")).toBeUndefined();
+  const after = await plant.ask("GET", `/v1/sites/${SITE}/batches/${batch}/outcomes`, undefined, as["sam"]);
+  expect(after.body.items.at(-1)).toMatchObject({
+    type: "signalbox.batch.disposition-voided.v1",
+    data: { from: { disposition: "released" }, to: { disposition: "pending_review" }, voided: "disposed" },
+  });
+  const record = await plant.ask("GET", `/v1/sites/${SITE}/batches/${batch}/record`, undefined, as["sam"]);
+  const commands: readonly unknown[] = said(record.body, "commands") as readonly unknown[];
+  const voidOf = (what: string): unknown => commands.findLast((one) => said(said(one, "by"), "what") === what && said(one, "signed") !== null);
+  for (const what of ["batch.recommend", "batch.release"]) expect(voidOf(what), what).toMatchObject({ void: true });
+  expect(voidOf("batch.stop")).toMatchObject({ void: false });
+  expect(await signing("release", "quinn")).toMatchObject(missing("its record has changed since"));
+  expect((await signing("recommend", "sam")).status).toBe(200);
+  expect(await stateOf(batch)).toMatchObject({ signed: "recommended" });
+  expect(await signing("release", "quinn")).toMatchObject(missing("is stale"));
 });
 
 test("nobody reviews a batch in which they acted", async () => {

@@ -513,11 +513,11 @@ describe("what a person resolves", () => {
     const [exception] = await everything(`/v1/exceptions?site=${SITE}&batch=B-EXC&open=true&limit=1`);
     expect(exception).toMatchObject({ code: "PAR_OOS", batch: "B-EXC", step: "weigh", position: outside.position, resolvedAt: null });
     expect(await everything(`/v1/exceptions?site=${SITE}&batch=B-EXC&open=false&limit=1`)).toEqual([]);
-    expect(await plant.ask("POST", `/v1/exceptions/${exception?.id}/resolution`, { reason: "x" })).toMatchObject({
+    expect(await plant.ask("POST", `/v1/exceptions/${exception?.id}/resolution`, { disposition: "continue", linked: "DEV-1", reason: "x" })).toMatchObject({
       status: 409,
       body: { code: "SIG_MISSING" },
     });
-    expect((await plant.ask("POST", `/v1/exceptions/${SITE}.999999.0/resolution`, { reason: "x" })).status).toBe(404);
+    expect((await plant.ask("POST", `/v1/exceptions/${SITE}.999999.0/resolution`, { disposition: "continue", linked: "DEV-1", reason: "x" })).status).toBe(404);
   });
 });
 

@@ -150,7 +150,8 @@ describe("a request that is wrong", () => {
       ["/v1/gaps/1/resolution", { action: "skip", reason: blank }, "/reason"],
       ["/v1/context-locks/1/takeover", { reason: blank }, "/reason"],
       ["/v1/sources/rtm1/4/scale-1/succession", { reason: blank }, "/reason"],
-      ["/v1/exceptions/1/resolution", { reason: blank }, "/reason"],
+      ["/v1/exceptions/1/resolution", { disposition: "continue", linked: "DEV-1", reason: blank }, "/reason"],
+      ["/v1/exceptions/1/resolution", { disposition: "continue", linked: blank, reason: "so" }, "/linked"],
       ["/v1/audit/exports", { site: "rtm1", batch: "B-1", format: "csv", reason: blank }, "/reason"],
       ["/v1/audit/sites/rtm1/reviews/3/conclusion", { digest: "0".repeat(64), conclusion: "accepted", finding: blank }, "/finding"],
     ] as const) {

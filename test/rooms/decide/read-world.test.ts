@@ -99,6 +99,8 @@ const batchRow: WorldRows["batches"][number] = {
   batch_machine_hash: "bh",
   step_machine: "step/governed@1",
   step_machine_hash: "sh",
+  disposition_stage: null,
+  disposition_before: null,
   quantity: "25.000",
   unit: "kg",
   parameters: { salt: { value: "12.500", unit: "kg" } },
@@ -137,6 +139,7 @@ const batchRow: WorldRows["batches"][number] = {
           unit: "kg",
           data: { quality: "good" },
           within: true,
+          accepted: false,
           low: "12",
           high: "13",
         },
@@ -164,6 +167,7 @@ const rowsWith = (more: Partial<WorldRows> = {}): WorldRows => ({
   streams: [],
   deferrals: [],
   quarantine: [],
+  exceptions: [],
   orders: [],
   keys: [],
   stations_at: [],
@@ -330,7 +334,32 @@ describe("numbers", () => {
   });
 });
 
+describe("exceptions", () => {
+  test("are those of a position, in their order; where there are none, none", () => {
+    const opened = {
+      position: 9,
+      ordinal: 1,
+      code: "PAR_OOS",
+      batch: "B-1",
+      step: "weigh",
+      attempt: 1,
+      resolved: false,
+      disposition: null,
+      quarantined: false,
+    };
+    const request = emptyRequest();
+    for (const position of [8, 9]) request.exceptions.add(position);
+    const world = assembleWorld(AT, request, rowsWith({ exceptions: [opened, { ...opened, ordinal: 2 }] }), noDefinitions());
+    expect(world.exceptions.get(9)?.map(({ ordinal }) => ordinal)).toEqual([1, 2]);
+    expect(world.exceptions.get(8)).toEqual([]);
+  });
+});
+
 describe("a batch", () => {
+  test("has the signature about its disposition that is in force", () => {
+    const world = assembled({ batches: [{ ...batchRow, disposition_stage: "disposed", disposition_before: "pending_review" }], wanted_batches: ["B-1"] });
+    expect(world.batches.get("B-1")?.signed).toEqual({ stage: "disposed", before: "pending_review" });
+  });
   test("has every field as it is stored, and its times in one form", () => {
     const world = assembled({ batches: [batchRow], wanted_batches: ["B-1"] });
     expect(world.batches.get("B-1")).toEqual({
@@ -349,6 +378,8 @@ describe("a batch", () => {
       parameters: { salt: { value: "12.500", unit: "kg" } },
       roles: { scale: "scale-1" },
       execution: "running",
+      signed: null,
+      superseded: [],
       disposition: "not_reviewed",
       openedOn: "2026-11-22",
       facts: 6,
@@ -526,6 +557,7 @@ describe("reading a world", () => {
     for (const ref of [-1, 0, 4]) {
       request.deferrals.add(ref);
       request.quarantine.add(ref + 1);
+      request.exceptions.add(ref + 5);
     }
     request.keys.add("k");
     await readWorld(db, AT, request, noDefinitions());
@@ -544,6 +576,7 @@ describe("reading a world", () => {
         streams: ["site"],
         deferrals: [4],
         quarantine: [1, 5],
+        exceptions: [4, 5, 9],
         keys: ["k"],
         stations_at: [],
         performances: [],

@@ -10,6 +10,7 @@ import {
   again,
   commands,
   creates,
+  disposes,
   failing,
   given,
   type Line,
@@ -20,6 +21,7 @@ import {
   running,
   type Said,
   scale,
+  signedBy,
   speaker,
   stepCommand,
   weighed,
@@ -52,6 +54,12 @@ function answered(line: Line, act: Act): readonly Told[] {
 }
 
 const weighsIn = (unit: string): Act => scale.weighs("12.500", { data: { evidence: "net-weight", value: "12.500", unit } });
+const settles = (line: Line): Act =>
+  orders(
+    { kind: "exception.resolve", position: line.model.exceptions[0]?.position ?? 0, ordinal: 1, disposition: "continue", linked: "DEV-7", reason: "seen" },
+    signedBy("quinn", "qa_approver"),
+  );
+const rework = stepCommand("rework", "weigh", { linked: "DEV-7" }, signedBy());
 const full = () => {
   const line = given(call(1));
   line.together(...Array.from({ length: WAITING.perSource }, (_, n) => call(n + 3)));
@@ -195,6 +203,17 @@ const CASES: Readonly<Record<string, readonly (() => readonly Told[])[]>> = {
     () => said(given(weighing(), scale.weighs("19.000")), "QLT_EXCEPTION_OPEN", scale.completes("weigh")),
     () => answered(given(weighing(), scale.weighs("19.000"), commands("stop")), commands("close")),
   ],
+  LCK_STALE_TOKEN: [() => said(given(weighed(), rework, scale.starts("weigh")), "LCK_STALE_TOKEN", scale.weighs("12.500", { attempt: 1 }))],
+  STP_OPEN: [() => answered(given(weighed(), mixer.starts("blend")), rework)],
+  STP_REWORK_NOT_AUTHORISED: [() => answered(given(weighed()), stepCommand("rework", "weigh", {}, signedBy()))],
+  QLT_EXCEPTION_CLOSED: [
+    () => {
+      const line = given(weighing(), scale.weighs("19.000"));
+      line.when(settles(line));
+      return answered(line, settles(line));
+    },
+  ],
+  QLT_NOT_RECOMMENDED: [() => answered(given(running(), commands("stop")), disposes("release"))],
   SIG_MISSING: [() => answered(given(running()), commands("amend")), () => answered(given(running()), stepCommand("verify", "weigh"))],
   SIG_REASON_MISSING: [() => answered(given(running()), commands("stop", "B-1", null))],
   SYS_OPEN_QUEUE: [() => answered(given(running(), scale.weighs("12.500"), commands("stop")), commands("close"))],
@@ -234,8 +253,6 @@ const LIMITS: Readonly<Record<string, readonly string[]>> = {
 
 /** Codes that no verdict, exception or answer bears. */
 const NEVER: Readonly<Record<string, string>> = {
-  LCK_STALE_TOKEN: "A second attempt of a step begins with a rework, which needs a signature.",
-  STP_OPEN: "Nobody asks for the end of a batch: it comes with the end of its last step.",
   TIM_FUTURE: "It is a flag on what is decided all the same.",
 };
 

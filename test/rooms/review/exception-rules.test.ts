@@ -76,6 +76,11 @@ const CASES: Readonly<Record<string, { readonly finds: Lists; readonly says: str
     says: "STA_TERMINAL: It ended.",
     passes: command({ kind: "batch.command", command: "start" }, { answers: [{ ref: -1, answer: { kind: "done" } }] }),
   },
+  "signature-void": {
+    finds: { ...verdict({}), facts: [{ ref: -1, kind: "disposition.voided", from_state: "released", to_state: "pending_review" }] },
+    says: "The batch was released by signature, and is pending_review again.",
+    passes: { ...verdict({}), facts: [{ ref: -1, kind: "disposition.signed" }] },
+  },
   corrected: { finds: evidence({ supersedes: 12 }), says: "net-weight is 12.6 kg now.", passes: evidence({}) },
   "numbers-given-up": {
     finds: { ...verdict({}), skipped: [{ ref: -1, epoch: "1", first: "4", last: "6", reason: "resolved" }] },
@@ -125,7 +130,7 @@ test("every rule has its case here, and the rules are those of this version", ()
     .update(EXCEPTION_RULES.map(({ rule, severity, finds }) => `${rule} ${severity} ${finds}\n`).join(""))
     .digest("hex");
   // whoever changes what a rule finds, or its severity, raises the version and writes both here
-  expect(`${CATALOGUE_VERSION} ${listed}`).toBe("1 b644211793aad688e6ad561518bd027ebe4cf4bdd704e002ddb8cb2e0e008a8d");
+  expect(`${CATALOGUE_VERSION} ${listed}`).toBe("2 1ecb610e92cecf6a70796c462aa5d194b49e793b55481f87c715eeff904e86b0");
 });
 
 describe.each(Object.entries(CASES))("the rule %s", (rule, { finds, says, passes }) => {
