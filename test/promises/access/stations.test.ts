@@ -3,6 +3,7 @@
 // Attack: a message that names a performer; late events across a change of person; two who open at once; a session that nobody ends; a machine, nobody, and a person of another site who open one; a session
 // that begins between judging and committing; a session that is opened after the act; a performer who verifies; and the record decided again.
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { readDeeds } from "../../../src/access/deeds.store.ts";
 import { openDatabase } from "../../../src/db/database.ts";
 import { openSession, registerStation } from "../../../src/stations/stations.store.ts";
 import { BLEND } from "../../support/blend.ts";
@@ -223,6 +224,18 @@ test("a session of which nothing is heard is over at the instant of its limit, a
   }
 });
 
+test("the session of whoever may not perform there any more ends", async () => {
+  await person(plant, "tina", { role: "operator", site: SITE });
+  as["tina"] = bearing(await signIn(plant, "tina"));
+  const station = `/v1/sites/${SITE}/stations/second`;
+  expect((await opens("tina", {}, station)).status).toBe(200);
+  const admin = bearing(await signIn(plant, "admin"));
+  const taken = await plant.ask("POST", "/v1/people/tina/grants/revocation", { role: "operator", site: SITE }, { ...admin, reason: "left" });
+  expect(taken.status).toBe(204);
+  for (let last: Said | undefined; last === undefined || Object(last).ended === null; ) [last] = (await get(`${station}/sessions`)).body.items;
+  expect((await get(`${station}/sessions`)).body.items[0]).toMatchObject({ person: "tina", ended: { why: "closed", by: "signalbox" } });
+});
+
 test("what changes between judging and committing is judged again", async () => {
   const omar = (await opens("omar")).body;
   await until("omar");
@@ -263,6 +276,19 @@ test("whoever performed something at a station neither verifies nor disposes of 
   const path = `/v1/sites/${SITE}/batches/B-1/steps/weigh/commands`;
   const challenge = (who: string) => plant.ask("POST", "/v1/signatures/challenges", { path, body: { command: "verify" }, reason: "seen" }, as[who]);
   expect(await challenge("olga")).toMatchObject({ status: 403, body: { code: "SIGNATURE_OWN_DEED" } });
+  const { db, close } = openDatabase(plant.database.runtimeUrl, { max: 1, applicationName: "test" });
+  try {
+    await plant.database.query(`insert into audit_reviews (site, review, batch, entries, digest, catalogue, found, opened_by)
+      values ('${SITE}', 900000, 'B-1', 1, decode(repeat('00', 32), 'hex'), 1, '[]', 'person:rita')`);
+    const deeds = (path: string, command: string, who: string) => readDeeds(db, { path: `/v1/${path}`, body: { command }, site: SITE }, `person:${who}`);
+    const [batch, review] = [`sites/${SITE}/batches/B-1/commands`, `audit/sites/${SITE}/reviews/900000/conclusion`];
+    expect(await deeds(batch, "release", "olga")).toContain("acted in this batch yourself");
+    expect(await deeds(review, "", "olga")).toContain("acted in this batch yourself");
+    expect([await deeds(batch, "release", "rita"), await deeds(review, "", "rita")]).toEqual([null, null]);
+    await plant.database.query(`set session_replication_role = replica; delete from audit_reviews where review = 900000`);
+  } finally {
+    await close();
+  }
   const body = `{"kind":"step.command","command":"verify","batch":"B-1","step":"weigh","signature":{}}`;
   const forced = (actor: string) =>
     plant.database.query(`insert into signals (site, position, generation, shard, kind, received_at, actor, body, recorded_at)
