@@ -43,6 +43,7 @@ export interface Said {
   } | null;
   // stations and their sessions
   readonly session: number;
+  readonly openedAt: string;
   readonly outcomes: readonly Said[];
   readonly locks: readonly Said[];
   readonly verdicts: Readonly<Record<string, number>>;

@@ -83,6 +83,14 @@ describe("what a device reports", () => {
   });
 });
 
+test("what a synchronised clock says a little ahead was done when it came, at the latest", () => {
+  const line = station();
+  opens(line, "olga");
+  line.after(1_000);
+  const [ahead] = line.when(alarm("2026-11-22T08:00:20Z"));
+  expect(ahead?.performedBy).toMatchObject({ person: "olga", at: line.model.clock, clock: "device" });
+});
+
 describe("a session", () => {
   test("goes on by what is heard, within one commit too, and is over at the instant of its limit", () => {
     const line = station();
