@@ -1,7 +1,7 @@
 // The world in the shape in which the database gives it: one value of JSON, big integers as text.
 import type { BatchState } from "../authorise/execution-context.ts";
 import type { Parking } from "../sequence/source-state.ts";
-import type { ExceptionState } from "./world-data.ts";
+import type { ExceptionState } from "./exception.ts";
 
 export interface StoredSignal {
   readonly topic: string;

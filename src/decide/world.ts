@@ -2,8 +2,9 @@ import type { BatchState, EquipmentState } from "../authorise/execution-context.
 import { byAge } from "../sequence/age.ts";
 import type { KnownId, Ref, SourceState, WaitingEvent } from "../sequence/source-state.ts";
 import { type Attempt, Changes } from "./changes.ts";
+import type { ExceptionState } from "./exception.ts";
 import { Numbers } from "./numbers.ts";
-import type { Deferral, Definition, ExceptionState, PriorAnswer, QuarantineEntry, StreamHead, WorldData } from "./world-data.ts";
+import type { Deferral, Definition, PriorAnswer, QuarantineEntry, StreamHead, WorldData } from "./world-data.ts";
 import { askFor, NotRead } from "./world-request.ts";
 
 type Kind = "sources" | "batches" | "equipment" | "awaited" | "streams" | "deferrals" | "quarantine";
