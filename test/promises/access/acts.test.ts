@@ -131,6 +131,8 @@ describe("an exception is disposed of", () => {
     expect(await stateOf(batch)).toMatchObject({ impediments: { exceptions: 0 } });
     const record = await recordOf(batch);
     expect(said(record, "exceptions")).toMatchObject([{ resolution: { by: { name: "person:rita" }, comment: settling.reason } }]);
+    const page = await fetch(`${plant.url}/v1/sites/${SITE}/batches/${batch}/record`, { headers: { ...as["sam"], accept: "text/html" } });
+    expect(await page.text()).toContain("continue, under DEV-8: ");
     expect(said(await get(`/v1/sites/${SITE}/batches/${batch}/outcomes`), "items")).toContainEqual(
       expect.objectContaining({ type: "signalbox.exception.disposed.v1", data: expect.objectContaining({ report: expect.objectContaining(LINKED) }) }),
     );
