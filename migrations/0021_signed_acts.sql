@@ -58,6 +58,13 @@ begin
     update batches b set disposition_stage = r.stage, disposition_before = r.before
       from jsonb_to_recordset(p -> 'signed') as r (batch text, stage text, before text) where b.site = p_site and b.batch = r.batch;
   end if;
+  -- the last of a batch: within a group it may be amended more than once, from one to the next
+  if p ? 'amended' then
+    update batches b set recipe = r.recipe, revision = r.revision, recipe_hash = decode(r.recipe_hash, 'hex')
+      from (select distinct on (batch) * from rows from (jsonb_to_recordset(p -> 'amended') as (batch text, recipe text, revision integer, recipe_hash text)) with ordinality as a
+        (batch, recipe, revision, recipe_hash, n) order by batch, n desc) r
+      where b.site = p_site and b.batch = r.batch;
+  end if;
   if p ? 'exceptions_disposed' then
     update exceptions x set resolved_at = v.recorded_at, resolved_position = place(v.base, r.ref), disposition = r.disposition, linked = r.linked
       from jsonb_to_recordset(p -> 'exceptions_disposed') as r (position bigint, ordinal smallint, ref bigint, disposition text, linked text)

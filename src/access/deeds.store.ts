@@ -56,6 +56,13 @@ export async function readDeeds(
       ? null
       : `You have performed step ${step} yourself; another person has it done again.`;
   }
+  const amending = /^\/v1\/sites\/[^/]+\/batches\/([^/]+)\/commands$/.exec(asked.path);
+  if (amending !== null && Object(asked.body).command === "amend") {
+    const { rows } = await sql`select from batches b join signals g using (site)
+      where b.site = ${asked.site} and b.batch = ${decodeURIComponent(amending[1] ?? "")} and g.kind = 'act' and g.type = 'recipe.registered' and g.actor = ${actor}
+        and g.body ->> 'object' = 'recipe ' || b.recipe || '@' || ${String(Object(asked.body).revision)}::text limit 1`.execute(db);
+    return rows.length === 0 ? null : "You have registered that revision yourself; another person puts it in force.";
+  }
   const disposing = /^\/v1\/sites\/[^/]+\/batches\/([^/]+)\/commands$/.exec(asked.path);
   if (disposing !== null && DISPOSES.has(Object(asked.body).command)) {
     const batch = decodeURIComponent(disposing[1] ?? "");

@@ -25,6 +25,7 @@ interface Rule {
 const BATCH: Readonly<Record<string, readonly [does: string, meaning: string]>> = {
   stop: ["stop", "stopped"],
   abort: ["abort", "aborted"],
+  amend: ["amend", "amendment authorised"],
   recommend: ["recommend for disposition", "recommended by production"],
   release: ["release", "released by quality"],
   conditional: ["release conditionally", "released by quality, conditionally"],
@@ -49,10 +50,11 @@ const named = (table: Readonly<Record<string, readonly [string, string]>>, name:
 const RULES: readonly Rule[] = [
   {
     path: /^\/v1\/sites\/(?<site>[^/]+)\/batches\/(?<batch>[^/]+)\/commands$/,
-    of({ site = "", batch = "" }, { command }) {
+    of({ site = "", batch = "" }, { command, revision }) {
       const said = named(BATCH, command);
       if (said === null) return null;
-      return { site, meaning: said[1], does: `${said[0]} batch ${batch}`, record: `batch ${batch}`, ...ofBatch(site, batch) };
+      const to = command === "amend" ? ` to revision ${String(revision)} of its recipe` : "";
+      return { site, meaning: said[1], does: `${said[0]} batch ${batch}${to}`, record: `batch ${batch}`, ...ofBatch(site, batch) };
     },
   },
   {

@@ -43,7 +43,7 @@ const movesTable = (moves: readonly Move[]): string =>
 const exceptionsTable = (exceptions: readonly RecordedException[]): string =>
   table(
     ["Id", "Opened (UTC)", "Code", "What", "Resolved"],
-    exceptions.map(({ id, openedAt, code, sentence, resolution }) => ({
+    exceptions.map(({ id, openedAt, code, sentence, resolution, disposition, linked }) => ({
       kind: resolution === null ? "quarantined" : "",
       cells: [
         id,
@@ -52,7 +52,7 @@ const exceptionsTable = (exceptions: readonly RecordedException[]): string =>
         sentence,
         resolution === null
           ? "OPEN"
-          : `${resolution.at}, position ${resolution.position}, ${by(resolution.by)}${resolution.comment === null ? "" : `: ${resolution.comment}`}`,
+          : `${disposition === null ? "" : `${disposition}, under ${linked}: `}${resolution.at}, position ${resolution.position}, ${by(resolution.by)}${resolution.comment === null ? "" : `: ${resolution.comment}`}`,
       ],
     })),
     "No exceptions.",

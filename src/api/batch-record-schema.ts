@@ -121,7 +121,9 @@ export const recordSchema = z.object({
     .object({ position: z.int(), time: text, entries: z.int(), signed: z.int() })
     .describe("The site's last position, how many entries of the log change this record, and up to which position the log is signed."),
   batch: batchSchema,
-  pinned: z.object({ recipe: pinned, batch: pinned, step: pinned }).describe("What the batch was bound to at its creation, by hash."),
+  pinned: z
+    .object({ recipe: pinned, batch: pinned, step: pinned })
+    .describe("What the batch is bound to, by hash: since its creation, or since a signed amendment."),
   moves: z.array(moveSchema).describe("What the batch itself went through."),
   steps: z.array(attemptSchema).describe("Step by step, every attempt."),
   commands: z.array(commandSchema).describe("Everything ordered about the batch, also in vain."),

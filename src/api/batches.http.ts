@@ -211,20 +211,30 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         tags: ["batches"],
         headers: idempotencyHeaders,
         params: at,
-        body: z.strictObject({ command: z.enum(BATCH_COMMANDS), reason: reason.optional() }),
+        body: z.strictObject({
+          command: z.enum(BATCH_COMMANDS),
+          reason: reason.optional(),
+          revision: z.int().min(1).max(999_999_999).optional().describe("With the command amend: the revision of its recipe under which the batch goes on."),
+        }),
         response: { 200: json(commandedSchema, "Done."), ...COMMAND_PROBLEMS },
       },
     },
     async (request, reply) => {
       const { site, batch } = request.params;
+      const { command: name, reason: why, revision } = request.body;
+      if ((name === "amend") !== (revision !== undefined))
+        throw invalid("The command amend needs the revision, and no other takes one.", [
+          { pointer: "/revision", detail: revision === undefined ? "is missing" : "is only of the command amend" },
+        ]);
       return commandedBatch(
         reply,
         await command(deps, site, request, reply, {
           kind: "batch.command",
           batch,
-          command: request.body.command,
-          reason: request.body.reason ?? null,
-          ...(BINDING.has(request.body.command) ? { binding: true } : {}),
+          command: name,
+          reason: why ?? null,
+          ...(revision === undefined ? {} : { revision }),
+          ...(BINDING.has(name) ? { binding: true } : {}),
         }),
       );
     },

@@ -57,6 +57,11 @@ export function writtenBy(settlement: Settlement, maxBytes: number): Omit<Settle
       ms: WAITING.gapLimitMs,
     })),
     signed: signedOf(world),
+    amended: rows.facts.flatMap(({ fact }) =>
+      fact.kind === "batch.amended"
+        ? [{ batch: fact.batch, recipe: fact.recipe.recipe, revision: fact.recipe.revision, recipe_hash: fact.recipeHash, from: fact.from }]
+        : [],
+    ),
     steps: stepsOf(world.assumed, world),
     evidence: rows.facts.flatMap(evidenceOf),
     ...locksOf(rows),
@@ -474,6 +479,13 @@ function factColumns(fact: Fact): Json {
       return { batch: fact.batch, from_state: fact.from, to_state: fact.to, data: { stage: fact.stage } };
     case "batch.updated":
       return { batch: fact.batch, data: { before: fact.before, quantity: fact.quantity, unit: fact.unit, roles: fact.roles } };
+    case "batch.amended":
+      return {
+        batch: fact.batch,
+        from_state: fact.from,
+        to_state: `${fact.recipe.recipe}@${fact.recipe.revision}`,
+        data: { recipeHash: fact.recipeHash, parameters: fact.parameters },
+      };
     case "step.moved":
       return { batch: fact.batch, step: fact.step, attempt: fact.attempt, from_state: fact.from, to_state: fact.to, data: { by: fact.by, at: fact.at } };
     case "step.reopened":

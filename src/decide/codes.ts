@@ -22,6 +22,7 @@ export type DecideCode =
   | "TIM_STALE"
   | "SCH_UNIT_MISMATCH"
   | "QLT_EXCEPTION_OPEN"
+  | "REV_NOT_AMENDABLE"
   | "QLT_EXCEPTION_CLOSED"
   | "QLT_NOT_RECOMMENDED"
   | "SIG_MISSING"
@@ -140,6 +141,12 @@ export const DECIDE_CODES: CodeTable<DecideCode> = {
     owner: "quality",
     next: "ask",
     remedy: "Correct the evidence, or have the exception disposed of.",
+  },
+  REV_NOT_AMENDABLE: {
+    meaning: "The other revision would change what has begun, or what a batch is.",
+    owner: "engineer",
+    next: "correct",
+    remedy: "Register a revision that differs only in what is asked of steps that have not begun.",
   },
   QLT_EXCEPTION_CLOSED: { meaning: "The exception was disposed of before.", owner: "quality", next: "ask", remedy: "Look at what was decided; it stands." },
   QLT_NOT_RECOMMENDED: {

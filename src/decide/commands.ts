@@ -3,6 +3,8 @@ import { type BatchState, type DispositionSigned, playerOf, recipeName, recipeSt
 import { parametersFor } from "../registry/limits.ts";
 import type { Recipe } from "../registry/recipe.ts";
 import type { Ref, SourceState } from "../sequence/source-state.ts";
+import { unfitFor } from "./amend.ts";
+import type { ExceptionDisposition, ExceptionState } from "./exception.ts";
 import type { Fact } from "./facts.ts";
 import type { GuardSignal } from "./guards.ts";
 import { judgeBatch } from "./judge-batch.ts";
@@ -12,7 +14,7 @@ import type { Machines } from "./machines.ts";
 import { dependentsOf, inTheWay, redo, reopened } from "./rework.ts";
 import type { Command, CommandSignal } from "./signal.ts";
 import type { World } from "./world.ts";
-import type { ExceptionDisposition, ExceptionState, QuarantineEntry } from "./world-data.ts";
+import type { QuarantineEntry } from "./world-data.ts";
 
 /** What a command comes to. A refusal is as final as an acceptance: commands are never deferred. */
 export type CommandAnswer =
@@ -83,7 +85,7 @@ function createBatch(command: Of<"batch.create">, at: string, tools: CommandTool
   const name = `${command.recipe}@${command.revision}`;
   const definition = world.recipe(name);
   if (definition === undefined) return refused("REV_NOT_EFFECTIVE", `No recipe ${name} is registered.`);
-  if (definition.awaitsApproval === true) return refused("REV_NOT_APPROVED", `Recipe ${name} is registered, and nobody has approved it yet.`);
+  if (definition.awaitsApproval === true) return notApproved(name);
   const recipe = machines.recipe(definition);
   if (command.quantity.unit !== recipe.quantity.unit)
     return refused("SCH_UNIT_MISMATCH", `Recipe ${name} is made in ${recipe.quantity.unit}; the job order says ${command.quantity.unit}.`);
@@ -184,11 +186,9 @@ function updateBatch(command: Of<"batch.update">, signal: CommandSignal, tools: 
   return done(tools.world.batch(command.batch) ?? batch, false);
 }
 
-const NEEDS_REASON: ReadonlySet<string> = new Set(["revoke", "cancel", "stop", "abort", "correct", "rework"]);
-/** What this release cannot do, signed or not. */
-const NOT_YET_DONE: ReadonlySet<string> = new Set(["amend"]);
+const NEEDS_REASON: ReadonlySet<string> = new Set(["revoke", "cancel", "stop", "abort", "amend", "correct", "rework"]);
 /** What nobody does without one, whoever they are. */
-const ALWAYS_SIGNED: ReadonlySet<string> = new Set(["verify", "skip", "rework", "exception.resolve", "recommend", "release", "conditional", "reject"]);
+const ALWAYS_SIGNED: ReadonlySet<string> = new Set(["amend", "verify", "skip", "rework", "exception.resolve", "recommend", "release", "conditional", "reject"]);
 /** Quality's word, which follows production's. */
 const DISPOSES: ReadonlySet<string> = new Set(["release", "conditional", "reject"]);
 /** What lets product go: nothing about it is open any more. */
@@ -202,7 +202,7 @@ function commandBatch(command: Of<"batch.command">, signal: CommandSignal, tools
   const batch = tools.world.batch(command.batch);
   if (batch === undefined) return unknown(`batch ${command.batch}`);
   if (isStale(batch, signal, tools)) return stale(batch, tools);
-  if (NOT_YET_DONE.has(command.command) || lacksSignature(signal, command.command)) return needsSignature();
+  if (lacksSignature(signal, command.command)) return needsSignature();
   if (NEEDS_REASON.has(command.command) && command.reason === null) return refused("SIG_REASON_MISSING", `To ${command.command} a batch, give a reason.`);
   if (LETS_GO.has(command.command)) {
     if (batch.openExceptions > 0) return refused("QLT_EXCEPTION_OPEN", `Batch ${batch.batch} has ${batch.openExceptions} open exceptions.`);
@@ -215,6 +215,7 @@ function commandBatch(command: Of<"batch.command">, signal: CommandSignal, tools
     return refused("QLT_NOT_RECOMMENDED", `Production has not recommended batch ${batch.batch}, or its record has changed since.`);
   const context: ContextInWords = { batch: batch.batch, step: null, attempt: null, from: "claim" };
   const judgement = judgeBatch(tools.world, tools.machines, batch, `batch.${command.command}`, asked(signal), context, []);
+  if (command.command === "amend" && judgement.kind === "accepted") return amend(batch, command.revision, tools);
   const signed = disposes && batch.signed !== null ? [signedFact(batch, "disposed")] : [];
   return settled(judgement.kind === "refused" ? judgement : { ...judgement, facts: [...judgement.facts, ...signed] }, batch, null, tools);
 }
@@ -226,6 +227,26 @@ const signedFact = (batch: BatchState, stage: DispositionSigned["stage"]): Fact 
   stage,
   before: batch.signed?.before ?? batch.disposition,
 });
+
+/** Only a signed amendment binds a batch anew: its state permits it, and what has begun stays as it was begun. */
+function amend(batch: BatchState, revision: number | undefined, tools: CommandTools): CommandAnswer {
+  const { world, machines } = tools;
+  const name = `${batch.recipe.recipe}@${revision}`;
+  const definition = revision === undefined ? undefined : world.recipe(name);
+  if (definition === undefined) return refused("REV_NOT_EFFECTIVE", `No recipe ${name} is registered.`);
+  if (definition.awaitsApproval === true) return notApproved(name);
+  const recipe = machines.recipe(definition);
+  const inForce = parametersFor(recipe, batch.quantity);
+  if (inForce.kind === "outside") return refused("PAR_OOS", inForce.reason);
+  const unfit = unfitFor(batch, recipe, inForce.parameters);
+  if (unfit !== null) return refused("REV_NOT_AMENDABLE", unfit);
+  const equipment = checkRoles(recipe, batch.roles, world);
+  if (equipment !== null) return equipment;
+  tools.bringAbout([
+    { kind: "batch.amended", batch: batch.batch, from: recipeName(batch), recipe, recipeHash: definition.hash, parameters: inForce.parameters },
+  ]);
+  return done(world.batch(batch.batch) ?? batch, false);
+}
 
 /** The first of two stages: production says that what was made may be disposed of. It moves nothing. */
 function recommend(batch: BatchState, { binding }: Of<"batch.command">, signal: CommandSignal, tools: CommandTools): CommandAnswer {
@@ -244,7 +265,7 @@ function commandStep(command: Of<"step.command">, signal: CommandSignal, at: Ref
   const step = stepOf(batch, command.step);
   if (step === undefined) return unknown(`step ${command.step} of batch ${command.batch}`);
   if (isStale(batch, signal, tools)) return stale(batch, tools);
-  if (NOT_YET_DONE.has(command.command) || lacksSignature(signal, command.command)) return needsSignature();
+  if (lacksSignature(signal, command.command)) return needsSignature();
   if (NEEDS_REASON.has(command.command) && command.reason === null)
     return refused("SIG_REASON_MISSING", `To ${command.command} ${command.command === "rework" ? "a step" : "evidence"}, give a reason.`);
   if (command.command === "comment") {
@@ -439,6 +460,7 @@ const isStale = (batch: BatchState, signal: CommandSignal, tools: CommandTools):
 const stale = (batch: BatchState, tools: CommandTools): CommandAnswer => ({ kind: "stale", version: tools.world.batchVersion(batch.batch) });
 const unknown = (what: string): CommandAnswer => ({ kind: "unknown", what });
 const refused = (code: string, reason: string, explanation: Explanation | null = null): CommandAnswer => ({ kind: "refused", code, reason, explanation });
+const notApproved = (recipe: string): CommandAnswer => refused("REV_NOT_APPROVED", `Recipe ${recipe} is registered, and nobody has approved it yet.`);
 const needsSignature = (): CommandAnswer => refused("SIG_MISSING", "This act needs an electronic signature.");
 const done = (batch: BatchState, created: boolean): CommandAnswer => ({ kind: "done", created, batch: batchView(batch), warnings: [] });
 

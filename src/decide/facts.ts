@@ -1,9 +1,9 @@
 import type { BatchState, ContextLock, DispositionSigned, EvidenceItem, StepState } from "../authorise/execution-context.ts";
 import { ENDED_BATCH, ENDED_STEP } from "../authorise/execution-context.ts";
 import type { Ref } from "../sequence/source-state.ts";
+import type { ExceptionDisposition } from "./exception.ts";
 import type { BatchPlace } from "./machines.ts";
 import type { World } from "./world.ts";
-import type { ExceptionDisposition } from "./world-data.ts";
 
 /** What the service decided is true. Facts are applied to the world, stored, and turned into outcomes. */
 export type Fact =
@@ -40,6 +40,15 @@ export type Fact =
       readonly parameters: BatchState["parameters"];
       readonly roles: BatchState["roles"];
       readonly before: { readonly quantity: string; readonly unit: string; readonly roles: BatchState["roles"] };
+    }
+  /** It goes on under another revision of its recipe. */
+  | {
+      readonly kind: "batch.amended";
+      readonly batch: string;
+      readonly from: string;
+      readonly recipe: BatchState["recipe"];
+      readonly recipeHash: string;
+      readonly parameters: BatchState["parameters"];
     }
   | {
       readonly kind: "step.moved";
@@ -131,6 +140,11 @@ export function apply(world: World, fact: Fact): void {
       world.putBatch({ ...batch, quantity: fact.quantity, unit: fact.unit, parameters: fact.parameters, roles: fact.roles });
       return;
     }
+    case "batch.amended": {
+      const { recipe, recipeHash, parameters } = fact;
+      world.putBatch({ ...known(world.batch(fact.batch), fact.batch), recipe, recipeHash, parameters });
+      return;
+    }
     case "step.moved":
       changeStep(world, fact.batch, fact.step, fact.attempt, (step) => ({
         ...step,
@@ -184,6 +198,7 @@ export function changedBy(fact: Fact): readonly string[] {
       return [`batch:${fact.batch.batch}`];
     case "batch.moved":
     case "batch.updated":
+    case "batch.amended":
     case "step.moved":
     case "step.reopened":
     case "evidence.recorded":

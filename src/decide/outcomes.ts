@@ -58,6 +58,7 @@ const REPORTED_PAST: Readonly<Record<string, string>> = {
 export const OUTCOME_TYPES: readonly string[] = [
   "batch.created",
   "batch.updated",
+  "batch.amended",
   "batch.recommended",
   "batch.disposition-voided",
   ...Object.values(BATCH_PAST),
@@ -111,6 +112,12 @@ export function outcomeOf(world: World, machines: Machines, fact: Fact, flags: r
       const { execution } = batch;
       const [from, to] = [fact.from, fact.to].map((disposition) => ({ execution, disposition }));
       return from === undefined || to === undefined ? null : ofBatch(batch, "batch.disposition-voided", machines, from, to, flags, { voided: fact.stage });
+    }
+    case "batch.amended": {
+      const batch = world.batch(fact.batch);
+      if (batch === undefined) return null;
+      const at = { execution: batch.execution, disposition: batch.disposition };
+      return ofBatch(batch, "batch.amended", machines, at, at, flags, { amended: { from: fact.from, to: recipeName(batch) } });
     }
     case "batch.moved": {
       const batch = world.batch(fact.batch);

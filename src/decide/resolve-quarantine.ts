@@ -2,12 +2,13 @@
 import { olderThanLast } from "../sequence/monotonic.ts";
 import type { Ref } from "../sequence/source-state.ts";
 import { voidDisposition } from "./bring-about.ts";
+import type { ExceptionDisposition, ExceptionState } from "./exception.ts";
 import { giveVerdict, type Round } from "./give-verdict.ts";
 import type { Group } from "./group.ts";
 import { judgeEvent } from "./judge.ts";
 import type { Refused } from "./judgement.ts";
 import { accept, observe } from "./settle-judgement.ts";
-import type { ExceptionDisposition, ExceptionState, QuarantineEntry } from "./world-data.ts";
+import type { QuarantineEntry } from "./world-data.ts";
 
 /** Judges a quarantined event again, now. What is still refused writes nothing. */
 export function reprocess(group: Group, entry: QuarantineEntry, cause: Ref): Refused | null {

@@ -1,9 +1,9 @@
 import type { Delivery } from "../receive/delivery.ts";
 import type { Ref } from "../sequence/source-state.ts";
+import type { ExceptionDisposition } from "./exception.ts";
 import type { Fact } from "./facts.ts";
 import type { Outcome } from "./outcomes.ts";
 import type { Verdict } from "./verdict.ts";
-import type { ExceptionDisposition } from "./world-data.ts";
 
 /** A signal as it goes on record, at its position. */
 export interface SignalRow {

@@ -3,7 +3,7 @@ import type { PerformedBy } from "../authorise/performer.ts";
 import type { DeviceEvent, Diagnosis, PartialEvent, Refusal } from "../decode/event.ts";
 import type { Delivery } from "../receive/delivery.ts";
 import type { Ref } from "../sequence/source-state.ts";
-import type { ExceptionDisposition } from "./world-data.ts";
+import type { ExceptionDisposition } from "./exception.ts";
 
 /** An event as the judge holds it: what it says, on which branch its delivery arrived, when, how many bytes it had, and who performed it. */
 export interface EventInHand {
@@ -68,6 +68,8 @@ export type Command =
       readonly reason: string | null;
       /** Of a signature about the disposition: it binds to the record as it stands, and is void when that changes. Those from before this was decided say nothing of it. */
       readonly binding?: true;
+      /** Of an amendment: the revision of its recipe under which the batch goes on. */
+      readonly revision?: number;
     }
   | {
       readonly kind: "step.command";

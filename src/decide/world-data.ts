@@ -2,6 +2,7 @@
 import type { BatchState, EquipmentState } from "../authorise/execution-context.ts";
 import type { PerformedBy, StationAt, StationState } from "../authorise/performer.ts";
 import type { KnownId, Ref, SourceState, WaitingEvent } from "../sequence/source-state.ts";
+import type { ExceptionState } from "./exception.ts";
 import type { EventInHand } from "./signal.ts";
 
 /** A deferred event: settled, acknowledged, and open until what it waits for comes or its patience ends. */
@@ -30,21 +31,6 @@ export interface QuarantineEntry {
   readonly judgedIn: JudgedIn;
   readonly event: EventInHand;
 }
-
-/** An exception, and what a person has said of it. */
-export interface ExceptionState {
-  readonly position: Ref;
-  readonly ordinal: number;
-  readonly code: string;
-  readonly batch: string | null;
-  readonly step: string | null;
-  readonly attempt: number | null;
-  readonly resolved: boolean;
-  readonly disposition: ExceptionDisposition | null;
-  /** Its event is in quarantine: it ends with that. */
-  readonly quarantined: boolean;
-}
-export type ExceptionDisposition = "continue" | "rework" | "abort";
 
 /** The context in which an open event was judged: what it did not claim was taken from a lock then, and stays what it was. */
 export interface JudgedIn {

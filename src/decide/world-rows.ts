@@ -2,7 +2,7 @@
 import type { BatchState } from "../authorise/execution-context.ts";
 import type { PerformedBy } from "../authorise/performer.ts";
 import type { Parking } from "../sequence/source-state.ts";
-import type { ExceptionState } from "./world-data.ts";
+import type { ExceptionState } from "./exception.ts";
 
 export interface StoredSignal {
   readonly topic: string;

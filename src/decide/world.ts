@@ -3,17 +3,9 @@ import type { PerformedBy, StationAt, StationState } from "../authorise/performe
 import { byAge } from "../sequence/age.ts";
 import type { KnownId, Ref, SourceState, WaitingEvent } from "../sequence/source-state.ts";
 import { type Attempt, Changes } from "./changes.ts";
+import type { ExceptionState } from "./exception.ts";
 import { Numbers } from "./numbers.ts";
-import {
-  type Deferral,
-  type Definition,
-  type ExceptionState,
-  type PriorAnswer,
-  type QuarantineEntry,
-  type StreamHead,
-  timeKey,
-  type WorldData,
-} from "./world-data.ts";
+import { type Deferral, type Definition, type PriorAnswer, type QuarantineEntry, type StreamHead, timeKey, type WorldData } from "./world-data.ts";
 import { askFor, NotRead } from "./world-request.ts";
 
 type Kind = "sources" | "batches" | "equipment" | "awaited" | "streams" | "deferrals" | "quarantine" | "stations";

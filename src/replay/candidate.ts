@@ -185,6 +185,8 @@ function factInWords(fact: FactRow["fact"]): string {
       return `batch ${fact.batch} ${fact.to}: what was signed is void`;
     case "batch.updated":
       return `batch ${fact.batch} updated`;
+    case "batch.amended":
+      return `batch ${fact.batch} amended to ${fact.recipe.recipe}@${fact.recipe.revision}`;
     case "step.moved":
       return `step ${fact.step} ${fact.to}`;
     case "step.reopened":

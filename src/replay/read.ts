@@ -1,9 +1,10 @@
 // What world.store.ts reads of a site, row by row, out of the record in memory.
 import type { BatchState, ContextLock, EquipmentState } from "../authorise/execution-context.ts";
 import type { PerformedBy, StationAt, StationState } from "../authorise/performer.ts";
+import type { ExceptionState } from "../decide/exception.ts";
 import { inHandOf } from "../decide/in-hand.ts";
 import type { EventInHand } from "../decide/signal.ts";
-import { type Deferral, type ExceptionState, numberKey, type QuarantineEntry, type WaitingWindow } from "../decide/world-data.ts";
+import { type Deferral, numberKey, type QuarantineEntry, type WaitingWindow } from "../decide/world-data.ts";
 import type { WorldRequest } from "../decide/world-request.ts";
 import { decode } from "../decode/decode.ts";
 import { type KnownId, type SourceState, WAITING, type WaitingEvent } from "../sequence/source-state.ts";

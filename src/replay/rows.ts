@@ -1,8 +1,9 @@
 // Rows of the tables in which a site's record stands: what a commit reads and changes again. What is only appended (verdicts, facts, outcomes) is not among them.
 import type { BatchState, ContextLock, EquipmentState, EvidenceItem, StepState } from "../authorise/execution-context.ts";
 import type { OpenSession, PerformedBy } from "../authorise/performer.ts";
+import type { ExceptionDisposition } from "../decide/exception.ts";
 import type { EventInHand } from "../decide/signal.ts";
-import type { ExceptionDisposition, JudgedIn } from "../decide/world-data.ts";
+import type { JudgedIn } from "../decide/world-data.ts";
 import type { Delivery } from "../receive/delivery.ts";
 import type { Latest, Parking, SourceState, WaitingEvent } from "../sequence/source-state.ts";
 

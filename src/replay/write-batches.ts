@@ -17,6 +17,10 @@ export function writeBatches(record: SiteRecord, p: Written): void {
     if (["running", "paused", "complete"].includes(row.execution) && row.startedAt === null) refuse(`batch ${row.batch} is ${row.execution} and never started`);
     record.batches.set(r.batch, row);
   }
+  for (const { batch, recipe, revision, recipe_hash: recipeHash } of p.amended ?? []) {
+    const row = record.batches.get(batch) ?? refuse(`no batch ${batch}`);
+    record.batches.set(batch, { ...row, recipeName: `${recipe}@${revision}`, recipeHash });
+  }
   for (const { batch, stage, before } of p.signed ?? []) {
     const row = record.batches.get(batch) ?? refuse(`no batch ${batch}`);
     record.batches.set(batch, { ...row, signed: stage === null || before === null ? null : { stage, before } });

@@ -1,5 +1,5 @@
 import type { BatchState } from "../authorise/execution-context.ts";
-import type { ExceptionDisposition } from "../decide/world-data.ts";
+import type { ExceptionDisposition } from "../decide/exception.ts";
 import type { Delivery } from "../receive/delivery.ts";
 import type { Parking, SourceState } from "../sequence/source-state.ts";
 
@@ -52,6 +52,7 @@ export interface Written {
     closed_at: string | null;
     asked: string;
   }[];
+  amended?: { batch: string; recipe: string; revision: number; recipe_hash: string; from: string }[];
   signed?: { batch: string; stage: "recommended" | "disposed" | null; before: string | null }[];
   equipment?: {
     equipment: string;

@@ -166,6 +166,9 @@ export const signedBy = (person = "sam", role = "supervisor"): Pick<CommandSigna
     authenticated: { method: "password" },
   },
 });
+/** The batch goes on under another revision of its recipe, signed. */
+export const amends = (revision: number | undefined, how: Partial<CommandSignal> = signedBy("elsa", "engineer"), reason: string | null = "change C-3"): Act =>
+  orders({ kind: "batch.command", batch: "B-1", command: "amend", reason, ...(revision === undefined ? {} : { revision }) }, how);
 /** A stage of a batch's disposition, signed. */
 export const disposes = (command: DispositionName, batch = "B-1", binding = true): Act =>
   orders({ kind: "batch.command", batch, command, reason: "as reviewed", ...(binding ? { binding: true } : {}) }, signedBy());

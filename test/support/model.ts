@@ -51,6 +51,8 @@ export const MAX_BYTES = 262_144;
 export interface ModelOptions {
   readonly site: string;
   readonly recipes: readonly { readonly recipe: string; readonly revision: number }[];
+  /** Of those, by recipe@revision, which nobody has approved yet. */
+  readonly awaiting?: readonly string[];
   readonly equipment: readonly { readonly equipment: string; readonly line: string; readonly class: string }[];
   /** Beside the one numbering source that each equipment has. */
   readonly sources?: readonly { readonly equipment: string; readonly device?: string; readonly numbering?: boolean; readonly revoked?: boolean }[];
@@ -159,7 +161,11 @@ export class Model extends SiteRecord {
 
   constructor(options: ModelOptions) {
     const recipes = new Map(
-      options.recipes.map((content) => [`${content.recipe}@${content.revision}`, { hash: hashOf(content), content, recipe: freeze(parseRecipe(content)) }]),
+      options.recipes.map((content) => {
+        const name = `${content.recipe}@${content.revision}`;
+        const awaits = options.awaiting?.includes(name) ? ({ awaitsApproval: true } as const) : {};
+        return [name, { hash: hashOf(content), content, recipe: freeze(parseRecipe(content)), ...awaits }];
+      }),
     );
     super(
       options.site,

@@ -22,6 +22,7 @@ beforeAll(async () => {
     ["sam", "supervisor", SITE],
     ["sara", "supervisor", SITE],
     ["elsa", "engineer", SITE],
+    ["eric", "engineer", null],
     ["rita", "qa_reviewer", SITE],
     ["quinn", "qa_approver", SITE],
     ["otto", "supervisor", "elsewhere"],
@@ -130,6 +131,8 @@ describe("an exception is disposed of", () => {
     expect(await stateOf(batch)).toMatchObject({ impediments: { exceptions: 0 } });
     const record = await recordOf(batch);
     expect(said(record, "exceptions")).toMatchObject([{ resolution: { by: { name: "person:rita" }, comment: settling.reason } }]);
+    const page = await fetch(`${plant.url}/v1/sites/${SITE}/batches/${batch}/record`, { headers: { ...as["sam"], accept: "text/html" } });
+    expect(await page.text()).toContain("continue, under DEV-8: ");
     expect(said(await get(`/v1/sites/${SITE}/batches/${batch}/outcomes`), "items")).toContainEqual(
       expect.objectContaining({ type: "signalbox.exception.disposed.v1", data: expect.objectContaining({ report: expect.objectContaining(LINKED) }) }),
     );
@@ -144,6 +147,43 @@ describe("an exception is disposed of", () => {
     expect(await exceptionsOf(batch)).toMatchObject([{ disposition: null, resolvedAt: null }]);
     expect((await signed(path, { ...settling, disposition: "abort" }, "quinn")).status).toBe(200);
     expect((await steps(batch))[0]).toBe("weigh 1 aborted");
+  });
+});
+
+describe("a batch is amended", () => {
+  const [WEIGH, STIR] = BLEND.steps;
+  const hotter = { ...BLEND, revision: 4, steps: [WEIGH, { ...STIR, evidence: [{ ...STIR.evidence[0], limits: { low: "20", high: "60" } }] }] };
+  const other = { ...BLEND, revision: 5, steps: [{ ...WEIGH, patience: "PT9S" }, STIR] };
+  test("by an engineer who did not register the revision, where what has begun stays as it was", async () => {
+    for (const [revision, recipe, who] of [
+      [4, hotter, "eric"],
+      [5, other, "eric"],
+    ] as const)
+      expect((await plant.ask("PUT", `/v1/registry/recipes/blend/revisions/${revision}`, recipe, as[who])).status).toBe(200);
+    const batch = await weighing();
+    const amend = { command: "amend", revision: 4, reason: "change C-3" };
+    expect(await post(of(batch), amend, "elsa")).toMatchObject({ status: 409, body: { code: "SIG_MISSING" } });
+    for (const body of [
+      { command: "amend", reason: "change C-3" },
+      { command: "stop", reason: "leak", revision: 4 },
+    ])
+      expect(await post(of(batch), body, "sam")).toMatchObject({ status: body.command === "stop" ? 400 : 403 });
+    for (const who of ["sam", "olga", "mes", "quinn"]) expect(await post(of(batch), amend, who), who).toMatchObject({ status: 403 });
+    expect(await ask(of(batch), amend, "eric")).toMatchObject({ status: 403, body: { code: "SIGNATURE_OWN_DEED" } });
+    expect(await signed(of(batch), { ...amend, revision: 5 }, "elsa")).toMatchObject({ status: 409, body: { code: "REV_NOT_AMENDABLE" } });
+    const asked = await ask(of(batch), amend, "elsa");
+    expect(said(asked.body, "text")).toContain(`amend batch ${batch} to revision 4 of its recipe`);
+    expect((await post("/v1/signatures", { challenge: said(asked.body, "challenge"), password: PASSWORD }, "elsa")).status).toBe(200);
+    expect(await stateOf(batch)).toMatchObject({ recipe: "blend@4" });
+    expect(said(await recordOf(batch), "pinned")).toMatchObject({ recipe: { name: "blend@4" } });
+    const outcomes = said(await get(`/v1/sites/${SITE}/batches/${batch}/outcomes`), "items") as readonly unknown[];
+    expect(outcomes.at(-1)).toMatchObject({ type: "signalbox.batch.amended.v1", data: { recipe: "blend@4", amended: { from: "blend@3", to: "blend@4" } } });
+    // what is done from then on is held against it
+    expect((await weighs(batch, "12.500")).status).toBe(200);
+    expect((await post(of(batch, "weigh"), { command: "complete" }, "olga")).status).toBe(200);
+    expect((await post(of(batch, "blend"), { command: "start" }, "olga")).status).toBe(200);
+    const evidence = { evidence: "end-temperature", value: "50", unit: "Cel" };
+    expect(await post(of(batch, "blend"), { command: "evidence", evidence }, "olga")).toMatchObject({ status: 200, body: { warnings: [] } });
   });
 });
 

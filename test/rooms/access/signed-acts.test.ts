@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { signedAct } from "../../../src/access/signed-acts.ts";
 
 const BATCH = "/v1/sites/rtm1/batches/B-1/commands";
+const EXCEPTION = "/v1/exceptions/rtm1.9.1/resolution";
 const STEP = "/v1/sites/rtm1/batches/B-1/steps/weigh/commands";
 
 test.each([
@@ -15,6 +16,11 @@ test.each([
   [BATCH, { command: "reject" }, "reject batch B-1", "rejected by quality", "batch B-1", "/v1/sites/rtm1/batches/B-1"],
   [STEP, { command: "verify" }, "verify step weigh of batch B-1", "verified", "batch B-1", "/v1/sites/rtm1/batches/B-1"],
   [STEP, { command: "skip" }, "skip step weigh of batch B-1", "skipping authorised", "batch B-1", "/v1/sites/rtm1/batches/B-1"],
+  [STEP, { command: "rework" }, "have done again step weigh of batch B-1", "rework authorised", "batch B-1", "/v1/sites/rtm1/batches/B-1"],
+  [BATCH, { command: "amend", revision: 4 }, "amend batch B-1 to revision 4 of its recipe", "amendment authorised", "batch B-1", "/v1/sites/rtm1/batches/B-1"],
+  [EXCEPTION, { disposition: "continue" }, "let go on what opened exception rtm1.9.1", "exception disposed of: continue", "exception rtm1.9.1", null],
+  [EXCEPTION, { disposition: "rework" }, "have done again the step of exception rtm1.9.1", "exception disposed of: rework", "exception rtm1.9.1", null],
+  [EXCEPTION, { disposition: "abort" }, "abort the step of exception rtm1.9.1", "exception disposed of: abort", "exception rtm1.9.1", null],
   ["/v1/gaps/rtm1.17/resolution", { action: "skip" }, "give up what is missing in gap rtm1.17", "gap resolved", "gap rtm1.17", null],
   [
     "/v1/sources/rtm1/4/scale-1/succession",
@@ -62,6 +68,9 @@ test.each([
   ["/v1/gaps/17/resolution", { action: "skip" }],
   ["/v1/gaps/rtm1.17/resolution", { action: "forget" }],
   ["/v1/quarantine/rtm1.9/resolution", { action: "reject" }],
+  ["/v1/exceptions/rtm1.9/resolution", { disposition: "continue" }],
+  [EXCEPTION, { disposition: "forget" }],
+  [EXCEPTION, {}],
   ["/v1/sites/rtm1/batches", { batch: "B-1" }],
   ["/v1/registry/recipes/blend/revisions/4", {}],
   ["/v1/registry/recipes/%2e%2e/revisions/4/approval", {}],

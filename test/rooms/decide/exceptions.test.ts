@@ -2,7 +2,7 @@
 // Attack: without a signature; twice; of an event in quarantine; of a step that moved on; one of two exceptions of the same evidence; in every order with corrections and completions.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { ExceptionDisposition } from "../../../src/decide/world-data.ts";
+import type { ExceptionDisposition } from "../../../src/decide/exception.ts";
 import {
   type Act,
   all,

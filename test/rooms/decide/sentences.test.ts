@@ -8,6 +8,7 @@ import { BLEND } from "../../support/blend.ts";
 import {
   type Act,
   again,
+  amends,
   commands,
   creates,
   disposes,
@@ -206,6 +207,7 @@ const CASES: Readonly<Record<string, readonly (() => readonly Told[])[]>> = {
   LCK_STALE_TOKEN: [() => said(given(weighed(), rework, scale.starts("weigh")), "LCK_STALE_TOKEN", scale.weighs("12.500", { attempt: 1 }))],
   STP_OPEN: [() => answered(given(weighed(), mixer.starts("blend")), rework)],
   STP_REWORK_NOT_AUTHORISED: [() => answered(given(weighed()), stepCommand("rework", "weigh", {}, signedBy()))],
+  REV_NOT_AMENDABLE: [() => answered(given(running()), amends(3))],
   QLT_EXCEPTION_CLOSED: [
     () => {
       const line = given(weighing(), scale.weighs("19.000"));
