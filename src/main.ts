@@ -20,6 +20,8 @@ import { createMachines } from "./decide/machines.ts";
 import { CODES } from "./decide/verdict.ts";
 import { readWorld } from "./decide/world.store.ts";
 import { decode } from "./decode/decode.ts";
+import { provenanceOf } from "./decode/provenance.ts";
+import { parseTopic } from "./decode/topic.ts";
 import type { DriveStages } from "./drive.ts";
 import { type EmbeddedBroker, startBroker } from "./embedded/broker.process.ts";
 import { claimDataDir } from "./embedded/data-dir.file.ts";
@@ -216,6 +218,11 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
           ...session,
           machines,
           maxBytes: MAX_EVENT_BYTES,
+          provenance: (delivery) => {
+            const at = parseTopic(delivery.topic, config.topicPrefix);
+            const party = at?.domain === "event" && at.site === site ? parties.partyOn(site, at.line, at.equipment) : null;
+            return provenanceOf(delivery, config.mqttStamp, party);
+          },
           decode: (delivery) => decode(delivery, { prefix: config.topicPrefix, maxBytes: MAX_EVENT_BYTES }),
           read: async (request) => {
             const world = await readWorld(db, at, request, definitions);

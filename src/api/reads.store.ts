@@ -79,11 +79,13 @@ export interface StoredSignal {
   readonly protocol: string | null;
   readonly contentType: string | null;
   readonly userProperties: readonly (readonly [string, string])[] | null;
+  /** Null: nothing was known of it. */
+  readonly provenance: unknown;
 }
 
 export async function readSignal(db: Db, site: string, position: number): Promise<StoredSignal | null> {
   const { rows } = await sql<StoredSignal>`
-    select topic, raw, raw_length as "rawLength", to_char(received_at at time zone 'utc', ${UTC}) as "receivedAt", protocol, content_type as "contentType", user_properties as "userProperties"
+    select topic, raw, raw_length as "rawLength", to_char(received_at at time zone 'utc', ${UTC}) as "receivedAt", protocol, content_type as "contentType", user_properties as "userProperties", body -> 'provenance' as provenance
     from signals where site = ${site} and position = ${position}`.execute(db);
   return rows[0] ?? null;
 }

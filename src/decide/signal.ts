@@ -1,5 +1,6 @@
 import type { Signature } from "../access/signature.ts";
 import type { DeviceEvent, Diagnosis, PartialEvent, Refusal } from "../decode/event.ts";
+import type { Provenance } from "../decode/provenance.ts";
 import type { Delivery } from "../receive/delivery.ts";
 import type { Ref } from "../sequence/source-state.ts";
 
@@ -24,6 +25,8 @@ export interface EventSignal {
   readonly kind: "event";
   readonly delivery: Delivery;
   readonly inHand: EventInHand;
+  /** Whose word it is; absent: nothing is known of that. */
+  readonly provenance?: Provenance;
 }
 
 export interface DiagSignal {
