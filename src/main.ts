@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
+import { isClaimed } from "./access/access.store.ts";
 import { createOidc } from "./access/oidc.fetch.ts";
 import { accessSecret } from "./access/secret.file.ts";
 import type { ApiDeps } from "./api/deps.ts";
@@ -56,6 +57,8 @@ export interface Service {
   readonly url: string;
   readonly mqttUrl: string;
   readonly embedded: { readonly postgres: boolean; readonly broker: boolean };
+  /** Whether somebody administered it when it started. */
+  readonly claimed: boolean;
   /** Stops the flow forwards: no more deliveries, what is in hand settled, outcomes published, then the rest. May be called twice. */
   stop(): Promise<void>;
   /** Resolves when the service has stopped by itself or by request. */
@@ -317,6 +320,7 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
     url,
     mqttUrl,
     embedded: { postgres: config.databaseUrl === null, broker: config.mqttUrl === null },
+    claimed: await isClaimed(interfaces),
     done,
     stop: () => {
       stopping ??= stopAll().then(() => finish("stopped"));
