@@ -6,6 +6,7 @@ import type { Settlement } from "./decide/settle.ts";
 import type { Command, CommandSignal, Signal, Tick } from "./decide/signal.ts";
 import type { Verdict } from "./decide/verdict.ts";
 import type { Decoded } from "./decode/event.ts";
+import type { provenanceOf } from "./decode/provenance.ts";
 import type { Log } from "./ops/log.ts";
 import type { SourceWatch } from "./ops/source-watch.ts";
 import type { WithSpan } from "./ops/telemetry.ts";
@@ -17,6 +18,8 @@ import type { Slot } from "./receive/window.ts";
 /** How a drive reaches the world outside: each of these is replaced whole where a test lets it fail. */
 export interface DriveStages extends Stages {
   decode(delivery: Delivery): Decoded;
+  /** Whose word a delivery is, with what the broker stamped on it taken off; without it nothing is known of that. */
+  provenance?(delivery: Delivery): ReturnType<typeof provenanceOf>;
   acknowledge(slots: readonly Slot[]): void;
   /** The database's clock as far as this process knows it. RFC 3339. */
   now(): string;
@@ -271,8 +274,9 @@ export class Drive {
     return [{ ...work, signal }];
   }
 
-  #signalOf(delivery: Delivery): Signal | null {
+  #signalOf(arrived: Delivery): Signal | null {
     const { stages, prefix, meter } = this.#options;
+    const { delivery, provenance } = stages.provenance?.(arrived) ?? { delivery: arrived, provenance: null };
     const decoded = stages.decode(delivery);
     const receivedAt = stages.now();
     if (decoded.kind === "ignored") {
@@ -281,7 +285,7 @@ export class Drive {
     }
     this.#watch(decoded, receivedAt);
     if (decoded.kind === "diag") return { kind: "diag", delivery, diagnosis: decoded.diagnosis, receivedAt };
-    return { kind: "event", delivery, inHand: inHandOf(delivery, decoded, receivedAt, prefix) };
+    return { kind: "event", delivery, inHand: inHandOf(delivery, decoded, receivedAt, prefix), ...(provenance === null ? {} : { provenance }) };
   }
 
   #watch(decoded: Decoded, receivedAt: string): void {

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
+import { isClaimed } from "./access/access.store.ts";
 import { createOidc } from "./access/oidc.fetch.ts";
 import { accessSecret } from "./access/secret.file.ts";
 import type { ApiDeps } from "./api/deps.ts";
@@ -20,6 +21,8 @@ import { createMachines } from "./decide/machines.ts";
 import { CODES } from "./decide/verdict.ts";
 import { readWorld } from "./decide/world.store.ts";
 import { decode } from "./decode/decode.ts";
+import { provenanceOf } from "./decode/provenance.ts";
+import { parseTopic } from "./decode/topic.ts";
 import type { DriveStages } from "./drive.ts";
 import { type EmbeddedBroker, startBroker } from "./embedded/broker.process.ts";
 import { claimDataDir } from "./embedded/data-dir.file.ts";
@@ -55,6 +58,8 @@ export interface Service {
   readonly url: string;
   readonly mqttUrl: string;
   readonly embedded: { readonly postgres: boolean; readonly broker: boolean };
+  /** Whether somebody administered it when it started. */
+  readonly claimed: boolean;
   /** Stops the flow forwards: no more deliveries, what is in hand settled, outcomes published, then the rest. May be called twice. */
   stop(): Promise<void>;
   /** Resolves when the service has stopped by itself or by request. */
@@ -219,6 +224,11 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
           ...session,
           machines,
           maxBytes: MAX_EVENT_BYTES,
+          provenance: (delivery) => {
+            const at = parseTopic(delivery.topic, config.topicPrefix);
+            const party = at?.domain === "event" && at.site === site ? parties.partyOn(site, at.line, at.equipment) : null;
+            return provenanceOf(delivery, config.mqttStamp, party);
+          },
           decode: (delivery) => decode(delivery, { prefix: config.topicPrefix, maxBytes: MAX_EVENT_BYTES }),
           read: async (request) => {
             const world = await readWorld(db, at, request, definitions);
@@ -313,6 +323,7 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
     url,
     mqttUrl,
     embedded: { postgres: config.databaseUrl === null, broker: config.mqttUrl === null },
+    claimed: await isClaimed(interfaces),
     done,
     stop: () => {
       stopping ??= stopAll().then(() => finish("stopped"));

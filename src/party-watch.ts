@@ -34,6 +34,8 @@ export interface PartyWatch {
   readonly begun: Promise<void>;
   /** What was decided about events at a site: looked at beside the route, which waits for nothing here. */
   observed(site: string, verdicts: readonly Pick<Verdict, "round" | "branch" | "type">[]): void;
+  /** To whom the registry gives a branch, as it was looked at last; null: to nobody, or it does not speak there. */
+  partyOn(site: string, line: string, equipment: string): string | null;
   /** How the broker's file stands; null: there is none to look at, or no party was ever active. */
   readonly condition: { readonly ok: boolean; readonly detail: string } | null;
   stop(): Promise<void>;
@@ -56,6 +58,7 @@ export function watchParties({ db, time, log, meter, prefix, sites, aclFile, onC
   let handed: string | null = null;
   let valid: readonly ActiveParty[] = [];
   let permitted: ReadonlyMap<string, Branches> = new Map();
+  let owners: ReadonlyMap<string, ReadonlyMap<string, string>> = new Map();
   let revision = "none";
   let looks = 0;
   let looking: Promise<void> | null = null;
@@ -80,6 +83,7 @@ export function watchParties({ db, time, log, meter, prefix, sites, aclFile, onC
     const table = JSON.stringify([governed, valid.map(({ site, party, revision: number, verifier }) => [site, party, number, verifier])]);
     if (table !== handed) {
       permitted = branchesOf(governed, valid);
+      owners = ownersOf(valid);
       await onChanged(valid, governed.length > 0);
       handed = table;
       await endBranches();
@@ -190,6 +194,7 @@ export function watchParties({ db, time, log, meter, prefix, sites, aclFile, onC
         untold.push({ site, object, told: { reason, content: { ...branch, why } } });
       }
     },
+    partyOn: (site, line, equipment) => owners.get(site)?.get(`${line}/${equipment}`) ?? null,
     get condition() {
       return condition;
     },
@@ -199,6 +204,22 @@ export function watchParties({ db, time, log, meter, prefix, sites, aclFile, onC
       await looking;
     },
   };
+}
+
+/** By site, to whom each branch is given; a branch of two parties (conflict SHARED_BRANCH) is nobody's. */
+function ownersOf(valid: readonly ActiveParty[]): ReadonlyMap<string, ReadonlyMap<string, string>> {
+  const sites = new Map<string, Map<string, string>>();
+  const shared: (readonly [site: string, branch: string])[] = [];
+  for (const { site, party, may } of valid)
+    for (const { direction, what, where } of may) {
+      if (direction !== "publish" || what !== "event" || typeof where === "string" || "batch" in where) continue;
+      const [branches, branch] = [sites.get(site) ?? new Map<string, string>(), `${where.line}/${where.equipment}`];
+      sites.set(site, branches);
+      if (branches.has(branch) && branches.get(branch) !== party) shared.push([site, branch]);
+      branches.set(branch, party);
+    }
+  for (const [site, branch] of shared) sites.get(site)?.delete(branch);
+  return sites;
 }
 
 /** By site, the branches on which events may be published: of the sites at which the registry speaks. */

@@ -187,6 +187,19 @@ export async function listPeople(db: Db): Promise<readonly PersonView[]> {
   return rows;
 }
 
+/** Puts on record at a site that is new who was known by then, and what each may there: their own acts are in the logs of the sites that there were. Nothing, where nobody is known. */
+export async function recordKnown(trx: Db, site: string, by: Attribution): Promise<void> {
+  const known = (table: "person_standings" | "machines", key: "person" | "machine", grants: "person_grants" | "machine_grants") => sql`
+    select coalesce(jsonb_agg(jsonb_build_object(${key}::text, x.${sql.ref(key)}, 'active', x.active, 'roles',
+      (select coalesce(jsonb_agg(g.role order by g.role), '[]') from ${sql.table(grants)} g where g.${sql.ref(key)} = x.${sql.ref(key)} and g.site is null)) order by x.${sql.ref(key)}), '[]')
+    from ${sql.table(table)} x`;
+  const { rows } = await sql<{ people: readonly unknown[]; machines: readonly unknown[] }>`
+    select (${known("person_standings", "person", "person_grants")}) as people, (${known("machines", "machine", "machine_grants")}) as machines`.execute(trx);
+  const made = rows[0];
+  if (made === undefined || made.people.length + made.machines.length === 0) return;
+  await recordAct(trx, site, { type: "access.known", object: `site ${site}`, old: null, new: made }, by);
+}
+
 export interface NewPerson {
   readonly person: string;
   readonly name: string;

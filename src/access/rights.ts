@@ -54,6 +54,7 @@ export const RIGHTS: Readonly<Record<string, Right>> = {
   // that they may do what they sign is asked of the act itself
   "POST /v1/signatures/challenges": SIGNED_IN,
   "POST /v1/signatures": SIGNED_IN,
+  "GET /v1/sites/:site/signatures": atSite(READERS),
   "GET /v1/people": everywhere(["admin", "auditor", "qa_approver"]),
   "POST /v1/people": everywhere(ADMINISTERS),
   "PATCH /v1/people/:person": everywhere(ADMINISTERS),

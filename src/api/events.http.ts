@@ -66,12 +66,25 @@ export const factSchema = z.object({
   recordedAt: z.string(),
 });
 
+const provenanceSchema = z
+  .object({
+    party: z.string().optional().describe("To whom the registry of parties gives the branch."),
+    stamp: z
+      .union([z.string(), z.array(z.string())])
+      .optional()
+      .describe("What the broker stamped; each value where it came more than once."),
+    refused: z.string().optional().describe("Why it was not believed."),
+  })
+  .nullable()
+  .describe("Whose word it is, beyond what it says itself; null: nothing is known of that.");
+
 const eventResource = verdictSchema.extend({
   topic: z.string().nullable(),
   receivedAt: z.string(),
   raw: z.string().nullable().describe("The payload as it came, base64; only its head when it was refused for its size."),
   rawLength: z.int().nullable(),
   envelope: z.record(z.string(), z.unknown()).nullable().describe("The event as it was read; null where it could not be."),
+  provenance: provenanceSchema,
   rounds: z.array(verdictSchema),
   facts: z.array(factSchema),
   outcomes: z.array(outcomeEventSchema),
@@ -166,6 +179,7 @@ export function eventRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         raw: signal?.raw?.toString("base64") ?? null,
         rawLength: signal?.rawLength ?? null,
         envelope: signal === null || signal.topic === null ? null : envelopeOf(deps, signal),
+        provenance: provenanceSchema.parse(signal?.provenance ?? null),
         rounds: rounds.map((row) => verdictSchema.parse(verdictData(row))),
         facts: [...facts],
         outcomes: outcomes.map((row) => outcomeEventSchema.parse(outcomeEvent(row))),

@@ -1,18 +1,22 @@
 import { AsyncResource } from "node:async_hooks";
 import { PassThrough } from "node:stream";
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { outcomeEvent } from "../publish/messages.ts";
 import { disposedOutcomes } from "../retention/disposed.store.ts";
+import { callerOf } from "./bounds.http.ts";
 import type { ApiDeps } from "./deps.ts";
+import { principalIn } from "./guard.http.ts";
 import { outcomeEventSchema } from "./message-schemas.ts";
-import { invalid, notFound } from "./problem.ts";
+import { invalid, notFound, tooManyStreams } from "./problem.ts";
 import { listSites, readOutcomesAfter, readStanding } from "./reads.store.ts";
 import { FEED_PROBLEMS, generationNumber, json, listLimit, plantId, positionNumber } from "./schemas.ts";
 import { mustStand } from "./standing.ts";
 
 const HEARTBEAT_MS = 15_000;
+/** So many streams one caller has open: they are not counted as requests, and each is read for at every commit. */
+const MOST_STREAMS = 32;
 const PAGE = 200;
 
 const eventStream = z.custom<PassThrough>((value) => value instanceof PassThrough).meta({ type: "string" });
@@ -41,6 +45,7 @@ export function outcomeRoutes(scope: FastifyInstance, deps: ApiDeps): void {
   const app = scope.withTypeProvider<ZodTypeProvider>();
   const { db } = deps;
   const streams = new Set<PassThrough>();
+  const ofCaller = new Map<string, number>();
   scope.addHook("preClose", async () => {
     for (const stream of streams) stream.end();
   });
@@ -134,6 +139,10 @@ export function outcomeRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       const from = resume === undefined ? { generation: request.query.generation, after: request.query.after ?? 0 } : positionIn(resume);
       await generationFor(site, from.after, from.generation);
       let { after } = from;
+      const caller = whoFollows(request);
+      const followed = ofCaller.get(caller) ?? 0;
+      if (followed >= MOST_STREAMS) throw tooManyStreams(MOST_STREAMS);
+      ofCaller.set(caller, followed + 1);
       const out = new PassThrough();
       streams.add(out);
       const open = (): boolean => !out.writableEnded && !out.destroyed;
@@ -178,7 +187,11 @@ export function outcomeRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       const end = (): void => {
         clearInterval(heartbeat);
         stopListening();
-        streams.delete(out);
+        if (streams.delete(out)) {
+          const left = (ofCaller.get(caller) ?? 1) - 1;
+          if (left > 0) ofCaller.set(caller, left);
+          else ofCaller.delete(caller);
+        }
         out.destroy();
       };
       reply.raw.once("close", end);
@@ -188,4 +201,10 @@ export function outcomeRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       return reply.header("content-type", "text/event-stream").header("cache-control", "no-store").send(out);
     },
   );
+}
+
+/** Whoever is known by who they are, from wherever; others by their address. */
+function whoFollows(request: FastifyRequest): string {
+  const principal = principalIn(request);
+  return principal.kind === "nobody" ? callerOf(request) : `${principal.kind}:${principal.id}`;
 }

@@ -320,6 +320,8 @@ function problemOf(refusal: Refusal, site: string, party: string): Problem {
       return new Problem(409, "PARTY_NOT_BY_YOU", "This is for persons: whoever proposes, approves, activates or reviews must be signed in as one.");
     case "self":
       return new Problem(409, "PARTY_NOT_BY_YOU", `${refusal.proposer} has proposed it, so another person approves it.`);
+    case "own":
+      return new Problem(409, "PARTY_NOT_BY_YOU", `You have proposed or approved party ${refusal.party} yourself; another person reviews it.`);
     case "state":
       return new Problem(409, "PARTY_STATE", `Party ${party} at site ${site} does not stand where this can follow: ${refusal.state}.`);
     case "conflict":

@@ -80,6 +80,25 @@ export const tooMany = (requestsPerSecond: number): Problem =>
   new Problem(429, "REQUEST_TOO_MANY", `More than ${requestsPerSecond} requests a second came from one caller. Nothing was done.`, {
     remedy: REQUEST_CODES.REQUEST_TOO_MANY.remedy,
   });
+export const tooManyStreams = (most: number): Problem =>
+  new Problem(
+    429,
+    "REQUEST_TOO_MANY",
+    `One caller follows the outcomes ${most} times at once, and no more often.`,
+    { remedy: "End a stream before you open another one." },
+    { "retry-after": "10" },
+  );
+/** Said alike whoever is meant, known or not. */
+export const tooManySignIns = (seconds: number): Problem =>
+  new Problem(
+    429,
+    "REQUEST_TOO_MANY",
+    "More was tried than one caller, or anybody for one account, may try in a minute. Nothing was done.",
+    {
+      remedy: REQUEST_CODES.REQUEST_TOO_MANY.remedy,
+    },
+    { "retry-after": String(seconds) },
+  );
 /** `what`: what is asked for, in words. */
 export const disposedOf = (what: string, { site, disposal, by, at, reason }: Disposal): Problem =>
   new Problem(410, "RECORD_DISPOSED", `At site ${site} ${what} was archived and disposed of by ${by} at ${at} (entry ${disposal}): ${reason}`, {

@@ -79,13 +79,37 @@ export interface StoredSignal {
   readonly protocol: string | null;
   readonly contentType: string | null;
   readonly userProperties: readonly (readonly [string, string])[] | null;
+  /** Null: nothing was known of it. */
+  readonly provenance: unknown;
 }
 
 export async function readSignal(db: Db, site: string, position: number): Promise<StoredSignal | null> {
   const { rows } = await sql<StoredSignal>`
-    select topic, raw, raw_length as "rawLength", to_char(received_at at time zone 'utc', ${UTC}) as "receivedAt", protocol, content_type as "contentType", user_properties as "userProperties"
+    select topic, raw, raw_length as "rawLength", to_char(received_at at time zone 'utc', ${UTC}) as "receivedAt", protocol, content_type as "contentType", user_properties as "userProperties", body -> 'provenance' as provenance
     from signals where site = ${site} and position = ${position}`.execute(db);
   return rows[0] ?? null;
+}
+
+export interface SignedView {
+  readonly position: number;
+  readonly what: string;
+  readonly signature: unknown;
+}
+
+/** What was signed at a site behind a position, in its order: of one record, by one person, or all. */
+export async function listSignatures(
+  db: Db,
+  site: string,
+  { record, person }: { readonly record: string | null; readonly person: string | null },
+  after: number,
+  limit: number,
+): Promise<readonly SignedView[]> {
+  const { rows } = await sql<SignedView>`
+    select position::float8 as position, coalesce(type, body ->> 'command', body ->> 'kind', kind) as what, body -> 'signature' as signature from signals
+    where site = ${site} and position > ${after} and actor is not null and body -> 'signature' is not null
+      and (${record}::text is null or body -> 'signature' -> 'record' ->> 'what' = ${record})
+      and (${person}::text is null or actor = 'person:' || ${person}) order by position limit ${limit}`.execute(db);
+  return rows;
 }
 
 export interface FactView {

@@ -33,6 +33,7 @@ import { registryRoutes } from "./registry.http.ts";
 import { retentionRoutes } from "./retention.http.ts";
 import { reviewRoutes } from "./reviews.http.ts";
 import { signInRoutes } from "./sign-in.http.ts";
+import { setSignInBounds } from "./sign-in-bounds.http.ts";
 import { signatureRoutes } from "./signatures.http.ts";
 import { sourceRoutes } from "./sources.http.ts";
 import { stationRoutes } from "./stations.http.ts";
@@ -86,6 +87,7 @@ export async function createApi(
   });
   const bounds = await setBounds(app, { tls: tls !== null, requestsPerSecond });
   guard(app, deps.access);
+  if (requestsPerSecond > 0) setSignInBounds(app);
   await app.register(swagger, {
     openapi: {
       openapi: "3.1.0",

@@ -10,6 +10,7 @@ import { passwordFits } from "../access/password.ts";
 import { open, seal } from "../access/seal.ts";
 import { type Challenge, digestOfChallenge, digestOfRecord, type Signature } from "../access/signature.ts";
 import { type SignedAct, signedAct } from "../access/signed-acts.ts";
+import { signatureInWords } from "../audit/entry.ts";
 import { databaseNow } from "../commit/shard.store.ts";
 import { DISPOSES } from "../review/review.store.ts";
 import { atMost } from "./at-most.ts";
@@ -18,7 +19,22 @@ import type { RouteDeps } from "./deps.ts";
 import { personIn, roleFor } from "./guard.http.ts";
 import { keptSchema, refusedByProvider } from "./oidc.http.ts";
 import { invalid, notFound, Problem } from "./problem.ts";
-import { BODY_PROBLEMS, COMMAND_PROBLEMS, json, reason } from "./schemas.ts";
+import { listSignatures, listSites } from "./reads.store.ts";
+import {
+  BODY_PROBLEMS,
+  COMMAND_PROBLEMS,
+  cursorText,
+  decodeCursor,
+  json,
+  listLimit,
+  page,
+  pageOf,
+  plantId,
+  positionNumber,
+  READ_PROBLEMS,
+  reason,
+} from "./schemas.ts";
+import { personId } from "./sign-in.http.ts";
 import { underSignature } from "./signing.http.ts";
 
 /** A signature, as it stands in the act that it signs. */
@@ -41,9 +57,53 @@ const ALPHABET = "abcdefghijklmnopqrstuvwxyz234567";
  * Electronic signatures (21 CFR 11.50, 11.70, 11.200): a person is shown what they are about to sign, proves anew who they are, and what they sign is done with the signature in it, or not at all.
  * A challenge is of one person, for one act, on the record as it stood, and used once.
  */
-export function signatureRoutes(scope: FastifyInstance, { access: { db, secret, oidc } }: RouteDeps): void {
+export function signatureRoutes(scope: FastifyInstance, { db: readers, access: { db, secret, oidc } }: RouteDeps): void {
   const app = scope.withTypeProvider<ZodTypeProvider>();
   const trying = atMost(2);
+
+  app.get(
+    "/v1/sites/:site/signatures",
+    {
+      schema: {
+        operationId: "listSignatures",
+        summary: "The signatures at a site, in the order of its record; of one record or of one person",
+        tags: ["signatures"],
+        params: z.strictObject({ site: plantId }),
+        querystring: z.strictObject({
+          record: z.string().max(256).optional().describe("As a signature names it: batch B-1042."),
+          person: personId.optional(),
+          cursor: cursorText,
+          limit: listLimit,
+        }),
+        response: {
+          200: json(
+            page(
+              z.object({ position: z.int(), what: z.string().describe("The command or act that was signed."), signed: z.string(), signature: signatureSchema }),
+            ),
+            "A page.",
+          ),
+          ...READ_PROBLEMS,
+        },
+      },
+    },
+    async (request) => {
+      const { site } = request.params;
+      const { record, person, cursor, limit } = request.query;
+      if (!(await listSites(readers)).includes(site)) throw notFound(`site ${site}`);
+      const after = decodeCursor(cursor, z.tuple([positionNumber]));
+      const rows = await listSignatures(readers, site, { record: record ?? null, person: person ?? null }, after?.[0] ?? 0, limit + 1);
+      const { items, cursor: next } = pageOf(rows, limit, ({ position }) => [position]);
+      return {
+        items: items.map(({ position, what, signature }) => ({
+          position,
+          what,
+          signed: signatureInWords(signature) ?? "",
+          signature: signatureSchema.parse(signature),
+        })),
+        cursor: next,
+      };
+    },
+  );
 
   app.post(
     "/v1/signatures/challenges",

@@ -4,11 +4,13 @@ export interface Running {
   readonly embedded: { readonly postgres: boolean; readonly broker: boolean };
   readonly dataDir: string;
   readonly topicPrefix: string;
+  /** Whether somebody administers it, so that everybody is asked who they are. */
+  readonly claimed: boolean;
 }
 
 /** What a person reads when the service has started: where it is, what to do next, and what the embedded parts are not. */
 export function banner(running: Running): string[] {
-  const { url, mqttUrl, embedded, dataDir, topicPrefix } = running;
+  const { url, mqttUrl, embedded, dataDir, topicPrefix, claimed } = running;
   const { hostname, port } = new URL(mqttUrl);
   const lines = [
     "Signalbox is running.",
@@ -24,6 +26,13 @@ export function banner(running: Running): string[] {
     `  npx signalbox tail --mqtt-url ${withoutPassword(mqttUrl)}`,
     `  mosquitto_pub -h ${hostname} -p ${port === "" ? "1883" : port} -q 1 -t '${topicPrefix}site/rtm1/line/4/eq/scale-1/event' -m '{"hello":"world"}'`,
     "    (refused, with a reason: once its plant is registered, every delivery gets a verdict)",
+    ...(claimed
+      ? []
+      : [
+          "",
+          "Nobody administers it yet. This makes the first administrator, from whom on everybody is asked who they are:",
+          "  npx signalbox admin create NAME --reason 'first start'",
+        ]),
     "",
   ];
   if (embedded.broker) {

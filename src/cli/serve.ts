@@ -34,6 +34,7 @@ export const serve: Command = {
           embedded: service.embedded,
           dataDir: config.dataDir,
           topicPrefix: config.topicPrefix,
+          claimed: service.claimed,
         }))
           terminal.out(line);
       const ended = await Promise.race([stop.asked, service.done]);

@@ -75,8 +75,9 @@ export const inWords = (error: unknown): string => (error instanceof Error ? err
 /** An event that the database cannot hold is settled as unreadable, without what may have been the reason. */
 export function unstorable(signal: EventSignal): EventSignal {
   const refusal = { code: "SYS_POISON", reason: "The event cannot be stored as it is.", errors: [] };
+  const { provenance: _, ...rest } = signal;
   return {
-    ...signal,
+    ...rest,
     delivery: { ...signal.delivery, userProperties: [], contentType: null, responseTopic: null, correlationData: null },
     inHand: { ...signal.inHand, said: { kind: "refused", refusal, partial: partialOf(signal.inHand) } },
   };

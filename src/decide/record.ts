@@ -19,7 +19,7 @@ export function recordEvent(group: Group, ref: Ref, signal: EventSignal, source:
     delivery: signal.delivery,
     receivedAt: signal.inHand.receivedAt,
     actor: null,
-    body: null,
+    body: signal.provenance === undefined ? null : { provenance: signal.provenance },
   });
 }
 

@@ -1,4 +1,5 @@
 // Settles an event that has come: what it is settled as, by its identity and its place, is the table in the design's section 3.
+import type { Provenance } from "../decode/provenance.ts";
 import { idHash } from "../sequence/identity.ts";
 import { olderThanLast } from "../sequence/monotonic.ts";
 import { type Place, place } from "../sequence/place.ts";
@@ -42,6 +43,11 @@ function settleArrival(group: Group, signal: EventSignal): void {
   }
   const source = claimed.source === null ? undefined : group.world.source(claimed.source);
   recordEvent(group, ref, signal, source);
+  const { provenance } = signal;
+  if (provenance?.refused !== undefined) {
+    giveVerdict(group, came, firstRound(ref), { status: "rejected", code: provenance.refused, by: "speaker", reason: inWords(provenance) });
+    return;
+  }
   if (source === undefined || source.revoked) {
     settleUnbelieved(group, came, ref, source);
     return;
@@ -57,6 +63,13 @@ function settleArrival(group: Group, signal: EventSignal): void {
   const arrived = { inHand, hash, digest: digestOf(inHand), ref };
   if (!source.numbering || epoch === null || sequence === null) settleUnnumbered(group, source, arrived);
   else settleNumbered(group, source, { ...arrived, epoch, sequence });
+}
+
+/** Why an event's provenance has it not believed. */
+function inWords({ party, stamp, refused }: Provenance): string {
+  if (refused === "PROVENANCE_STAMP_MISSING") return "The broker's stamp of who sent it is missing.";
+  if (refused === "PROVENANCE_STAMP_DUPLICATE") return "The broker's stamp of who sent it came more than once.";
+  return `The broker says that ${String(stamp)} sent it; the branch is ${party}'s.`;
 }
 
 /** The delivery is not believed: it takes neither number nor id, so the same event may come again. */

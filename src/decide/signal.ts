@@ -1,6 +1,7 @@
 import type { Signature } from "../access/signature.ts";
 import type { PerformedBy } from "../authorise/performer.ts";
 import type { DeviceEvent, Diagnosis, PartialEvent, Refusal } from "../decode/event.ts";
+import type { Provenance } from "../decode/provenance.ts";
 import type { Delivery } from "../receive/delivery.ts";
 import type { Ref } from "../sequence/source-state.ts";
 import type { ExceptionDisposition } from "./exception.ts";
@@ -28,6 +29,8 @@ export interface EventSignal {
   readonly kind: "event";
   readonly delivery: Delivery;
   readonly inHand: EventInHand;
+  /** Whose word it is; absent: nothing is known of that. */
+  readonly provenance?: Provenance;
 }
 
 export interface DiagSignal {

@@ -1,4 +1,5 @@
 import type { CodeTable } from "./code.ts";
+import type { ProvenanceCode } from "./provenance.ts";
 
 export type DecodeCode =
   | "ENV_TOO_LARGE"
@@ -18,7 +19,8 @@ export type DecodeCode =
   | "SCH_INVALID"
   | "TOP_PAYLOAD_MISMATCH"
   | "TOP_WRONG_DOMAIN"
-  | "APR_OVER_MQTT";
+  | "APR_OVER_MQTT"
+  | ProvenanceCode;
 
 export const DECODE_CODES: CodeTable<DecodeCode> = {
   ENV_TOO_LARGE: {
@@ -108,5 +110,23 @@ export const DECODE_CODES: CodeTable<DecodeCode> = {
     owner: "security",
     next: "correct",
     remedy: "People approve over REST; send what happened, not what it means.",
+  },
+  PROVENANCE_STAMP_DUPLICATE: {
+    meaning: "The broker's stamp of who sent the message came more than once: somebody sent one of their own.",
+    owner: "security",
+    next: "correct",
+    remedy: "Find out who sends the broker's property, and why the broker lets it through.",
+  },
+  PROVENANCE_STAMP_MISSING: {
+    meaning: "The message lacks the broker's stamp of who sent it, without which events are not believed here.",
+    owner: "security",
+    next: "resend",
+    remedy: "See that the broker stamps what it hands on, then send the same event again.",
+  },
+  PROVENANCE_MISMATCH: {
+    meaning: "The broker says that somebody else sent the message than whom the registry gives the branch to.",
+    owner: "security",
+    next: "correct",
+    remedy: "Publish on the party's own branch; compare the broker's access list with the registry.",
   },
 };

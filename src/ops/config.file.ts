@@ -33,6 +33,12 @@ export const SETTINGS: readonly Setting[] = [
     "none",
     "File that the broker takes its ACL from. It is read back every few seconds, and what differs from the registry of parties is reported as drift. Never written.",
   ),
+  setting(
+    "MQTT_STAMP_PROPERTY",
+    "none",
+    "MQTT 5 user property by which the broker, or a bridge before it, stamps the publisher's user name on what it hands on, such as $broker_username. Set it only where the broker does.",
+  ),
+  setting("MQTT_STAMP_REQUIRED", "no", "yes: an event without the stamp is not believed. Goes with MQTT_STAMP_PROPERTY."),
   setting("MQTT_PORT", "1883", "Port of the embedded broker; 0 picks a free one."),
   setting("TOPIC_PREFIX", "none", "Stands before every topic, such as plant/."),
   setting("SITES", "all registered", "The sites that this process serves, separated by commas."),
@@ -99,6 +105,8 @@ export interface Config {
   readonly mqttKey: string | null;
   readonly mqttProtocol: "auto" | "5" | "3.1.1";
   readonly mqttAclFile: string | null;
+  /** The broker's stamp of who sent a message; null: there is none. */
+  readonly mqttStamp: { readonly property: string; readonly required: boolean } | null;
   readonly mqttPort: number;
   readonly topicPrefix: string;
   readonly sites: readonly string[] | null;
@@ -173,6 +181,11 @@ const environment = z.object({
   MQTT_KEY_FILE: z.string().optional(),
   MQTT_PROTOCOL: z.enum(["auto", "5", "3.1.1"], "is auto, 5 or 3.1.1").default("auto"),
   MQTT_ACL_FILE: z.string().optional(),
+  MQTT_STAMP_PROPERTY: z
+    .string()
+    .regex(/^[!-~]{1,128}$/, "is the name of a user property")
+    .optional(),
+  MQTT_STAMP_REQUIRED: z.enum(["yes", "no"], "is yes or no").default("no"),
   MQTT_PORT: port.default(1883),
   TOPIC_PREFIX: z
     .string()
@@ -247,6 +260,11 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   ] as const) {
     if ((given[one] === undefined) !== (given[other] === undefined)) problems.push(`${one} and ${other} go together.`);
   }
+  if (given["MQTT_STAMP_REQUIRED"] === "yes" && given["MQTT_STAMP_PROPERTY"] === undefined)
+    problems.push("MQTT_STAMP_REQUIRED is set and MQTT_STAMP_PROPERTY is not.");
+  // user properties are MQTT 5; the embedded broker speaks 3.1.1
+  if (given["MQTT_STAMP_PROPERTY"] !== undefined && (given["MQTT_PROTOCOL"] === "3.1.1" || given["MQTT_URL"] === undefined))
+    problems.push("MQTT_STAMP_PROPERTY needs a broker that speaks MQTT 5: set MQTT_URL, and not MQTT_PROTOCOL=3.1.1.");
   for (const name of ["OIDC_CLIENT_SECRET", "OIDC_ACR_VALUES"]) {
     if (given[name] !== undefined && given["OIDC_ISSUER"] === undefined) problems.push(`${name} is set and OIDC_ISSUER is not.`);
   }
@@ -278,6 +296,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     mqttKey: files["MQTT_KEY_FILE"] ?? null,
     mqttProtocol: e.MQTT_PROTOCOL,
     mqttAclFile: e.MQTT_ACL_FILE ?? null,
+    mqttStamp: e.MQTT_STAMP_PROPERTY === undefined ? null : { property: e.MQTT_STAMP_PROPERTY, required: e.MQTT_STAMP_REQUIRED === "yes" },
     mqttPort: e.MQTT_PORT,
     topicPrefix: e.TOPIC_PREFIX,
     sites: e.SITES ?? null,

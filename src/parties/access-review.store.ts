@@ -62,14 +62,18 @@ export async function readAccessReport(db: Db, site: string, prefix: string, now
 async function reportOf(trx: Db, site: string, prefix: string, nowMs: number): Promise<AccessReport> {
   const history = await readReviews(trx, site);
   const active = await readActive(trx);
+  const people = await readPeople(trx);
   const credentials = await readCredentials(trx, site);
   const parties = counting(await readRevisions(trx, site)).map((revision) => {
     const credential = credentials.get(revision.party) ?? { state: "none" as const, issuedAt: null };
     const others = active.filter((one) => one.site !== site || one.party !== revision.party);
-    return reviewed(revision, credential, others, prefix, { seenAt: history[0]?.at ?? null, nowMs });
+    return reviewed(revision, credential, others, prefix, { seenAt: history[0]?.at ?? null, people, nowMs });
   });
   return { site, parties, digest: hash("sha256", canonicalJson(parties), "hex"), history };
 }
+
+/** What a review is about: what is in force, or on its way. */
+const IN_QUESTION: ReadonlySet<PartyState> = new Set(["active", "approved", "proposed"]);
 
 /** Of each party the revision that counts: the active one, and the last where none is; beside the active one also what is on its way to follow it. */
 function counting(revisions: readonly Revision[]): readonly Revision[] {
@@ -85,7 +89,7 @@ function reviewed(
   credential: ReviewedParty["credential"],
   others: readonly Party[],
   prefix: string,
-  { seenAt, nowMs }: { readonly seenAt: string | null; readonly nowMs: number },
+  { seenAt, people, nowMs }: { readonly seenAt: string | null; readonly people: ReadonlySet<string> | null; readonly nowMs: number },
 ): ReviewedParty {
   const { site, party, kind, owner, state, may, validFrom, validUntil, proposed, approved, activated } = revision;
   const approvedAt = approved?.at ?? null;
@@ -99,7 +103,7 @@ function reviewed(
       ? []
       : [
           ...conflictsOf(revision, others, prefix),
-          ...(state === "active" ? toReview(revision, { credential: credential.state, seenAt: last, people: null, nowMs }) : []),
+          ...(state === "active" ? toReview(revision, { credential: credential.state, seenAt: last, people, nowMs }) : []),
         ];
   return {
     party,
@@ -123,6 +127,12 @@ function reviewed(
   };
 }
 
+/** Who may sign in; null: nobody does yet. */
+async function readPeople(db: Db): Promise<ReadonlySet<string> | null> {
+  const { rows } = await sql<{ person: string; active: boolean }>`select person, active from person_standings`.execute(db);
+  return rows.length === 0 ? null : new Set(rows.flatMap(({ person, active }) => (active ? [`person:${person}`] : [])));
+}
+
 async function readCredentials(db: Db, site: string): Promise<ReadonlyMap<string, ReviewedParty["credential"]>> {
   const { rows } = await sql<{ party: string; revoked: boolean; issuedAt: string }>`
     select distinct on (c.party) c.party, c.issued_at as "issuedAt",
@@ -138,7 +148,9 @@ async function readReviews(db: Db, site: string): Promise<readonly Review[]> {
   return rows.map((row) => ({ ...row, review: safePosition(row.review) }));
 }
 
-/** Signs a report off, on record: by a person, who names the digest of what they have seen, and only while it is what there is. */
+/**
+ * Signs a report off, on record: by a person, who names the digest of what they have seen, and only while it is what there is; and who has neither proposed nor approved any of what it reports.
+ */
 export async function signOff(
   db: Db,
   { site, by, key }: Omit<Asked, "party">,
@@ -158,6 +170,8 @@ export async function signOff(
     async (trx) => {
       if (!isPerson(by.actor)) return refused({ because: "nobody" });
       const report = await reportOf(trx, site, prefix, nowMs);
+      const own = report.parties.find(({ state, proposedBy, approvedBy }) => IN_QUESTION.has(state) && (proposedBy === by.actor || approvedBy === by.actor));
+      if (own !== undefined) return refused({ because: "own", party: own.party });
       if (report.digest !== digest) return refused({ because: "digest", digest: report.digest });
       const conflicts = report.parties.reduce((sum, one) => sum + one.conflicts.length, 0);
       const seen = { digest, parties: report.parties.length, conflicts, finding };

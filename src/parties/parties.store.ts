@@ -40,6 +40,8 @@ export type Refusal =
   /** Approving and activating is for persons who are known. */
   | { readonly because: "nobody" }
   | { readonly because: "self"; readonly proposer: string }
+  /** Whoever proposed or approved a party does not review it. */
+  | { readonly because: "own"; readonly party: string }
   /** It stands where this cannot follow. */
   | { readonly because: "state"; readonly state: PartyState }
   | { readonly because: "conflict"; readonly conflicts: readonly Conflict[] }

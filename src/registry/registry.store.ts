@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { sql } from "kysely";
+import { recordKnown } from "../access/access.store.ts";
 import { type Attribution, recordAct, recordActEverywhere } from "../audit/act.store.ts";
 import type { Db } from "../db/database.ts";
 import { canonicalJson } from "./canonical.ts";
@@ -105,10 +106,13 @@ export async function listStateMachines(db: Db, after: { readonly name: string; 
   return rows;
 }
 
-/** Makes a site and its shard known; nothing happens when they are. A site is one shard until it is divided. */
-export async function registerSite(db: Db, site: string): Promise<void> {
-  await sql`insert into sites (site) values (${site}) on conflict do nothing`.execute(db);
-  await sql`insert into shards (shard, site) values (${site}, ${site}) on conflict do nothing`.execute(db);
+/** Makes a site and its shard known; nothing happens when they are. A site is one shard until it is divided. Its log begins with who is known here by then, if anybody is. */
+export async function registerSite(db: Db, site: string, by: Attribution): Promise<void> {
+  await db.transaction().execute(async (trx) => {
+    const { rows } = await sql`insert into sites (site) values (${site}) on conflict do nothing returning site`.execute(trx);
+    await sql`insert into shards (shard, site) values (${site}, ${site}) on conflict do nothing`.execute(trx);
+    if (rows.length > 0) await recordKnown(trx, site, by);
+  });
 }
 
 export interface EquipmentRecord {
@@ -123,7 +127,7 @@ export interface EquipmentRecord {
  * whoever judged with the old class judges again.
  */
 export async function putEquipment(db: Db, site: string, equipment: EquipmentRecord, by: Attribution): Promise<Registered> {
-  await registerSite(db, site);
+  await registerSite(db, site, by);
   const { equipment: name, line, class: className, title } = equipment;
   const object = `equipment ${name}`;
   const hash = hashOf(equipment).toString("hex");

@@ -74,7 +74,7 @@ async function register(db: Db, { site, recipes, equipment, sources }: ModelOpti
   for (const machine of await shippedStateMachines())
     await sql`insert into state_machines (name, revision, hash, content, registered_at)
       values (${machine.name}, ${machine.revision}, decode(${hashOf(machine)}, 'hex'), ${JSON.stringify(machine)}::jsonb, ${clock})`.execute(db);
-  await registerSite(db, site);
+  await registerSite(db, site, BY);
   for (const one of equipment) await putEquipment(db, site, { ...one, title: null }, BY);
   for (const { equipment: name, device = null, numbering = true, revoked = false } of sources ?? []) {
     const line = equipment.find((one) => one.equipment === name)?.line ?? "";

@@ -4,6 +4,7 @@
 // administrator's; two roles that check each other, also past the service; a key that was revoked, has ended, or whose machine was put out of use.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { signalbox } from "../../support/command.ts";
+import { measured } from "../../support/measure.ts";
 import { bearing, machine, PASSWORD, person, signIn, WITH_SECRET } from "../../support/people.ts";
 import { type Plant, startPlant } from "../../support/plant.ts";
 
@@ -41,6 +42,7 @@ test("the first administrator is made in one command; then everybody is asked wh
   expect(await statusOf(token)).toBe(401);
   ann = bearing(await signIn(plant, "ann"));
   expect(await statusOf(ann)).toBe(200);
+  measured("admin.first", "one command, on a fresh system; from then on nobody is nobody");
 });
 
 test("what administrators do is on record at every site that it concerns, and nothing secret is", async () => {
@@ -58,6 +60,32 @@ test("what administrators do is on record at every site that it concerns, and no
     `select count(*)::int as n from audit_entries where convert_from(entry, 'UTF8') like '%${Object(made.body).temporaryPassword}%' or convert_from(entry, 'UTF8') like '%argon2%'`,
   );
   expect(found?.["n"]).toBe(0);
+});
+
+test("the log of a site that comes later begins with who was known by then, and what they may there", async () => {
+  await person(plant, "erik", { role: "engineer", site: null });
+  const erik = bearing(await signIn(plant, "erik"));
+  const made = await plant.ask(
+    "PUT",
+    "/v1/sites/site-2/registry/equipment/scale-1",
+    { equipment: "scale-1", line: "1", class: "scale" },
+    { ...erik, reason: "new" },
+  );
+  expect(made.status).toBe(200);
+  const acts = await plant.database.query(
+    "select position::int as position, type, actor, body -> 'new' as made from signals where site = 'site-2' order by position limit 2",
+  );
+  expect(acts).toMatchObject([
+    { position: 1, type: "access.known", actor: "person:erik" },
+    { position: 2, type: "equipment.registered" },
+  ]);
+  expect(Object(acts[0]?.["made"]).people).toEqual(
+    expect.arrayContaining([
+      { person: "ann", active: true, roles: ["admin"] },
+      { person: "erik", active: true, roles: ["engineer"] },
+      { person: "olga", active: true, roles: [] },
+    ]),
+  );
 });
 
 test("nobody changes their own rights, and the last administrator stays", async () => {
@@ -101,6 +129,7 @@ test("wrong passwords lock a person out, the right one included, without saying 
     await plant.database.query(`select actor, body ->> 'reason' as reason, body ->> 'from' as "from" from signals where site = '${SITE}' and type = 'person.password.changed'
     and body ->> 'object' = 'person carl' order by position desc limit 1`);
   expect(act).toEqual({ actor: "host operator", reason: "deviation 4711", from: "signalbox admin recover" });
+  measured("admin.recovered", `by ${String(act?.["from"])} on the host, on record as ${String(act?.["actor"])}'s`);
 });
 
 test("a key is shown once, kept as a hash, valid beside the next, and good for nothing once it is revoked, has ended, or its machine is out of use", async () => {

@@ -329,6 +329,25 @@ test("nobody reviews a batch in which they acted", async () => {
   expect(asked).toMatchObject({ status: 403, body: { code: "SIGNATURE_OWN_DEED" } });
 });
 
+test("the signatures of a site are listed, of one record, and of one person", async () => {
+  const list = async (query = "", who = "sam") => plant.ask("GET", `/v1/sites/${SITE}/signatures${query}`, undefined, as[who]);
+  const items = (body: unknown): { position: number; what: string; signed: string; signature: { record: { what: string }; signer: { person: string } } }[] =>
+    Object(body).items;
+  const all = items((await list()).body);
+  expect(all.length).toBeGreaterThan(5);
+  expect(all.map(({ position }) => position)).toEqual(all.map(({ position }) => position).toSorted((a, b) => a - b));
+  expect(all[0]).toMatchObject({
+    what: "stop",
+    signed: expect.stringContaining("Person sam (sam), supervisor: stopped,"),
+    signature: { record: { what: "batch B-1" } },
+  });
+  expect(items((await list("?record=batch%20B-1")).body)).toEqual(all.filter(({ signature }) => signature.record.what === "batch B-1"));
+  const quinns = items((await list("?person=quinn")).body);
+  expect(quinns.map(({ signature }) => signature.signer.person)).toEqual(["quinn"]);
+  const first = (await list("?limit=1")).body;
+  expect(items((await list(`?cursor=${String(said(first, "cursor"))}`)).body)).toEqual(all.slice(1));
+});
+
 test("what was signed is decided again as it was", async () => {
   expect((await verifyDatabase(plant.database.runtimeUrl)).flatMap(({ findings }) => findings)).toEqual([]);
 });

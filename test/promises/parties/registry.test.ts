@@ -8,6 +8,7 @@ import { fits } from "../../../src/parties/credentials.ts";
 import { activate, approve, giveCredential, propose, readActive, readInForce, readRevisions, revoke } from "../../../src/parties/parties.store.ts";
 import type { Definition } from "../../../src/parties/party.ts";
 import { deviceRights } from "../../support/parties.ts";
+import { person } from "../../support/people.ts";
 import { type Plant, startPlant } from "../../support/plant.ts";
 
 const SITE = "rtm1";
@@ -254,12 +255,27 @@ describe("over REST", () => {
     const seen = { digest: body.digest, finding: "The key of p-1 is missing." };
     expect(await plant.ask("POST", `/v1/sites/${SITE}/access-review`, seen)).toMatchObject({ status: 409, body: { code: "PARTY_NOT_BY_YOU" } });
     const by = { site: SITE, by: asked("", "carl").by, key: null };
+    // four eyes: whoever proposed or approved any of it does not review it
+    for (const who of ["ann", "bob"])
+      expect(await signOff(db, { ...by, by: asked("", who).by }, seen, "", Date.now()), who).toMatchObject({ kind: "refused", because: "own" });
     expect(await signOff(db, by, { ...seen, digest: "00".repeat(32) }, "", Date.now())).toMatchObject({ kind: "refused", because: "digest" });
     expect(await signOff(db, by, seen, "", Date.now())).toMatchObject({ kind: "done", result: { digest: body.digest, by: "person:carl" } });
     const after = await asking();
     expect(after.history).toMatchObject([{ digest: body.digest, finding: "The key of p-1 is missing.", by: "person:carl", parties: body.parties.length }]);
     await revoke(db, asked("p-4", "ann"), "out of use");
     expect(await signOff(db, by, { ...seen, digest: after.digest }, "", Date.now())).toMatchObject({ kind: "refused", because: "digest" });
+    // an owner who may not sign in, or never did, is found as soon as anybody signs in here
+    const ownersOf = ({ parties }: { parties: { owner: string; state: string }[] }) =>
+      parties.filter(({ state }) => state === "active").map(({ owner }) => owner);
+    const ownersUnknown = async (): Promise<string[]> =>
+      (await asking()).parties
+        .filter(({ conflicts }: { conflicts: { code: string }[] }) => conflicts.some(({ code }) => code === "ORPHAN_OWNER"))
+        .map(({ owner }: { owner: string }) => owner);
+    expect(await ownersUnknown()).toEqual([]);
+    await person(plant, "ann");
+    expect(new Set(await ownersUnknown())).toEqual(new Set(ownersOf(await asking()).filter((owner) => owner !== "person:ann")));
+    await plant.database.query("update person_standings set active = false where person = 'ann'");
+    expect(new Set(await ownersUnknown())).toEqual(new Set(ownersOf(await asking())));
     const refusal = sql.raw(
       `insert into party_reviews (site, review, digest, parties, conflicts, finding, reviewed_by) values ('${SITE}', 900000, sha256('x'), 1, 0, 'fine', 'unattributed')`,
     );

@@ -132,6 +132,29 @@ describe("a caller that asks too often", () => {
     expect((await from("10.0.0.2", "/v1/codes")).statusCode).toBe(200);
   });
 
+  test("is let try far fewer secrets, by address and for each account, whoever asks", async () => {
+    const generous = await apiAlone({}, { requestsPerSecond: 1_000 });
+    const signIn = async (remoteAddress: string, person: string) =>
+      (await generous.inject({ method: "POST", url: "/v1/sign-ins", remoteAddress, payload: { person, password: "x" } })).statusCode;
+    try {
+      // one account from everywhere
+      for (let n = 1; n <= 10; n += 1) expect(await signIn(`10.1.0.${n}`, "ann"), String(n)).not.toBe(429);
+      const refused = await generous.inject({ method: "POST", url: "/v1/sign-ins", remoteAddress: "10.1.0.99", payload: { person: "ann", password: "x" } });
+      expect(refused.statusCode).toBe(429);
+      expect(refused.json()).toMatchObject({ code: "REQUEST_TOO_MANY" });
+      expect(Number(refused.headers["retry-after"])).toBeGreaterThanOrEqual(1);
+      expect(await signIn("10.1.0.99", "ben")).not.toBe(429);
+      // one address for every account, and for every such route
+      const asked = async (url: string) => (await generous.inject({ method: "POST", url, remoteAddress: "10.1.1.1", payload: {} })).statusCode;
+      for (let n = 1; n <= 120; n += 1) expect(await asked("/v1/sign-ins"), String(n)).toBe(400);
+      for (const url of ["/v1/sign-ins", "/v1/sign-ins/oidc", "/v1/sign-ins/oidc/completion", "/v1/signatures/challenges", "/v1/signatures"])
+        expect(await asked(url), url).toBe(429);
+      expect((await generous.inject({ url: "/v1/codes", remoteAddress: "10.1.1.1" })).statusCode).toBe(200);
+    } finally {
+      await generous.close();
+    }
+  });
+
   test("has one account for all routes, unknown ones included", async () => {
     await spend("10.0.0.3", "/v1/nothing");
     expect((await from("10.0.0.3", "/v1/nothing")).statusCode).toBe(429);

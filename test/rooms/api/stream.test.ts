@@ -92,6 +92,33 @@ test("the stream goes on by itself after the database was away, and names a posi
   expect((await reader?.read())?.done ?? true).toBe(true);
 });
 
+test("one caller follows so many streams at once and no more; whoever hangs up makes room", async () => {
+  const api = await apiAlone({
+    db: databaseThat(async (text) => (text.includes("from sites") ? [{ site: "rtm1", generation: 1, head: "9", stands: null }] : [])),
+  });
+  const url = `${await api.listen({ host: "127.0.0.1", port: 0 })}/v1/outcomes/events`;
+  const open = [];
+  for (let n = 1; n <= 32; n += 1) {
+    const hangUp = new AbortController();
+    const response = await fetch(url, { signal: hangUp.signal });
+    expect(response.status, String(n)).toBe(200);
+    open.push({ hangUp, response });
+  }
+  const refused = await fetch(url);
+  expect(refused.status).toBe(429);
+  expect(refused.headers.get("retry-after")).toBe("10");
+  expect(await refused.json()).toMatchObject({ code: "REQUEST_TOO_MANY" });
+  open[0]?.hangUp.abort();
+  await expect
+    .poll(async () => {
+      const again = await fetch(url);
+      if (again.status !== 200) await again.body?.cancel();
+      return again.status;
+    })
+    .toBe(200);
+  await api.close();
+});
+
 test("a stop in the middle of a read ends the stream and nothing else", async () => {
   let reading: () => void = () => {};
   const isReading = new Promise<void>((resolve) => {

@@ -106,7 +106,13 @@ describe("the banner", () => {
     embedded: { postgres: true, broker: true },
     dataDir: ".signalbox",
     topicPrefix: "",
+    claimed: false,
   };
+
+  test("says how to make the first administrator until there is one", () => {
+    expect(banner(running).join("\n")).toContain("npx signalbox admin create");
+    expect(banner({ ...running, claimed: true }).join("\n")).not.toContain("admin create");
+  });
 
   test("says where it is and what to do next", () => {
     const text = banner(running).join("\n");
