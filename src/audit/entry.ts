@@ -1,22 +1,21 @@
-import { z } from "zod";
-
 // An audit entry as it is read: two lines of JSON (docs/decisions/0009-audit-log.md). What it says is never believed before its bytes are proven.
 
-const head = z.object({
-  site: z.string(),
-  position: z.int(),
-  generation: z.int(),
-  time: z.string(),
-  shard: z.string(),
-  term: z.int(),
-  base: z.int(),
-  batches: z.record(z.string(), z.int()),
-});
 type Row = Readonly<Record<string, unknown>>;
+
+interface Head {
+  readonly site: string;
+  readonly position: number;
+  readonly generation: number;
+  readonly time: string;
+  readonly shard: string;
+  readonly term: number;
+  readonly base: number;
+  readonly batches: Readonly<Record<string, number>>;
+}
 
 export interface Entry {
   /** Where, when, under whose term, and the number that each batch gives it. */
-  readonly head: z.infer<typeof head>;
+  readonly head: Head;
   /** The rows of this position, by list. */
   readonly body: Readonly<Record<string, readonly Row[]>>;
 }
@@ -25,12 +24,22 @@ export interface Entry {
 export function parseEntry(bytes: Uint8Array): Entry {
   const [first, second, more] = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8").split("\n");
   if (first === undefined || second === undefined || more !== undefined) throw new SyntaxError("an audit entry has two lines");
-  const body: unknown = JSON.parse(second);
+  const [head, body]: readonly [unknown, unknown] = [JSON.parse(first), JSON.parse(second)];
+  if (!isHead(head)) throw new TypeError("an audit entry's first line says where it stands");
   if (!isBody(body)) throw new TypeError("an audit entry's second line has lists of rows");
-  return { head: head.parse(JSON.parse(first)), body };
+  return { head, body };
 }
 
-/** Without a schema, which would copy every row of every entry that is verified. */
+// Without schemas, which would copy every head and every row of every entry that is verified.
+
+const isHead = (value: unknown): value is Head => {
+  if (!isObject(value) || !isObject(value["batches"])) return false;
+  const { site, position, generation, time, shard, term, base, batches } = value;
+  return (
+    [site, time, shard].every((text) => typeof text === "string") && [position, generation, term, base, ...Object.values(batches)].every(Number.isSafeInteger)
+  );
+};
+
 const isBody = (value: unknown): value is Entry["body"] =>
   isObject(value) && Object.values(value).every((list: unknown) => Array.isArray(list) && list.every(isObject));
 

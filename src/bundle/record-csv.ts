@@ -10,6 +10,8 @@ const COLUMNS = ["position", "number", "time", "who", "kind", "what", "object", 
 const NUMBER = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/;
 /** Behind what is not seen, and behind quotes: whoever cuts a line otherwise reads those as the beginning of a cell. */
 const FORMULA = /^[\s"\u00AD\u200C\u200D]*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20]/;
+/** What most cells are: words that begin with a letter, and hold nothing that any of these rules is about. */
+const PLAIN = /^[A-Za-z][A-Za-z0-9 _.:/@-]*(?<! )$/;
 /** Behind what may end a cell where commas do not. */
 const CELL_ENDS = /(?<=[;|\t\r\n])/;
 
@@ -17,6 +19,7 @@ const CELL_ENDS = /(?<=[;|\t\r\n])/;
 export function cell(value: string | number | null): string {
   if (value === null) return "";
   if (typeof value === "number") return String(value);
+  if (PLAIN.test(value)) return value;
   const text = shown(value);
   if (NUMBER.test(text)) return text;
   const [first = "", ...parts] = text.split(CELL_ENDS);

@@ -16,8 +16,11 @@ export const PAGE_POLICY = `default-src 'none'; style-src 'sha256-${createHash("
 
 const HEADS = ["Position", "Number", "Time (UTC)", "Who", "What", "Object", "Result", "Why", "From", "Changes: old → new"];
 
+/** Printable ASCII without what has a meaning in a page. */
+const PLAIN = /^[ !#-%(-;=?-~]*$/;
+
 /** Text that is nothing but text in a page, and reads as what it is. */
-export const escaped = (text: string): string => shown(text).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+export const escaped = (text: string): string => (PLAIN.test(text) ? text : shown(text).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`));
 
 /** A page up to its first heading. Everything is on the page itself: nothing is fetched, nothing runs. */
 export const pageHead = (title: string): string => `<!doctype html>

@@ -5,5 +5,10 @@
 const UNSEEN = /[\p{Cc}\u061C\u200B\u200E\u200F\u2028-\u202E\u2060-\u2064\u2066-\u206F\uFEFF\u{E0000}-\u{E007F}]/gu;
 const KEPT = new Set(["\t", "\n", "\r"]);
 
-export const shown = (text: string): string =>
+/** What nearly all text is: printable ASCII, in which there is nothing to show. Asking costs a tenth of looking for each of the others. */
+const PRINTABLE = /^[ -~]*$/;
+
+export const shown = (text: string): string => (PRINTABLE.test(text) ? text : spelled(text));
+
+const spelled = (text: string): string =>
   text.replace(UNSEEN, (character) => (KEPT.has(character) ? character : `[U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}]`));

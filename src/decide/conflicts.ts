@@ -1,6 +1,5 @@
 // Two events claim to be one, by their id or by their number: the first stands, the other waits for a person.
 import type { Ref, SourceState } from "../sequence/source-state.ts";
-import { identityOf } from "./event-identity.ts";
 import { firstRound, giveVerdict } from "./give-verdict.ts";
 import type { Group } from "./group.ts";
 import { type Arrived, duplicateOf } from "./known-ids.ts";
@@ -15,7 +14,7 @@ export function settleReusedId(group: Group, source: SourceState, { inHand, hash
   }
   group.world.putConflict(source, hash, digest, ref);
   group.rows.conflicts.push({ sourceKey: source.key, idHash: hash, digest, ref });
-  const reason = `Id ${identityOf(inHand).id} of ${source.source} was used before with other content.`;
+  const reason = `Id ${inHand.claimed.id} of ${source.source} was used before with other content.`;
   quarantine(group, source, inHand, firstRound(ref), { code: "DUP_ID_REUSED", by: "order", reason });
 }
 

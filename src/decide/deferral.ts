@@ -5,7 +5,6 @@ import { EVENT_TYPES } from "../decode/event-types.ts";
 import { durationMs } from "../registry/duration.ts";
 import { byAge } from "../sequence/age.ts";
 import type { Ref, SourceState } from "../sequence/source-state.ts";
-import { identityOf } from "./event-identity.ts";
 import { giveVerdict, type Round } from "./give-verdict.ts";
 import type { Group } from "./group.ts";
 import type { ContextInWords, Explanation, Refused } from "./judgement.ts";
@@ -34,7 +33,7 @@ export function deferUntil(group: Group, source: SourceState, inHand: EventInHan
 /** An open deferred event comes before it. */
 export function deferBehind(group: Group, source: SourceState, inHand: EventInHand, event: DeviceEvent, at: Round, open: Deferral): void {
   const { batch, step, attempt } = event;
-  const first = identityOf(open.event).id ?? `the event at ${open.position}`;
+  const first = open.event.claimed.id ?? `the event at ${open.position}`;
   defer(group, source, inHand, event, at, {
     code: open.code,
     by: "order",
@@ -122,7 +121,7 @@ export function waitsBehind(world: World, source: SourceState, event: DeviceEven
 /** By its number, since what came early may have arrived first; where the source does not number, by arrival, whatever numbers its events carry. */
 function precedes(source: SourceState, open: Deferral, event: DeviceEvent, self: Ref): boolean {
   if (!source.numbering) return byAge(open.position, self) < 0;
-  const before = identityOf(open.event);
+  const before = open.event.claimed;
   return numberIn(before.epoch) < numberIn(event.epoch) || (before.epoch === event.epoch && numberIn(before.sequence) < numberIn(event.sequence));
 }
 

@@ -1,27 +1,12 @@
 // What an event says of itself, as far as it could be read; nothing of it is believed yet.
-import type { EventInHand } from "./signal.ts";
+import { idHash } from "../sequence/identity.ts";
+import type { EventInHand, Identity } from "./signal.ts";
 import { traceContext } from "./trace-context.ts";
 import { fullType } from "./type-names.ts";
 
-interface Identity {
-  readonly source: string | null;
-  readonly line: string | null;
-  readonly equipment: string | null;
-  readonly id: string | null;
-  readonly type: string | null;
-  readonly time: string | null;
-  readonly epoch: bigint | null;
-  readonly sequence: bigint | null;
-  readonly batch: string | null;
-  readonly step: string | null;
-  readonly attempt: number | null;
-  readonly correlation: string | null;
-  readonly traceparent: string | null;
-}
-
-export function identityOf(inHand: EventInHand): Identity {
-  if (inHand.said.kind === "event") {
-    const { event } = inHand.said;
+export function identityIn(said: EventInHand["said"]): Identity {
+  if (said.kind === "event") {
+    const { event } = said;
     return {
       source: event.source,
       line: event.address.line,
@@ -36,9 +21,10 @@ export function identityOf(inHand: EventInHand): Identity {
       attempt: event.attempt,
       correlation: event.correlationId,
       traceparent: traceContext(event),
+      hash: idHash(event),
     };
   }
-  const { partial } = inHand.said;
+  const { partial } = said;
   return {
     source: partial.source,
     line: partial.address?.line ?? null,
@@ -53,8 +39,12 @@ export function identityOf(inHand: EventInHand): Identity {
     attempt: null,
     correlation: partial.correlationId,
     traceparent: partial.traceparent,
+    hash: idHash(partial),
   };
 }
+
+/** An event of which something else is held to be said. */
+export const saying = (inHand: EventInHand, said: EventInHand["said"]): EventInHand => ({ ...inHand, said, claimed: identityIn(said) });
 
 export function digestOf({ said }: EventInHand): string {
   return Buffer.from(said.kind === "event" ? said.event.digest : said.partial.digest).toString("hex");
@@ -63,6 +53,6 @@ export function digestOf({ said }: EventInHand): string {
 /** The same event under the number that it had before. */
 export function underNumber(inHand: EventInHand, { epoch, sequence }: { readonly epoch: bigint; readonly sequence: bigint }): EventInHand {
   const { said } = inHand;
-  if (said.kind === "event") return { ...inHand, said: { ...said, event: { ...said.event, epoch, sequence } } };
-  return { ...inHand, said: { ...said, partial: { ...said.partial, epoch, sequence } } };
+  if (said.kind === "event") return saying(inHand, { ...said, event: { ...said.event, epoch, sequence } });
+  return saying(inHand, { ...said, partial: { ...said.partial, epoch, sequence } });
 }

@@ -1,8 +1,6 @@
 // Puts on record what was decided about an event: one verdict for each of its rounds.
 import type { Refusal } from "../decode/event.ts";
-import { idHash } from "../sequence/identity.ts";
 import type { Ref } from "../sequence/source-state.ts";
-import { identityOf } from "./event-identity.ts";
 import type { Group } from "./group.ts";
 import type { ContextInWords } from "./judgement.ts";
 import type { EventInHand } from "./signal.ts";
@@ -33,7 +31,7 @@ export interface Decided {
 }
 
 export function giveVerdict(group: Group, inHand: EventInHand, at: Round, decided: Decided): void {
-  const claimed = identityOf(inHand);
+  const { claimed } = inHand;
   const { status, code } = decided;
   const { next, remedy } = nextFor(status, code);
   group.rows.verdicts.push({
@@ -80,9 +78,9 @@ export function rejectForm(group: Group, inHand: EventInHand, at: Round, { code,
 
 /** A duplicate later in the same group is told what has become of the first until then. */
 function rememberLatest({ world }: Group, inHand: EventInHand, at: Round, status: Status, code: string | null): void {
-  const claimed = identityOf(inHand);
+  const { claimed } = inHand;
   const source = claimed.source === null ? undefined : world.source(claimed.source);
-  const hash = idHash(claimed);
+  const hash = claimed.hash;
   if (source === undefined || hash === null) return;
   const known = world.knownId(source, hash);
   if (known?.position === at.event) world.putId(source, hash, { ...known, latest: { position: at.ref, round: at.round, status, code } });

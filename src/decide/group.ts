@@ -3,7 +3,6 @@ import { noteGap } from "../sequence/cursor.ts";
 import type { Ref, SourceState } from "../sequence/source-state.ts";
 import type { Attempt } from "./changes.ts";
 import type { CommandAnswer } from "./commands.ts";
-import { identityOf } from "./event-identity.ts";
 import type { Machines } from "./machines.ts";
 import { cutRows, markRows, noRows, type Rows } from "./rows.ts";
 import type { EventInHand, Signal, Tick } from "./signal.ts";
@@ -105,7 +104,7 @@ export class Group {
 
   /** The source of an event that was settled before. */
   sourceOf(inHand: EventInHand): SourceState {
-    const name = identityOf(inHand).source;
+    const name = inHand.claimed.source;
     const source = name === null ? undefined : this.world.source(name);
     if (source === undefined) throw new Error(`the source of a settled event, ${name}, is not registered`);
     return source;

@@ -1,18 +1,16 @@
 // Finds who performed what an event tells of, once, when the event first comes; what has no performer then has none for good.
 import { heard, performerAt } from "../authorise/performer.ts";
-import { idHash } from "../sequence/identity.ts";
 import type { Ref, SourceState } from "../sequence/source-state.ts";
 import { actTime } from "./device-time.ts";
-import { digestOf, identityOf } from "./event-identity.ts";
+import { digestOf } from "./event-identity.ts";
 import type { Group } from "./group.ts";
 import type { EventInHand } from "./signal.ts";
 
 /** The event that has come, with who performed it. A copy of what only waits was performed by whoever performed that; any other copy tells of nothing new. */
 export function withPerformer({ world }: Group, source: SourceState, inHand: EventInHand, ref: Ref): EventInHand {
-  const { said, receivedAt } = inHand;
+  const { said, claimed, receivedAt } = inHand;
   if (said.kind !== "event") return inHand;
-  const hash = idHash(identityOf(inHand));
-  const known = hash === null ? undefined : world.id(source, hash);
+  const known = claimed.hash === null ? undefined : world.id(source, claimed.hash);
   if (known?.digest === digestOf(inHand)) return known.waitsAt === null ? inHand : { ...inHand, performedBy: world.performanceAt(known.position) };
 
   const time = actTime(said.event, receivedAt);

@@ -1,11 +1,10 @@
 // Settles an event at which the judge threw: that event alone is quarantined, and its source stands still until a person resolves it.
 import type { PartialEvent } from "../decode/event.ts";
 import type { Given } from "../sequence/cursor.ts";
-import { idHash } from "../sequence/identity.ts";
 import { place } from "../sequence/place.ts";
 import { cursorOf, type Ref, type SourceState } from "../sequence/source-state.ts";
 import { endDeferral } from "./deferral.ts";
-import { digestOf, identityOf } from "./event-identity.ts";
+import { digestOf, saying } from "./event-identity.ts";
 import { firstRound, type Round } from "./give-verdict.ts";
 import type { Group } from "./group.ts";
 import { becomesDuplicate, judgedInsteadOf, settleDuplicate, takeId } from "./known-ids.ts";
@@ -19,9 +18,9 @@ import type { Deferral } from "./world-data.ts";
 
 /** The event has just come: it takes its id and, at once or in its turn, its number. */
 export function poisonArrival(group: Group, signal: EventSignal, error: unknown): void {
-  const claimed = identityOf(signal.inHand);
+  const { claimed } = signal.inHand;
   const source = claimed.source === null ? undefined : group.world.source(claimed.source);
-  const hash = idHash(claimed);
+  const hash = claimed.hash;
   if (source === undefined || hash === null) throw error;
   const ref = group.next();
   const inHand = withPerformer(group, source, signal.inHand, ref);
@@ -79,7 +78,7 @@ export function unstorable(signal: EventSignal): EventSignal {
   return {
     ...rest,
     delivery: { ...signal.delivery, userProperties: [], contentType: null, responseTopic: null, correlationData: null },
-    inHand: { ...signal.inHand, said: { kind: "refused", refusal, partial: partialOf(signal.inHand) } },
+    inHand: saying(signal.inHand, { kind: "refused", refusal, partial: partialOf(signal.inHand) }),
   };
 }
 

@@ -2,7 +2,6 @@
 import type { Given } from "../sequence/cursor.ts";
 import type { SourceState } from "../sequence/source-state.ts";
 import { voidDisposition } from "./bring-about.ts";
-import { identityOf } from "./event-identity.ts";
 import { giveVerdict, type Round, rejectForm } from "./give-verdict.ts";
 import type { Group } from "./group.ts";
 import type { ContextInWords, Explanation } from "./judgement.ts";
@@ -19,7 +18,7 @@ interface Because {
 
 export function quarantine(group: Group, source: SourceState, inHand: EventInHand, at: Round, because: Because): void {
   const { code, by, reason, context, explanation } = because;
-  const claimed = identityOf(inHand);
+  const { claimed } = inHand;
   const name = context?.batch ?? claimed.batch;
   const batch = name === null ? undefined : group.world.batch(name);
   const about = { source: source.source, batch: batch?.batch ?? null };

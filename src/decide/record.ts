@@ -1,11 +1,11 @@
 // Puts signals on record, each at its position.
 import type { Ref, SourceState } from "../sequence/source-state.ts";
-import { digestOf, identityOf } from "./event-identity.ts";
+import { digestOf } from "./event-identity.ts";
 import type { Group } from "./group.ts";
 import type { CommandSignal, DiagSignal, EventSignal, TickSignal } from "./signal.ts";
 
 export function recordEvent(group: Group, ref: Ref, signal: EventSignal, source: SourceState | undefined): void {
-  const claimed = identityOf(signal.inHand);
+  const { claimed } = signal.inHand;
   group.rows.signals.push({
     ref,
     kind: "event",

@@ -1,6 +1,4 @@
-import { idHash } from "../sequence/identity.ts";
 import { actTime } from "./device-time.ts";
-import { identityOf } from "./event-identity.ts";
 import type { Command, EventInHand, Signal } from "./signal.ts";
 import { type WorldData, windowKey } from "./world-data.ts";
 import { askFor, emptyRequest, type WorldRequest } from "./world-request.ts";
@@ -10,11 +8,11 @@ export function requestFor(signals: readonly Signal[]): WorldRequest {
   const request = emptyRequest();
   for (const signal of signals) {
     if (signal.kind === "event") {
-      const claimed = identityOf(signal.inHand);
+      const { claimed } = signal.inHand;
       if (claimed.source === null) continue;
       request.sources.add(claimed.source);
       if (claimed.equipment !== null) request.equipment.add(claimed.equipment);
-      const hash = idHash(claimed);
+      const hash = claimed.hash;
       if (hash !== null) askFor(request.ids, claimed.source, hash);
       if (claimed.epoch !== null && claimed.sequence !== null) askFor(request.numbers, claimed.source, `${claimed.epoch}.${claimed.sequence}`);
       if (claimed.batch !== null) request.batches.add(claimed.batch);
@@ -48,7 +46,7 @@ export function widen(request: WorldRequest, world: WorldData): boolean {
   const before = size();
   const add = (event: EventInHand | null): void => {
     if (event === null) return;
-    const { batch, source, equipment } = identityOf(event);
+    const { batch, source, equipment } = event.claimed;
     if (batch !== null && !world.batches.has(batch)) request.batches.add(batch);
     if (source !== null && !world.sources.has(source)) request.sources.add(source);
     if (equipment !== null && !world.equipment.has(equipment)) request.equipment.add(equipment);

@@ -1,12 +1,11 @@
 // Settles an event that has come: what it is settled as, by its identity and its place, is the table in the design's section 3.
 import type { Provenance } from "../decode/provenance.ts";
-import { idHash } from "../sequence/identity.ts";
 import { olderThanLast } from "../sequence/monotonic.ts";
 import { type Place, place } from "../sequence/place.ts";
 import { type SettledAs, settleAs, type TakesNumber } from "../sequence/settle-as.ts";
 import { cursorOf, type Ref, type SourceState } from "../sequence/source-state.ts";
 import { settleReusedId, settleReusedNumber } from "./conflicts.ts";
-import { digestOf, identityOf } from "./event-identity.ts";
+import { digestOf } from "./event-identity.ts";
 import { firstRound, giveVerdict, type Round, rejectForm } from "./give-verdict.ts";
 import type { Group } from "./group.ts";
 import { judgeEvent } from "./judge.ts";
@@ -29,7 +28,7 @@ export function settleEvent(group: Group, signal: EventSignal): void {
 
 function settleArrival(group: Group, signal: EventSignal): void {
   const { inHand: came, delivery } = signal;
-  const claimed = identityOf(came);
+  const { claimed } = came;
   const ref = group.next();
   if (delivery.retained) {
     recordEvent(group, ref, signal, undefined);
@@ -53,7 +52,7 @@ function settleArrival(group: Group, signal: EventSignal): void {
     return;
   }
   const inHand = withPerformer(group, source, came, ref);
-  const hash = idHash(claimed);
+  const { hash } = claimed;
   const { epoch, sequence } = claimed;
   if (hash === null || (source.numbering && (epoch === null || sequence === null))) {
     const refusal = { code: "ENV_MISSING_FIELD", reason: "The source numbers its events, and this one has no epoch and sequence." };
@@ -75,7 +74,7 @@ function inWords({ party, stamp, refused }: Provenance): string {
 /** The delivery is not believed: it takes neither number nor id, so the same event may come again. */
 function settleUnbelieved(group: Group, inHand: EventInHand, ref: Ref, source: SourceState | undefined): void {
   const at = firstRound(ref);
-  const claimed = identityOf(inHand).source;
+  const claimed = inHand.claimed.source;
   if (inHand.said.kind === "refused" && claimed === null) {
     rejectForm(group, inHand, at, inHand.said.refusal);
   } else if (source === undefined) {

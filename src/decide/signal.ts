@@ -11,12 +11,33 @@ export interface EventInHand {
   readonly said:
     | { readonly kind: "event"; readonly event: DeviceEvent }
     | { readonly kind: "refused"; readonly refusal: Refusal; readonly partial: PartialEvent };
+  /** Who it claims to be: all that is judged of it asks for that, so it is made once. */
+  readonly claimed: Identity;
   readonly branch: Branch;
   /** RFC 3339, the database's clock. */
   readonly receivedAt: string;
   readonly bytes: number;
   /** As it was found when the event first came, for good; null: nobody was at its station. */
   readonly performedBy: PerformedBy | null;
+}
+
+/** What an event says of itself, as far as it could be read; nothing of it is believed yet. */
+export interface Identity {
+  readonly source: string | null;
+  readonly line: string | null;
+  readonly equipment: string | null;
+  readonly id: string | null;
+  readonly type: string | null;
+  readonly time: string | null;
+  readonly epoch: bigint | null;
+  readonly sequence: bigint | null;
+  readonly batch: string | null;
+  readonly step: string | null;
+  readonly attempt: number | null;
+  readonly correlation: string | null;
+  readonly traceparent: string | null;
+  /** Under which it is remembered; null: it has neither id nor number. */
+  readonly hash: string | null;
 }
 
 /** The line and equipment of the topic on which a delivery arrived; its verdict goes back there. */

@@ -84,6 +84,12 @@ export interface GuardRef {
   readonly params: unknown;
 }
 
+/** What the region that leads says to an event; null: it takes none of its candidates. */
+interface Judged {
+  readonly checks: readonly Check[];
+  readonly taken: { readonly region: number; readonly candidate: number } | null;
+}
+
 /** The candidates of one state for one event, in the order in which they are tried. */
 export function candidatesOf(on: z.infer<typeof transitions>): readonly Candidate[] {
   const list = Array.isArray(on) ? on : [on];
@@ -169,17 +175,18 @@ export function compile<V extends StateValue, C>(content: unknown, guards: Reado
    * The first region that ever listens to an event leads: where it does not take the event, no other region moves either. Otherwise a batch that never started could
    * be stopped in its disposition alone.
    */
-  const judge = (value: V, event: string, context: C): { readonly checks: readonly Check[]; readonly taken: boolean } | undefined => {
+  const judge = (value: V, event: string, context: C): Judged | undefined => {
     for (const [i, { node }] of active(value).entries()) {
       if (listens[i]?.has(event) !== true) continue;
       const here = (node === undefined ? undefined : candidates.get(node)?.get(event)) ?? [];
       if (here.length === 0) break;
       const tried = here.map((candidate) => candidate.guards.map((ref) => ask(ref, context)));
-      const taken = tried.find((checks) => checks.every(({ ok }) => ok));
-      if (taken !== undefined) return { checks: taken, taken: true };
+      const at = tried.findIndex((checks) => checks.every(({ ok }) => ok));
+      const taken = tried[at];
+      if (taken !== undefined) return { checks: taken, taken: { region: i, candidate: at } };
       const failures = (checks: readonly Check[]): number => checks.filter(({ ok }) => !ok).length;
       const closest = tried.reduce((best, checks) => (failures(checks) < failures(best) ? checks : best));
-      return { checks: closest, taken: false };
+      return { checks: closest, taken: null };
     }
     return undefined;
   };
@@ -187,11 +194,15 @@ export function compile<V extends StateValue, C>(content: unknown, guards: Reado
   const reachedBy = new Map<string, { readonly to: V; readonly self: boolean }>();
   /**
    * Where XState goes. That rests on the state, the event, and the first candidate of each region whose guards hold; so it is asked once for each of these and its word kept, since
-   * asking costs more than all guards together.
+   * asking costs more than all guards together. What leads was judged already, and guards answer the same to the same question.
    */
-  const reached = (value: V, event: string, context: C): { readonly to: V; readonly self: boolean } => {
-    const open = active(value).map(({ node }) =>
-      ((node === undefined ? undefined : candidates.get(node)?.get(event)) ?? []).findIndex(({ guards: refs }) => refs.every((ref) => ask(ref, context).ok)),
+  const reached = (value: V, event: string, context: C, leads: NonNullable<Judged["taken"]>): { readonly to: V; readonly self: boolean } => {
+    const open = active(value).map(({ node }, region) =>
+      region === leads.region
+        ? leads.candidate
+        : ((node === undefined ? undefined : candidates.get(node)?.get(event)) ?? []).findIndex(({ guards: refs }) =>
+            refs.every((ref) => ask(ref, context).ok),
+          ),
     );
     const key = `${JSON.stringify(value)} ${event} ${open.join(" ")}`;
     const known = reachedBy.get(key);
@@ -207,7 +218,7 @@ export function compile<V extends StateValue, C>(content: unknown, guards: Reado
     }
   };
 
-  const permitted = (value: V, context: C): readonly string[] => [...events].filter((event) => judge(value, event, context)?.taken === true);
+  const permitted = (value: V, context: C): readonly string[] => [...events].filter((event) => judge(value, event, context)?.taken != null);
 
   return {
     name: `${definition.name}@${definition.revision}`,
@@ -219,7 +230,7 @@ export function compile<V extends StateValue, C>(content: unknown, guards: Reado
         const ended = active(value).some(({ state }, i) => i === 0 && terminal.has(state));
         return { kind: "refused", code: ended ? "STA_TERMINAL" : "STA_INVALID_TRANSITION", notYet: false, checks: [], permitted: permitted(value, unasked) };
       }
-      if (!judged.taken) {
+      if (judged.taken === null) {
         const failed = judged.checks.filter(({ ok }) => !ok);
         return {
           kind: "refused",
@@ -229,7 +240,7 @@ export function compile<V extends StateValue, C>(content: unknown, guards: Reado
           permitted: permitted(value, unasked),
         };
       }
-      return { kind: "moved", ...reached(value, event, context), checks: judged.checks };
+      return { kind: "moved", ...reached(value, event, context, judged.taken), checks: judged.checks };
     },
     isa88: (state) => definition.isa88[state] ?? state,
     isa95: (state) => definition.isa95[state] ?? state,

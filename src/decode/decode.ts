@@ -21,24 +21,32 @@ export interface DecodeOptions {
  * them however bad the rest is: it takes its number.
  */
 export function decode(delivery: Delivery, options: DecodeOptions): Decoded {
+  const read = undigested(delivery, options);
+  // what cannot be read as an event is told from other deliveries by all its bytes
+  return read.kind === "refused" ? { ...read, partial: { ...read.partial, digest: digestOfBytes(delivery.payload) } } : read;
+}
+
+type Undigested = Omit<PartialEvent, "digest">;
+type Read = Exclude<Decoded, { readonly kind: "refused" }> | { readonly kind: "refused"; readonly refusal: Refusal; readonly partial: Undigested };
+
+function undigested(delivery: Delivery, options: DecodeOptions): Read {
   // no topic name [MQTT-4.7.3-2], and nothing that could be kept or answered; a broker that hands it on should not have
   if (delivery.topic.includes("\u0000")) return { kind: "ignored", why: "topic" };
   const topic = parseTopic(delivery.topic, options.prefix);
-  const none = nothing(delivery);
   if (topic === null) {
     return levelsOf(delivery.topic, options.prefix)?.domain === "event"
-      ? refused(none, "TOP_WRONG_DOMAIN", "A level of the topic is no plant id: letters, digits and _ . : -, at most 64.")
+      ? refused("TOP_WRONG_DOMAIN", "A level of the topic is no plant id: letters, digits and _ . : -, at most 64.")
       : { kind: "ignored", why: "topic" };
   }
   if (topic.domain === "diag") return decodeDiag(delivery, topic);
-  if (topic.domain !== "event") return refused(none, "TOP_WRONG_DOMAIN", `Nothing is read from ${cut(topic.domain, 40)} topics.`);
+  if (topic.domain !== "event") return refused("TOP_WRONG_DOMAIN", `Nothing is read from ${cut(topic.domain, 40)} topics.`);
   const length = delivery.fullLength ?? delivery.payload.byteLength;
   if (length > options.maxBytes && !isBinary(delivery)) {
-    return refused(none, "ENV_TOO_LARGE", `The payload has ${length} bytes; at most ${options.maxBytes} are taken.`);
+    return refused("ENV_TOO_LARGE", `The payload has ${length} bytes; at most ${options.maxBytes} are taken.`);
   }
   const envelope = envelopeIn(delivery, options);
-  if ("refusal" in envelope) return { kind: "refused", refusal: envelope.refusal, partial: none };
-  return decodeEnvelope(envelope, topic, none);
+  if ("refusal" in envelope) return { kind: "refused", refusal: envelope.refusal, partial: NOTHING };
+  return decodeEnvelope(envelope, topic);
 }
 
 const envelopeIn = (delivery: Delivery, { maxBytes }: DecodeOptions): Envelope | { readonly refusal: Refusal } =>
@@ -82,7 +90,7 @@ const TIME_SOURCES: ReadonlySet<string> = new Set(["ntp", "ptp", "gps", "rtc", "
 const CLAIMS = /(^|[.\-_])(approv\w*|verif(y|ied|ies|ier|ication)|e?sign(ed|er|atures?|off|-off)?|releas(e|ed|er)|disposition(ed)?)(by|at|on)?($|[.\-_])/i;
 const MIXED: ReadonlySet<string> = new Set(["telemetry", "metrics", "values", "tags", "samples"]);
 
-function decodeEnvelope(envelope: Envelope, topic: BranchTopic, none: PartialEvent): Decoded {
+function decodeEnvelope(envelope: Envelope, topic: BranchTopic): Read {
   const { attributes } = envelope;
   const faults: Fault[] = [...envelope.faults];
   const fault = (code: string, name: string, reason: string): null => {
@@ -103,8 +111,7 @@ function decodeEnvelope(envelope: Envelope, topic: BranchTopic, none: PartialEve
   const numbered = numberIn(attributes, fault);
   const id = text("id");
   const typeText = text("type");
-  const partial: PartialEvent = {
-    ...none,
+  const partial: Undigested = {
     source: address === null ? null : String(attributes.get("source")),
     address,
     id,
@@ -309,25 +316,22 @@ const WEIGHT = [
 ];
 const byWeight = (a: Fault, b: Fault): number => WEIGHT.indexOf(a.code) - WEIGHT.indexOf(b.code);
 
-function nothing(delivery: Delivery): PartialEvent {
-  return {
-    source: null,
-    address: null,
-    id: null,
-    type: null,
-    time: null,
-    epoch: null,
-    sequence: null,
-    batch: null,
-    step: null,
-    correlationId: null,
-    traceparent: null,
-    digest: digestOfBytes(delivery.payload),
-  };
-}
+const NOTHING: Undigested = {
+  source: null,
+  address: null,
+  id: null,
+  type: null,
+  time: null,
+  epoch: null,
+  sequence: null,
+  batch: null,
+  step: null,
+  correlationId: null,
+  traceparent: null,
+};
 
 const refusal = (code: string, reason: string): Refusal => ({ code, reason, errors: [] });
-const refused = (partial: PartialEvent, code: string, reason: string): Decoded => ({ kind: "refused", refusal: refusal(code, reason), partial });
+const refused = (code: string, reason: string): Read => ({ kind: "refused", refusal: refusal(code, reason), partial: NOTHING });
 /** Characters, not code units; no control characters, which neither logs nor the database need to meet. */
 const isText = (value: string, max: number): boolean =>
   value !== "" && (value.length <= max || (value.length <= 2 * max && [...value].length <= max)) && !/[\p{Cc}\p{Surrogate}]/u.test(value);

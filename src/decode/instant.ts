@@ -8,6 +8,8 @@ export function isInstant(text: string): boolean {
   if (parts === null) return false;
   const [year, month, day] = parts.slice(1, 4).map(Number);
   if (year === undefined || month === undefined || day === undefined || year === 0 || month < 1 || month > 12 || day < 1) return false;
+  // every month has so many
+  if (day <= 28) return true;
   // the last day of a month is day 0 of the next; the year moves to one of the same length in the range of Date.UTC
   return day <= new Date(Date.UTC(2000 + (year % 400), month, 0)).getUTCDate();
 }

@@ -7,16 +7,11 @@ import type { LoggedPosition, RecordedSite } from "./recorded.ts";
 /** So many entries are decided again at once. */
 const PART = 500;
 
-interface Stands {
-  readonly position: number;
-  readonly base: number;
-}
-
 /** Null: the bundle does not hold a record from its beginning, or says too little to decide it again. */
 export function recordedBundle(folder: BundleFolder, manifest: Manifest): RecordedSite | null {
   const { of, sources, site } = manifest;
   if (!("from" in of) || of.from !== 1 || sources === undefined) return null;
-  const through = lastWhole(folder, manifest, of.to);
+  let through = 0;
   const definitions = manifest.definitions.map(({ kind, name, sha256, since = 0, inForceSince }) => ({
     kind,
     name,
@@ -28,16 +23,18 @@ export function recordedBundle(folder: BundleFolder, manifest: Manifest): Record
   }));
   return {
     site,
-    position: through,
+    get position() {
+      return through;
+    },
     logBegins: 1,
     registered: { equipment: [], sources: [] },
     definitions,
     sourceKeys: new Map(Object.entries(sources)),
     async *read() {
       let part: LoggedPosition[] = [];
-      for (const { position, entry } of entriesIn(folder, manifest)) {
-        if (position > through) break;
-        part.push({ kind: "entry", position, entry, raw: deliveryOf(folder, entry) });
+      for (const commit of commitsIn(folder, manifest, of.to)) {
+        through += commit.length;
+        for (const { position, entry } of commit) part.push({ kind: "entry", position, entry, raw: deliveryOf(folder, entry) });
         if (part.length < PART) continue;
         yield part;
         part = [];
@@ -47,38 +44,41 @@ export function recordedBundle(folder: BundleFolder, manifest: Manifest): Record
   };
 }
 
-/** A range may end within a commit, which cannot be decided again in part: the last position of the last commit that another one follows. */
-function lastWhole(folder: BundleFolder, manifest: Manifest, to: number): number {
-  let before: Stands = { position: 0, base: 0 };
-  let whole = 0;
-  for (const [head] of pairsIn(folder, manifest)) {
-    const { position, base } = standsIn(head);
-    if (position !== before.position + 1) break;
-    if (base !== before.base) whole = before.position;
-    before = { position, base };
+/** The entries from the first position on, commit by commit. A range may end within a commit, which cannot be decided again in part: one that no other follows is left out. */
+function* commitsIn(folder: BundleFolder, manifest: Manifest, to: number): Generator<readonly Placed[]> {
+  let commit: Placed[] = [];
+  let next = 1;
+  for (const one of entriesIn(folder, manifest)) {
+    if (one.position !== next) return;
+    if (commit[0] !== undefined && commit[0].base !== one.base) {
+      yield commit;
+      commit = [];
+    }
+    if (one.position > to) return;
+    commit.push(one);
+    next += 1;
   }
-  return Math.min(whole, to);
+}
+
+interface Placed {
+  readonly position: number;
+  readonly base: number;
+  readonly entry: Buffer;
 }
 
 /** All entries, in order. */
-export function* entriesIn(folder: BundleFolder, manifest: Manifest): Generator<{ readonly position: number; readonly entry: Buffer }> {
-  for (const [head, body] of pairsIn(folder, manifest)) yield { position: standsIn(head).position, entry: Buffer.concat([head, BREAK, body]) };
-}
-
-const BREAK = Buffer.from("\n");
-
-/** Each entry stands in two lines. */
-function* pairsIn(folder: BundleFolder, { logs }: Manifest): Generator<readonly [head: Buffer, body: Buffer]> {
-  for (const { log } of logs) {
-    let head: Buffer | null = null;
-    for (const line of folder.lines(FILES.entries(log))) {
-      if (head !== null) yield [head, line];
-      head = head === null ? line : null;
+export function* entriesIn(folder: BundleFolder, { logs }: Manifest): Generator<Placed> {
+  for (const { log } of logs)
+    for (const entry of folder.pairs(FILES.entries(log))) {
+      const end = entry.indexOf(BREAK);
+      // half of one is for whoever verifies to see
+      if (end === -1) continue;
+      const { position, base }: Pick<Placed, "position" | "base"> = JSON.parse(entry.toString("utf8", 0, end));
+      yield { position, base, entry };
     }
-  }
 }
 
-const standsIn = (head: Buffer): Stands => JSON.parse(head.toString());
+const BREAK = 0x0a;
 
 const NAMED = Buffer.from('"raw_sha256":"');
 const SHA256 = /^[0-9a-f]{64}$/;

@@ -69,7 +69,7 @@ export interface RegisteredAtStart {
 
 export interface RecordedSite {
   readonly site: string;
-  /** The site's head. */
+  /** The site's head; of a bundle, the last position that has been read and whose commit is whole. */
   readonly position: number;
   /** The first position that has an entry. */
   readonly logBegins: number;

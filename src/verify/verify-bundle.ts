@@ -113,7 +113,9 @@ class BundleVerification {
     }
     for (const finding of decidedOtherwise(manifest.site, again)) findings.add(finding);
     this.undecided =
-      "to" in manifest.of && again.position < manifest.of.to ? `the decisions behind position ${again.position}: the range may end within their commit` : null;
+      again.stopped === null && "to" in manifest.of && again.position < manifest.of.to
+        ? `the decisions behind position ${again.position}: the range may end within their commit`
+        : null;
   }
 
   result(): Verified {
@@ -190,17 +192,18 @@ class BundleVerification {
     const signed = this.checkpoint(log);
     const cover = new Cover();
     const anchors = this.options.keys === null ? [] : anchorMarks(this.options.keys, this.options.anchors ?? [], log.origin, this.findings);
-    const entries = this.folder.lines(FILES.entries(log.log))[Symbol.iterator]();
+    const entries = this.folder.pairs(FILES.entries(log.log))[Symbol.iterator]();
     for (const text of this.folder.lines(FILES.tree(log.log))) {
       const line = readTreeLine(text.toString());
       if (line === null || !cover.fits(line.subtree))
         return this.found("altered", FILES.tree(log.log), "The tree has a line that does not follow on the one before.", text.toString().slice(0, 100));
       cover.put(line.subtree, line.hash);
       if (line.position !== null) {
-        const [one, other] = [entries.next(), entries.next()];
-        if (one.done === true || other.done === true)
+        const next = entries.next();
+        // an entry has two lines
+        if (next.done === true || !next.value.includes(0x0a))
           return this.found("incomplete", FILES.entries(log.log), `There is no entry for position ${line.position}.`, null, "an entry", line.position);
-        this.entry(log, line.position, line.subtree.index, line.hash.toString("hex"), Buffer.concat([one.value, Buffer.from("\n"), other.value]));
+        this.entry(log, line.position, line.subtree.index, line.hash, next.value);
         this.deliveries(line.position);
       }
       const anchor = anchors.find(({ size }) => size === cover.size);
@@ -244,12 +247,13 @@ class BundleVerification {
     return null;
   }
 
-  private entry(log: BundledLog, position: number, index: number, leaf: string, bytes: Buffer): void {
+  private entry(log: BundledLog, position: number, index: number, leaf: Buffer, bytes: Buffer): void {
     const file = FILES.entries(log.log);
     this.count += 1;
     this.delivered = [];
-    const own = leafHash(bytes).toString("hex");
-    if (own !== leaf) this.found("altered", file, `The entry at position ${position} is not the one that was signed.`, own, leaf, position);
+    const own = leafHash(bytes);
+    if (!own.equals(leaf))
+      this.found("altered", file, `The entry at position ${position} is not the one that was signed.`, own.toString("hex"), leaf.toString("hex"), position);
     const entry = readEntry(bytes);
     if (entry === null) {
       this.found("altered", file, `The entry at position ${position} is none.`, null, null, position);

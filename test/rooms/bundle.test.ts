@@ -14,7 +14,23 @@ import { TAR_END, tarHeader, tarPadding } from "../../src/bundle/tar.ts";
 import { together } from "../../src/bundle/together.ts";
 import { between, readTreeLine, writeTreeLine } from "../../src/bundle/tree-line.ts";
 
+/** Printable ASCII, each character in a word. */
+const WORDS = Array.from({ length: 95 }, (_, n) => String.fromCharCode(0x20 + n)).flatMap((c) => [`a${c}b`, `a${c}`, `${c}a`]);
+
+test("a word of a page is as it is written, but for what has a meaning there", () => {
+  for (const word of WORDS) expect(escaped(word)).toBe([...word].map((c) => (`&<>"'`.includes(c) ? `&#${c.charCodeAt(0)};` : c)).join(""));
+});
+
 describe("a cell of the table", () => {
+  test("is a word as it is written, but for what may end a cell or begin a formula", () => {
+    for (const word of WORDS) {
+      const written = cell(word);
+      const front = /^[=+@-]/.test(word) ? "'" : "";
+      const within = word.replace(/(?<=[;|])(?=[=+@-])/g, "'");
+      const safe = `${front}${within}`;
+      expect(written, word).toBe(/[",;|]|^ | $/.test(word) ? `"${safe.replaceAll('"', '""')}"` : safe);
+    }
+  });
   test.each([
     "=1+1",
     "+cmd",

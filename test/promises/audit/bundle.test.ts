@@ -10,7 +10,7 @@ import { Cover } from "../../../src/audit/cover.ts";
 import { disk } from "../../../src/audit/disk.file.ts";
 import { leafHash } from "../../../src/audit/hash.ts";
 import { loadSigningKey, makeNextKey } from "../../../src/audit/signer-key.file.ts";
-import { readManifest } from "../../../src/bundle/manifest.ts";
+import { type Manifest, readManifest } from "../../../src/bundle/manifest.ts";
 import { readTreeLine, writeTreeLine } from "../../../src/bundle/tree-line.ts";
 import { MAX_EVENT_BYTES } from "../../../src/receive/delivery.ts";
 import { decideBundle } from "../../../src/replay/decide-bundle.process.ts";
@@ -53,6 +53,23 @@ const verify = (folder: string, ...args: string[]): Promise<Verification> => run
 const files = (folder: string): readonly string[] =>
   readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) => statSync(join(folder, name)).isFile());
 
+const reading = { prefix: "", maxBytes: MAX_EVENT_BYTES };
+function manifestOf(folder: string): Manifest {
+  const manifest = readManifest(readFileSync(join(folder, "manifest.json"), "utf8"));
+  if (manifest === null) throw new Error("the bundle has no manifest");
+  return manifest;
+}
+
+/** As it is built: not every Node reads TypeScript in a thread. */
+async function decideInThread(folder: string, as: string): Promise<ReturnType<typeof decideBundle>> {
+  const { inThread } = await import(new URL("../../../dist/replay/decide-bundle.process.js", import.meta.url).href);
+  return inThread(folder, manifestOf(as), reading);
+}
+
+async function decidedTwice(folder: string): Promise<{ readonly here: unknown; readonly thread: unknown }> {
+  return { here: await decideBundle(folder, manifestOf(folder), reading).result(), thread: await (await decideInThread(folder, folder)).result() };
+}
+
 let copies = 0;
 function changed(folder: string, change: (path: string) => void): string {
   copies += 1;
@@ -85,15 +102,15 @@ describe("a bundle", () => {
     expect((await verify(whole, "--no-replay")).report.notCovered.join()).toContain("the decisions: they were not replayed");
   });
   test("is decided in a thread of its own, as long ones are, as it is in this one", async () => {
-    const manifest = readManifest(readFileSync(join(whole, "manifest.json"), "utf8"));
-    if (manifest === null) throw new Error("the bundle has no manifest");
-    const reading = { prefix: "", maxBytes: MAX_EVENT_BYTES };
-    // as it is built: not every Node reads TypeScript in a thread
-    const { inThread } = await import(new URL("../../../dist/replay/decide-bundle.process.js", import.meta.url).href);
-    const here = await decideBundle(whole, manifest, reading).result();
+    const { here, thread } = await decidedTwice(whole);
     expect(here).toMatchObject({ different: 0, stopped: null });
-    expect(await inThread(whole, manifest, reading).result()).toEqual(here);
-    await expect(inThread(join(record.home, "nowhere"), manifest, reading).result()).rejects.toThrow("ENOENT");
+    expect(thread).toEqual(here);
+    await expect((await decideInThread(join(record.home, "nowhere"), whole)).result()).rejects.toThrow("ENOENT");
+  });
+  test("is not decided by a thread that ends too early", async () => {
+    const deciding = await decideInThread(whole, whole);
+    deciding.discard();
+    await expect(deciding.result()).rejects.toThrow("ended before it had decided");
   });
   test("of its first positions is decided again as far as its commits are whole", async () => {
     for (const to of ENDS) {
@@ -161,6 +178,9 @@ describe("in a bundle of the record from its beginning, made to fit by who has s
     ]);
     expect(exit).toBe(1);
     expect((await verify(forged, "--no-replay")).exit).toBe(0);
+    const { here, thread } = await decidedTwice(forged);
+    expect(here).toMatchObject({ different: 1, differences: [{ position }] });
+    expect(thread).toEqual(here);
   });
 });
 

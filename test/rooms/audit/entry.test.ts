@@ -22,7 +22,11 @@ describe("an entry", () => {
   test.each([
     ["no head", JSON.stringify({})],
     ["a position that is a text", JSON.stringify({ ...HEAD, position: "7" })],
+    ["a base that is no whole number", JSON.stringify({ ...HEAD, base: 6.5 })],
+    ["a site that is none", JSON.stringify({ ...HEAD, site: null })],
     ["numbers of batches that are none", JSON.stringify({ ...HEAD, batches: { "B-1": "2" } })],
+    ["a list of batches", JSON.stringify({ ...HEAD, batches: [1] })],
+    ["no number of a term", JSON.stringify({ ...HEAD, term: undefined })],
   ])("has no first line with %s", (_, first) => {
     expect(() => read(first, "{}")).toThrow();
   });

@@ -81,6 +81,7 @@ describe("an event that the database cannot hold", () => {
       delivery: { ...signal.delivery, contentType: null, userProperties: [], responseTopic: null, correlationData: null },
       inHand: {
         ...signal.inHand,
+        claimed: { ...signal.inHand.claimed, traceparent: null },
         said: {
           kind: "refused",
           refusal,
