@@ -59,7 +59,7 @@ function bytesOf(file: string): Buffer | null {
   }
 }
 
-/** A longer one is no longer in the processor's cache when its lines are read: a megabyte at a time takes an eighth more in all. */
+/** A longer one is no longer in the processor's cache when its lines are read: a megabyte at a time, verifying takes an eighth more. */
 const PIECE_BYTES = 1 << 16;
 
 function* piecesOf(file: string): Generator<Buffer> {

@@ -5,7 +5,7 @@
 const UNSEEN = /[\p{Cc}\u061C\u200B\u200E\u200F\u2028-\u202E\u2060-\u2064\u2066-\u206F\uFEFF\u{E0000}-\u{E007F}]/gu;
 const KEPT = new Set(["\t", "\n", "\r"]);
 
-/** What nearly all text is: printable ASCII, in which there is nothing to show. Asking costs a tenth of looking for each of the others. */
+/** What nearly all text is: printable ASCII, in which there is nothing to show. It is asked first, since it is the cheaper question. */
 const PRINTABLE = /^[ -~]*$/;
 
 export const shown = (text: string): string => (PRINTABLE.test(text) ? text : spelled(text));
