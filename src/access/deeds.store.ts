@@ -1,4 +1,4 @@
-import { sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
 import type { Db } from "../db/database.ts";
 import { proposerOf } from "../registry/governed.store.ts";
 import { DISPOSES, listReviews } from "../review/review.store.ts";
@@ -18,98 +18,93 @@ export async function readUnreviewed(db: Db, site: string, batch: string): Promi
   return last.conclusion?.conclusion === "accepted" ? null : "Its review objected.";
 }
 
-/** What a person does in a step. */
-const PERFORMS: readonly string[] = ["start", "evidence", "correct", "complete", "pause", "resume"];
-
 /** More of one batch than anybody opens. */
 const MOST_REVIEWS = 10_000;
 
+interface Asked {
+  readonly path: string;
+  readonly body: unknown;
+  readonly site: string | null;
+}
+
 /** Why somebody may not sign something, since they did what it is about; null: they did not. */
-export async function readDeeds(
-  db: Db,
-  asked: { readonly path: string; readonly body: unknown; readonly site: string | null },
-  actor: string,
-): Promise<string | null> {
-  const approving = definitionIn(asked.path);
+export async function readDeeds(db: Db, { path, body, site }: Asked, actor: string): Promise<string | null> {
+  const approving = definitionIn(path);
   if (approving !== null) {
-    const own = (await proposerOf(db, approving.kind, approving.name, approving.revision)) === actor;
-    return own ? `You have registered ${approving.kind} ${approving.name}@${approving.revision} yourself; another person approves it.` : null;
+    const { kind, name, revision } = approving;
+    return (await proposerOf(db, kind, name, revision)) === actor
+      ? `You have registered ${kind} ${name}@${revision} yourself; another person approves it.`
+      : null;
   }
-  const { site } = asked;
   if (site === null) return null;
-  const verifying = /^\/v1\/sites\/[^/]+\/batches\/([^/]+)\/steps\/([^/]+)\/commands$/.exec(asked.path);
-  if (verifying !== null && Object(asked.body).command === "verify") {
-    const [, batch = "", step = ""] = verifying.map(decodeURIComponent);
-    const { rows } = await sql`select from signals g join audit_numbers n using (site, position)
-      where n.site = ${asked.site} and n.batch = ${batch} and g.kind = 'command' and g.actor = ${actor} and g.body ->> 'step' = ${step} and g.body ->> 'command' <> 'comment'
-        and exists (select from facts f where f.site = n.site and f.batch = n.batch and f.position = n.position) limit 1`.execute(db);
-    return rows.length === 0 && !(await hasPerformed(db, { site, batch, step }, actor))
-      ? null
-      : `You have performed step ${step} yourself; another person verifies it.`;
+  const command = Object(body).command;
+  const [, batch = null, step = null] = (OF_BATCH.exec(path) ?? []).map((part) => (part === undefined ? null : decodeURIComponent(part)));
+  if (batch !== null && step !== null && Object.hasOwn(OF_STEPS, command)) {
+    const { acts, another } = OF_STEPS[command as keyof typeof OF_STEPS];
+    return (await hasActed(db, { site, batch, step, acts }, actor)) ? `You have performed step ${step} yourself; another person ${another}.` : null;
   }
-  if (verifying !== null && Object(asked.body).command === "rework") {
-    const [, batch = "", step = ""] = verifying.map(decodeURIComponent);
-    const { rows } = await sql`select from signals g join audit_numbers n using (site, position)
-      where n.site = ${asked.site} and n.batch = ${batch} and g.kind = 'command' and g.actor = ${actor} and g.body ->> 'step' = ${step} and g.body ->> 'command' = any(${PERFORMS}::text[])
-        and exists (select from facts f where f.site = n.site and f.batch = n.batch and f.position = n.position) limit 1`.execute(db);
-    return rows.length === 0 && !(await hasPerformed(db, { site, batch, step }, actor))
-      ? null
-      : `You have performed step ${step} yourself; another person has it done again.`;
-  }
-  const amending = /^\/v1\/sites\/[^/]+\/batches\/([^/]+)\/commands$/.exec(asked.path);
-  if (amending !== null && Object(asked.body).command === "amend") {
+  if (batch !== null && step === null && command === "amend") {
     const { rows } = await sql`select from batches b join signals g using (site)
-      where b.site = ${asked.site} and b.batch = ${decodeURIComponent(amending[1] ?? "")} and g.kind = 'act' and g.type = 'recipe.registered' and g.actor = ${actor}
-        and g.body ->> 'object' = 'recipe ' || b.recipe || '@' || ${String(Object(asked.body).revision)}::text limit 1`.execute(db);
+      where b.site = ${site} and b.batch = ${batch} and g.kind = 'act' and g.type = 'recipe.registered' and g.actor = ${actor}
+        and g.body ->> 'object' = 'recipe ' || b.recipe || '@' || ${String(Object(body).revision)}::text limit 1`.execute(db);
     return rows.length === 0 ? null : "You have registered that revision yourself; another person puts it in force.";
   }
-  const disposing = /^\/v1\/sites\/[^/]+\/batches\/([^/]+)\/commands$/.exec(asked.path);
-  if (disposing !== null && DISPOSES.has(Object(asked.body).command)) {
-    const batch = decodeURIComponent(disposing[1] ?? "");
-    const { rows } = await sql`select from signals g join audit_numbers n using (site, position)
-      where n.site = ${site} and n.batch = ${batch} and g.actor = ${actor}
-        -- whose word is void since the record has changed may give it anew
-        and not (g.kind = 'command' and g.body ->> 'command' = any(${[...DISPOSES]}::text[]))
-        and exists (select from facts f where f.site = n.site and f.batch = n.batch and f.position = n.position) limit 1`.execute(db);
-    return rows.length === 0 && !(await hasPerformed(db, { site, batch, step: null }, actor))
-      ? null
-      : "You have acted in this batch yourself; another person disposes of it.";
-  }
-  const excepting = /^\/v1\/exceptions\/.{1,64}\.(\d{1,15})\.(\d{1,4})\/resolution$/.exec(asked.path);
+  // whose word is void since the record has changed may give it anew
+  if (batch !== null && step === null && DISPOSES.has(command))
+    return (await hasActed(db, { site, batch, step, acts: sql`not (g.kind = 'command' and g.body ->> 'command' = any(${[...DISPOSES]}::text[]))` }, actor))
+      ? "You have acted in this batch yourself; another person disposes of it."
+      : null;
+  const excepting = OF_EXCEPTION.exec(path);
   if (excepting !== null) {
+    const [, position, ordinal] = excepting;
+    const of = await batchIn(db, sql`exceptions where site = ${site} and position = ${position}::bigint and ordinal = ${ordinal}::integer`);
     // whoever has disposed of another exception of the batch has not acted in it by that
-    const { rows } =
-      await sql`select from exceptions x join audit_numbers n on n.site = x.site and n.batch = x.batch join signals g on g.site = n.site and g.position = n.position
-      where x.site = ${asked.site} and x.position = ${excepting[1]}::bigint and x.ordinal = ${excepting[2]}::integer and g.actor = ${actor}
-        and not (g.kind = 'command' and g.body ->> 'kind' = 'exception.resolve')
-        and exists (select from facts f where f.site = n.site and f.batch = n.batch and f.position = n.position) limit 1`.execute(db);
-    return rows.length === 0 ? null : "You have acted in this batch yourself; another person disposes of its exceptions.";
+    const acts = sql`not (g.kind = 'command' and g.body ->> 'kind' = 'exception.resolve')`;
+    return (await hasActed(db, { site, batch: of, step: null, acts }, actor))
+      ? "You have acted in this batch yourself; another person disposes of its exceptions."
+      : null;
   }
-  const concluding = /^\/v1\/audit\/sites\/[^/]+\/reviews\/(\d+)\/conclusion$/.exec(asked.path);
+  const concluding = OF_REVIEW.exec(path);
   if (concluding !== null) {
-    const { rows } =
-      await sql`select from audit_reviews r join audit_numbers n using (site, batch) join signals g on g.site = n.site and g.position = n.position
-      where r.site = ${asked.site} and r.review = ${concluding[1]}::bigint and g.actor = ${actor}
-        and exists (select from facts f where f.site = n.site and f.batch = n.batch and f.position = n.position) limit 1`.execute(db);
-    const reviewed = await sql<{ batch: string }>`select batch from audit_reviews where site = ${asked.site} and review = ${concluding[1]}::bigint`.execute(db);
-    const batch = reviewed.rows[0]?.batch ?? "";
-    return rows.length === 0 && !(await hasPerformed(db, { site, batch, step: null }, actor))
-      ? null
-      : "You have acted in this batch yourself; another person reviews it.";
+    const of = await batchIn(db, sql`audit_reviews where site = ${site} and review = ${concluding[1]}::bigint`);
+    return (await hasActed(db, { site, batch: of, step: null, acts: ANY }, actor)) ? "You have acted in this batch yourself; another person reviews it." : null;
   }
   return null;
 }
 
-/** Whether somebody was at the station when a device reported what came to be a fact of a batch, or of one of its steps: then they did it. The database refuses the same (migration 0020). */
-async function hasPerformed(
+const OF_BATCH = /^\/v1\/sites\/[^/]+\/batches\/([^/]+)(?:\/steps\/([^/]+))?\/commands$/;
+const OF_EXCEPTION = /^\/v1\/exceptions\/.{1,64}\.(\d{1,15})\.(\d{1,4})\/resolution$/;
+const OF_REVIEW = /^\/v1\/audit\/sites\/[^/]+\/reviews\/(\d+)\/conclusion$/;
+
+const ANY = sql`true`;
+/** What in a step bars whoever did it from an act, and what another person then does. */
+const OF_STEPS = {
+  verify: { acts: sql`g.body ->> 'command' <> 'comment'`, another: "verifies it" },
+  rework: { acts: sql`g.body ->> 'command' in ('start', 'evidence', 'correct', 'complete', 'pause', 'resume')`, another: "has it done again" },
+} as const;
+
+async function batchIn(db: Db, row: RawBuilder<unknown>): Promise<string | null> {
+  const { rows } = await sql<{ batch: string | null }>`select batch from ${row}`.execute(db);
+  return rows[0]?.batch ?? null;
+}
+
+/**
+ * Whether of what somebody did something came to be a fact of a batch, or of one of its steps: by a signal of theirs that counts (`acts`, over `g`), or because they were at the station whose device
+ * reported it. The database refuses the latter too (migration 0020).
+ */
+async function hasActed(
   db: Db,
-  { site, batch, step }: { readonly site: string; readonly batch: string; readonly step: string | null },
+  { site, batch, step, acts }: { readonly site: string; readonly batch: string | null; readonly step: string | null; readonly acts: RawBuilder<unknown> },
   actor: string,
 ): Promise<boolean> {
-  const { rows } = await sql`select from performances p join audit_numbers n using (site, position)
-    where n.site = ${site} and n.batch = ${batch} and 'person:' || p.person = ${actor}
-      and exists (select from facts f where f.site = n.site and f.batch = n.batch and f.position = n.position and (${step}::text is null or f.step = ${step})) limit 1`.execute(
-    db,
-  );
+  const { rows } = await sql`
+    select from signals g join audit_numbers n using (site, position)
+      where n.site = ${site} and n.batch = ${batch} and g.actor = ${actor} and (${step}::text is null or (g.kind = 'command' and g.body ->> 'step' = ${step})) and ${acts}
+        and exists (select from facts f where f.site = n.site and f.batch = n.batch and f.position = n.position)
+    union all
+    select from performances p join audit_numbers n using (site, position)
+      where n.site = ${site} and n.batch = ${batch} and 'person:' || p.person = ${actor}
+        and exists (select from facts f where f.site = n.site and f.batch = n.batch and f.position = n.position and (${step}::text is null or f.step = ${step}))
+    limit 1`.execute(db);
   return rows.length > 0;
 }

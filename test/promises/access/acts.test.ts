@@ -25,6 +25,7 @@ beforeAll(async () => {
     ["eric", "engineer", null],
     ["rita", "qa_reviewer", SITE],
     ["quinn", "qa_approver", SITE],
+    ["quentin", "qa_approver", null],
     ["otto", "supervisor", "elsewhere"],
   ] as const) {
     await person(plant, id, { role, site });
@@ -155,13 +156,15 @@ describe("a batch is amended", () => {
   const hotter = { ...BLEND, revision: 4, steps: [WEIGH, { ...STIR, evidence: [{ ...STIR.evidence[0], limits: { low: "20", high: "60" } }] }] };
   const other = { ...BLEND, revision: 5, steps: [{ ...WEIGH, patience: "PT9S" }, STIR] };
   test("by an engineer who did not register the revision, where what has begun stays as it was", async () => {
-    for (const [revision, recipe, who] of [
-      [4, hotter, "eric"],
-      [5, other, "eric"],
-    ] as const)
-      expect((await plant.ask("PUT", `/v1/registry/recipes/blend/revisions/${revision}`, recipe, as[who])).status).toBe(200);
     const batch = await weighing();
     const amend = { command: "amend", revision: 4, reason: "change C-3" };
+    for (const recipe of [hotter, other]) {
+      const at = `/v1/registry/recipes/blend/revisions/${recipe.revision}`;
+      const registered = await plant.ask("PUT", at, recipe, as["eric"]);
+      expect(registered.status).toBe(200);
+      expect(await signed(of(batch), { ...amend, revision: recipe.revision }, "elsa")).toMatchObject({ status: 409, body: { code: "REV_NOT_APPROVED" } });
+      expect((await signed(`${at}/approval`, { hash: said(registered.body, "hash") }, "quentin")).status).toBe(200);
+    }
     expect(await post(of(batch), amend, "elsa")).toMatchObject({ status: 409, body: { code: "SIG_MISSING" } });
     for (const body of [
       { command: "amend", reason: "change C-3" },
