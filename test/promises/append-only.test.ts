@@ -50,7 +50,7 @@ describe.each(RECORD)("the table %s", (table) => {
   test("is not changed by its owner either, whom the trigger refuses", async () => {
     const [column] = await plant.database.query(`select column_name from information_schema.columns where table_name = '${table}' limit 1`);
     const name = String(column?.["column_name"]);
-    for (const statement of [`delete from ${table}`, `truncate ${table}`, `update ${table} set ${name} = ${name}`]) {
+    for (const statement of [`delete from ${table}`, `truncate ${table} cascade`, `update ${table} set ${name} = ${name}`]) {
       expect(await refusalOf(plant.database.ownerUrl, statement), statement).toBe("SB003");
     }
   });

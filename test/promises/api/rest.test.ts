@@ -80,11 +80,11 @@ describe("the registry", () => {
     expect(first.body.result).toBe("registered");
     // the same content, its keys in another order
     const again = await ok("PUT", path, Object.fromEntries(Object.entries(recipe).reverse()));
-    expect(again.body).toEqual({ result: "unchanged", hash: first.body.hash });
+    expect(again.body).toEqual({ result: "unchanged", hash: first.body.hash, inForce: true });
     const other = await plant.ask("PUT", path, { ...recipe, product: "P-200" });
     expect([other.status, other.body.code, other.body.errors[0]?.pointer]).toEqual([409, "REV_PUBLISHED", "/revision"]);
     expect((await ok("GET", path)).body).toMatchObject({ hash: first.body.hash, content: { product: "P-100" } });
-    expect((await ok("GET", "/v1/registry/recipes/once")).body.items).toEqual([{ revision: 1, hash: first.body.hash }]);
+    expect((await ok("GET", "/v1/registry/recipes/once")).body.items).toEqual([{ revision: 1, hash: first.body.hash, inForce: true }]);
     const listed = await everything("/v1/registry/recipes?limit=1");
     expect(listed.map(({ name, revision }) => `${name}@${revision}`)).toEqual(expect.arrayContaining(["blend@3", "once@1"]));
   });
@@ -99,7 +99,11 @@ describe("the registry", () => {
 
   test("serves the shipped state machines, and takes them again only as they are", async () => {
     const { body } = await ok("GET", "/v1/registry/state-machines/step.governed/revisions/1");
-    expect((await ok("PUT", "/v1/registry/state-machines/step.governed/revisions/1", body.content)).body).toEqual({ result: "unchanged", hash: body.hash });
+    expect((await ok("PUT", "/v1/registry/state-machines/step.governed/revisions/1", body.content)).body).toEqual({
+      result: "unchanged",
+      hash: body.hash,
+      inForce: true,
+    });
     expect((await everything("/v1/registry/state-machines?limit=1")).map(({ name }) => name)).toEqual(
       expect.arrayContaining(["batch/governed", "step/governed"]),
     );

@@ -110,7 +110,7 @@ describe.each([
         await copy.query(`do $$ declare c record; begin
         for c in select conrelid::regclass as of, conname from pg_constraint
           where connamespace = 'public'::regnamespace and contype in ('c', 'x', 'f', 'u') and coninhcount = 0 and conrelid <> 0
-        loop execute format('alter table %s drop constraint %I cascade', c.of, c.conname); end loop;
+        loop execute format('alter table %s drop constraint if exists %I cascade', c.of, c.conname); end loop;
         for c in select indexrelid::regclass as index from pg_index join pg_class on pg_class.oid = indexrelid
           where relnamespace = 'public'::regnamespace and indisunique and not indisprimary and not relispartition
         loop execute format('drop index %s', c.index); end loop;
