@@ -94,7 +94,7 @@ const RULES: readonly Rule[] = [
     of({ id = "" }, { disposition }) {
       const site = /^(.{1,64})\.\d{1,15}\.\d{1,4}$/.exec(id)?.[1] ?? null;
       const said = named(EXCEPTION, disposition);
-      if (said === null) return null;
+      if (site === null || said === null) return null;
       return {
         site,
         meaning: said[1],

@@ -3,6 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { saidIn, sentenceOf, type Told } from "../../../src/decide/sentence.ts";
 import { CODES } from "../../../src/decide/verdict.ts";
+import { provenanceOf } from "../../../src/decode/provenance.ts";
 import { WAITING } from "../../../src/sequence/source-state.ts";
 import { BLEND } from "../../support/blend.ts";
 import {
@@ -55,6 +56,15 @@ function answered(line: Line, act: Act): readonly Told[] {
 }
 
 const weighsIn = (unit: string): Act => scale.weighs("12.500", { data: { evidence: "net-weight", value: "12.500", unit } });
+/** An event of the branch of party scales, as it comes from a broker that stamps who sent it: these stamps. */
+const stamped =
+  (...stamps: readonly string[]): Act =>
+  (line) => {
+    const signal = call(1, { delivery: { userProperties: stamps.map((by) => ["from", by] as const) } })(line);
+    if (!("kind" in signal) || signal.kind !== "event") throw new Error("a call is an event");
+    const { delivery, provenance } = provenanceOf(signal.delivery, { property: "from", required: true }, "scales");
+    return { ...signal, delivery, ...(provenance === null ? {} : { provenance }) };
+  };
 const settles = (line: Line): Act =>
   orders(
     { kind: "exception.resolve", position: line.model.exceptions[0]?.position ?? 0, ordinal: 1, disposition: "continue", linked: "DEV-7", reason: "seen" },
@@ -78,6 +88,9 @@ const twoSteps = () =>
 
 /** How each code is brought about, the limit that its sentence names, and in how many ways. */
 const CASES: Readonly<Record<string, readonly (() => readonly Told[])[]>> = {
+  PROVENANCE_STAMP_DUPLICATE: [() => said(given(), "PROVENANCE_STAMP_DUPLICATE", stamped("scales", "scales"))],
+  PROVENANCE_STAMP_MISSING: [() => said(given(), "PROVENANCE_STAMP_MISSING", stamped())],
+  PROVENANCE_MISMATCH: [() => said(given(), "PROVENANCE_MISMATCH", stamped("panels"))],
   ENV_RETAINED: [() => said(given(), "ENV_RETAINED", call(1, { delivery: { retained: true } }))],
   TOP_WRONG_DOMAIN: [() => said(given(), "TOP_WRONG_DOMAIN", (line) => line.model.signal(line.model.delivery("site/rtm1/line/4/eq/scale-1/telemetry", "{}")))],
   DUP_EXACT: [() => said(given(call(1)), "DUP_EXACT", again("scale-1-7-1"))],
@@ -176,6 +189,7 @@ const CASES: Readonly<Record<string, readonly (() => readonly Told[])[]>> = {
     () => answered(given(), creates("B-1", { quantity: { value: "0", unit: "kg" } })),
   ],
   REV_MISMATCH: [() => said(given(running()), "REV_MISMATCH", scale.starts("weigh", { more: { reciperevision: "blend@4" } }))],
+  REV_NOT_APPROVED: [() => answered(on({ ...PLANT, awaiting: ["blend@3"] }), creates("B-1"))],
   REV_NOT_EFFECTIVE: [() => answered(given(), creates("B-1", { revision: 4 }))],
   TIM_TOO_SHORT: [
     () => said(given(weighed(), mixer.starts("blend"), mixer.gives("blend", "end-temperature", "24.5", "Cel")), "TIM_TOO_SHORT", mixer.completes("blend")),
