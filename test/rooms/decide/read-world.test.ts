@@ -194,6 +194,31 @@ describe("a world as it was read", () => {
   test("is of one site and shard, at the database's time", () => {
     expect(assembled({})).toMatchObject({ site: "rtm1", shard: "s1", now: "2026-11-22T08:00:10.000000Z", waitingBytesOfShard: 30 });
   });
+  test("has where a source was at a time, who was there, and who performed what came before", () => {
+    const [at, nowhere] = ["2026-11-22T08:00:00.000000Z", "2026-11-22T07:00:00.000000Z"];
+    const open = { session: 7, person: "olga", openedAt: nowhere, seenAt: at, idleSeconds: 600 };
+    const performed = { person: "omar", station: "s-1", session: 5, at: nowhere, clock: "device" } as const;
+    const world = assembled(
+      {
+        stations_at: [{ source: SOURCE, at, station: "s-1", ended: { session: 5, person: "omar" } }],
+        stations: [{ station: "s-1", version: 4, open }],
+        performances: [{ position: 12, performed_by: performed }],
+      },
+      (request) => {
+        for (const time of [at, nowhere]) askFor(request.stationsAt, SOURCE, time);
+        for (const position of [12, 13]) request.performances.add(position);
+      },
+    );
+    expect(Object.fromEntries(world.stationsAt)).toEqual({
+      [`${SOURCE} ${at}`]: { station: "s-1", ended: { session: 5, person: "omar" } },
+      [`${SOURCE} ${nowhere}`]: null,
+    });
+    expect([...world.stations]).toEqual([["s-1", { station: "s-1", version: 4, open }]]);
+    expect([...world.performances]).toEqual([
+      [12, performed],
+      [13, null],
+    ]);
+  });
   test("has what was looked for and is not there as null, and nothing that was not looked for", () => {
     const nowhere = "/site/rtm1/line/4/eq/nowhere";
     const world = assembled({ wanted_batches: ["B-9"], wanted_equipment: ["mixer-9"] }, (request) => {
