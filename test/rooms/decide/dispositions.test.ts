@@ -142,7 +142,8 @@ test("in every order of acts and changes, in groups of any size, nothing is disp
       const facts = line.model.facts.filter(({ batch }) => batch === "B-1");
       const lastSigned = facts.findLastIndex(({ kind }) => kind === "disposition.signed");
       const { signed, disposition } = line.batch();
-      if (["released", "conditional", "rejected"].includes(disposition)) expect(signed?.stage).toBe("disposed");
+      // production may recommend anew what quality has released under a condition
+      if (["released", "rejected"].includes(disposition)) expect(signed?.stage).toBe("disposed");
       if (signed !== null) {
         const since = facts.slice(lastSigned + 1).filter(({ data }) => data["by"] !== "batch.close");
         expect(since).toEqual([]);
