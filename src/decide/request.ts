@@ -42,7 +42,7 @@ export function requestFor(signals: readonly Signal[]): WorldRequest {
 
 /** What the events that were read with the world need of it, asked for at once rather than one by one; whether there was anything. */
 export function widen(request: WorldRequest, world: WorldData): boolean {
-  const size = (): number => request.batches.size + request.equipment.size + request.sources.size;
+  const size = (): number => request.batches.size + request.equipment.size + request.sources.size + request.performances.size;
   const before = size();
   const add = (event: EventInHand | null): void => {
     if (event === null) return;
@@ -71,6 +71,8 @@ export function widen(request: WorldRequest, world: WorldData): boolean {
   }
   for (const window of world.waitingNext.values()) for (const { event } of window.events) add(event);
   for (const deferral of world.deferrals.values()) add(deferral?.event ?? null);
+  // a copy of what waits is performed by whoever performed that
+  for (const known of world.ids.values()) if (known != null && known.waitsAt !== null) request.performances.add(known.position);
   return windows > 0 || size() > before;
 }
 

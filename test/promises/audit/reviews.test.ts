@@ -125,7 +125,7 @@ test("asked again under its key it is opened and concluded once, and answered as
     plant.ask("POST", `/v1/audit/sites/${SITE}/reviews/${review.review}/conclusion`, { digest: seen.digest, conclusion: "accepted", finding }, key("end-1"));
   const concluded = await concludeAgain("seen");
   expect(concluded).toMatchObject({ status: 200, body: { state: "concluded" } });
-  await plant.ask("POST", `/v1/sites/${SITE}/batches/B-1/commands`, { command: "amend", reason: "count anew" });
+  await plant.ask("POST", `/v1/sites/${SITE}/batches/B-1/commands`, { command: "amend", revision: 9, reason: "count anew" });
   await plant.ask("PUT", "/v1/registry/recipes/pack/revisions/3", { ...PACK, revision: 3 }, { reason: "newer press" });
   const [opened, ended] = [await openAgain(), await concludeAgain("seen")];
   expect([opened.status, opened.body, opened.headers.get("idempotent-replayed")]).toEqual([201, first.body, "true"]);
@@ -139,7 +139,7 @@ test("what was concluded is stale too when the record goes on behind it", async 
   await conclude(opened.review, seen.digest);
   const [review] = await listed("state=concluded");
   expect(review).toBe(opened.review);
-  await plant.ask("POST", `/v1/sites/${SITE}/batches/B-1/commands`, { command: "amend", reason: "count again" });
+  await plant.ask("POST", `/v1/sites/${SITE}/batches/B-1/commands`, { command: "amend", revision: 9, reason: "count again" });
   expect(await listed("state=concluded")).toEqual([]);
   expect((await plant.ask("GET", `/v1/audit/sites/${SITE}/reviews/${review}`)).body).toMatchObject({ state: "stale", conclusion: { conclusion: "accepted" } });
 });

@@ -142,6 +142,15 @@ describe("what was read asks for more at once", () => {
       expect([[...request.waitingNumbers], more]).toEqual([[scale.name], [true, false]]);
     }
   });
+  test("for the performer of each waiting event of which copies come", () => {
+    const early = (n: number): Act => scale.says("call.raised", { epoch: 7, sequence: n, data: { call: "c" } });
+    const numbers = Array.from({ length: 20 }, (_, n) => n + 3);
+    const line = given(scale.alarms());
+    const waiting = line.when(...numbers.map(early));
+    const { request, more } = widened(line, ...numbers.map(early), scale.says("call.raised", { epoch: 7, sequence: 99, data: { call: "c" } }));
+    expect([...request.performances].sort((a, b) => a - b)).toEqual(waiting.map(({ position }) => position));
+    expect(more.at(-1)).toBe(false);
+  });
   test("for source, equipment and batch of deferred events", () => {
     const line = given(running(), mixer.starts("blend"));
     const request = requestFor(line.signals([scale.starts("weigh")]));
