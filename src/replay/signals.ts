@@ -13,6 +13,7 @@ import type { Reading } from "./site-record.ts";
 export function signalOf(recorded: GroupSignal, reading: Reading): Signal {
   const { fields, position } = recorded;
   const { kind, received_at: receivedAt } = fields;
+  if (Number.isNaN(Date.parse(receivedAt))) throw new Unreadable(position, "the signal does not say when it came");
   if (kind === "tick") return { kind, tick: Object(fields.body) satisfies Tick, receivedAt };
   if (kind === "command") return commandOf(fields);
   const delivery = deliveryOf(recorded);

@@ -103,6 +103,7 @@ describe(`a record of ${SIGNALS} signals (seed ${SEED})`, () => {
   test.each([
     ['"content_type"', '"content_typf"'],
     ['"kind":"batch.create"', '"kind":"batch.creatd"'],
+    ['"received_at"', '"receiwed_at"'],
   ])("names an entry with %s as %s, wherever it stands in its commit", async (said, altered) => {
     const [row] = await database.query(`select position::int as position, entry from audit_entries where site = '${record.site}'
       and convert_from(entry, 'UTF8') like '%${said}%' and (convert_from(entry, 'UTF8')::text ~ '"base":\\d+')
