@@ -216,7 +216,7 @@ function commandBatch(command: Of<"batch.command">, signal: CommandSignal, tools
   const context: ContextInWords = { batch: batch.batch, step: null, attempt: null, from: "claim" };
   const judgement = judgeBatch(tools.world, tools.machines, batch, `batch.${command.command}`, asked(signal), context, []);
   if (command.command === "amend" && judgement.kind === "accepted") return amend(batch, command.revision, tools);
-  const signed = disposes && batch.signed !== null ? [signedFact(batch, "disposed")] : [];
+  const signed = disposes ? [signedFact(batch, "disposed")] : [];
   return settled(judgement.kind === "refused" ? judgement : { ...judgement, facts: [...judgement.facts, ...signed] }, batch, null, tools);
 }
 
@@ -286,7 +286,6 @@ function commandStep(command: Of<"step.command">, signal: CommandSignal, at: Ref
     const again = reworked(batch, step, command.linked, signal, at, tools);
     return again.kind === "accepted" || again.explanation !== null ? settled(again, batch, step, tools) : again;
   }
-  const context: ContextInWords = { batch: batch.batch, step: step.step, attempt: step.attempt, from: "claim" };
   const judgement = judgeStep(
     tools.world,
     tools.machines,
@@ -294,13 +293,10 @@ function commandStep(command: Of<"step.command">, signal: CommandSignal, at: Ref
     step,
     `step.${command.command}`,
     { ...asked(signal), evidence: command.evidence },
-    context,
+    claimed(batch, step),
     [],
     {
-      at,
-      eventId: null,
-      source: null,
-      activity: null,
+      ...byPerson(at),
       data: { ...command.evidence, actor: signal.actor, ...(command.reason === null ? {} : { reason: command.reason }) },
     },
   );
