@@ -1,0 +1,42 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { freshDatabase, type TestDatabase } from "../support/postgres.ts";
+import { repository } from "../support/repository.ts";
+
+// The Postgres of the bench: with the settings that are shipped, as durable as they make it.
+
+/** The settings with which the compose file starts Postgres. */
+export function shippedSettings(): readonly string[] {
+  const compose = readFileSync(join(repository(), "docker-compose.yml"), "utf8");
+  return [...compose.matchAll(/^ +- -c\n +- (\S+=\S+)$/gm)].flatMap(([, setting]) => setting ?? []);
+}
+
+export async function startDatabase(): Promise<TestDatabase> {
+  return await freshDatabase({ settings: shippedSettings() });
+}
+
+export const postmaster = ({ cluster }: TestDatabase): number => Number(readFileSync(join(cluster.data, "postmaster.pid"), "utf8").split("\n")[0]);
+
+/** What Postgres has written since it was made. */
+export interface Written {
+  readonly walBytes: number;
+  readonly walSyncs: number;
+  /** Bytes by table, with its partitions and indexes. */
+  readonly tables: ReadonlyMap<string, number>;
+}
+
+export async function written(database: TestDatabase): Promise<Written> {
+  const [version] = await database.query("select current_setting('server_version_num')::int as number");
+  // from 18 on syncs of the log are counted among all other input and output
+  const syncs = Number(version?.["number"]) < 180_000 ? "(select wal_sync from pg_stat_wal)" : "(select sum(fsyncs) from pg_stat_io where object = 'wal')";
+  const [wal] = await database.query(`select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::float8 as bytes, ${syncs}::float8 as syncs`);
+  const tables = await database.query(
+    `select coalesce(pg_partition_root(oid), oid)::regclass::text as name, sum(pg_total_relation_size(oid))::float8 as bytes
+      from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace group by 1`,
+  );
+  return {
+    walBytes: Number(wal?.["bytes"]),
+    walSyncs: Number(wal?.["syncs"]),
+    tables: new Map(tables.map(({ name, bytes }) => [String(name), Number(bytes)])),
+  };
+}
