@@ -11,9 +11,19 @@ export function shippedSettings(): readonly string[] {
   return [...compose.matchAll(/^ +- -c\n +- (\S+=\S+)$/gm)].flatMap(([, setting]) => setting ?? []);
 }
 
-export async function startDatabase(): Promise<TestDatabase> {
-  return await freshDatabase({ settings: shippedSettings() });
+/** `profiled`: it counts what each statement costs. */
+export async function startDatabase(profiled = false): Promise<TestDatabase> {
+  const counting = ["shared_preload_libraries=pg_stat_statements", "pg_stat_statements.track=all", "pg_stat_statements.track_planning=on"];
+  const database = await freshDatabase({ settings: [...shippedSettings(), ...(profiled ? counting : [])] });
+  if (profiled) await database.query("create extension pg_stat_statements");
+  return database;
 }
+
+/** What each statement has cost in all, the dearest first. */
+export const statements = (database: TestDatabase): Promise<Record<string, unknown>[]> =>
+  database.query(
+    "select toplevel, calls, round((total_exec_time + total_plan_time)::numeric) as ms, round(total_plan_time::numeric) as planning, rows, shared_blks_hit, shared_blks_dirtied, wal_bytes, query from pg_stat_statements order by total_exec_time + total_plan_time desc limit 60",
+  );
 
 export const postmaster = ({ cluster }: TestDatabase): number => Number(readFileSync(join(cluster.data, "postmaster.pid"), "utf8").split("\n")[0]);
 

@@ -1,5 +1,7 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { startMosquitto } from "../support/mosquitto.ts";
-import { startDatabase } from "./database.ts";
+import { startDatabase, statements } from "./database.ts";
 import { Load, sleep } from "./load.ts";
 import { type Cost, cost, moment, type Rig } from "./measure.ts";
 import type { BenchOptions } from "./options.ts";
@@ -31,9 +33,16 @@ const FIRST = 6_000;
 const SPARE = 1.6;
 
 export async function ofService(options: BenchOptions, publishVerdicts: "refusals" | "all", say: (text: string) => void): Promise<OfService> {
-  const database = await startDatabase();
+  const { profile } = options;
+  if (profile !== null) mkdirSync(profile, { recursive: true });
+  const database = await startDatabase(profile !== null);
   const broker = await startMosquitto();
-  const service = await startService(database, broker, { PUBLISH_VERDICTS: publishVerdicts });
+  const service = await startService(
+    database,
+    broker,
+    { PUBLISH_VERDICTS: publishVerdicts },
+    profile === null ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`],
+  );
   const load = await Load.start(broker.port, options.seed, "answers");
   const rig: Rig = { load, broker, database, subject: service };
   const ordered = new Set<string>();
@@ -88,11 +97,13 @@ export async function ofService(options: BenchOptions, publishVerdicts: "refusal
     const flooding = load.flood(() => !over);
     await sleep(options.warmUp * 1_000);
     await load.subscriber.ask("forget");
+    if (profile !== null) await database.query("select pg_stat_statements_reset()");
     const capacity = await measured();
     const { outcomes, verdicts } = await load.subscriber.ask<{ readonly outcomes: number; readonly verdicts: number }>("progress");
     over = true;
     if (!(await flooding)) throw new Error("the events ran out");
     say(`${Math.round(capacity.eventsPerSecond)} events a second`);
+    if (profile !== null) writeFileSync(join(profile, "statements.json"), `${JSON.stringify(await statements(database), null, 1)}\n`);
     await drained();
 
     const latencies: Latency[] = [];

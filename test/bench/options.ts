@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 
 export const PARTS = ["service"] as const;
@@ -10,9 +11,10 @@ export interface BenchOptions {
   readonly json: string | null;
   readonly only: readonly Part[];
   readonly loads: readonly number[];
+  readonly profile: string | null;
 }
 
-export const HELP = `npm run bench -- [--seconds 60] [--warm-up 30] [--seed S] [--only PART,…] [--loads 10,50,90] [--json FILE]
+export const HELP = `npm run bench -- [--seconds 60] [--warm-up 30] [--seed S] [--only PART,…] [--loads 10,50,90] [--json FILE] [--profile DIR]
 
 Measures the built service with a real mosquitto and a real Postgres, both with the settings that are shipped, under the load of a plant of 200 sources and 50 batches.
 Needs mosquitto. What it is doing is told on standard error now and then; the table comes on standard output.
@@ -23,6 +25,8 @@ Needs mosquitto. What it is doing is told on standard error now and then; the ta
   --only      Only these parts: ${PARTS.join(", ")}. Default: all.
   --loads     At what share of its capacity, in percent, latency is measured; none: at no load. Default 10,50,90.
   --json      Writes what the table says, and more, to a file.
+  --profile   Writes to this directory where time went, which costs some itself: the service's processor time for Chrome's or an editor's tools (.cpuprofile), and what each
+              statement cost Postgres, those within functions too (statements.json; wants pg_stat_statements).
 
 Exit: 0 measured; 1 something went wrong, or an event was not answered; 2 wrong usage.`;
 
@@ -36,6 +40,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | "help" {
       only: { type: "string", default: PARTS.join(",") },
       loads: { type: "string", default: "10,50,90" },
       json: { type: "string" },
+      profile: { type: "string" },
       help: { type: "boolean", default: false },
     },
   });
@@ -51,6 +56,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | "help" {
     }),
     loads: values.loads === "none" ? [] : values.loads.split(",").map((load) => positive("loads", load)),
     json: values.json ?? null,
+    profile: values.profile === undefined ? null : resolve(values.profile),
   };
 }
 

@@ -15,30 +15,31 @@ export interface Running {
   stop(): Promise<void>;
 }
 
-export async function startService(database: TestDatabase, broker: Mosquitto, settings: Readonly<Record<string, string>> = {}): Promise<Running> {
+export async function startService(
+  database: TestDatabase,
+  broker: Mosquitto,
+  settings: Readonly<Record<string, string>>,
+  nodeOptions: readonly string[] = [],
+): Promise<Running> {
   const home = mkdtempSync(join(tmpdir(), "signalbox-bench-"));
   const log = openSync(join(home, "log"), "w");
-  const child = spawn(
-    process.execPath,
-    [...(process.env["BENCH_NODE_OPTIONS"]?.split(" ") ?? []), join(repository(), "dist", "cli", "main.js"), "serve", "--json"],
-    {
-      env: {
-        PATH: process.env["PATH"],
-        DATABASE_URL: database.runtimeUrl,
-        DATABASE_OWNER_URL: database.ownerUrl,
-        MQTT_URL: broker.url,
-        MQTT_PROTOCOL: "5",
-        HTTP_PORT: "0",
-        // the plant is registered as fast as it can be
-        HTTP_RATE_LIMIT: "0",
-        DATA_DIR: join(home, "data"),
-        AUDIT_DIR: join(home, "audit"),
-        AUDIT_MIRROR_DIR: join(home, "audit-mirror"),
-        ...settings,
-      },
-      stdio: ["ignore", "pipe", log],
+  const child = spawn(process.execPath, [...nodeOptions, join(repository(), "dist", "cli", "main.js"), "serve", "--json"], {
+    env: {
+      PATH: process.env["PATH"],
+      DATABASE_URL: database.runtimeUrl,
+      DATABASE_OWNER_URL: database.ownerUrl,
+      MQTT_URL: broker.url,
+      MQTT_PROTOCOL: "5",
+      HTTP_PORT: "0",
+      // the plant is registered as fast as it can be
+      HTTP_RATE_LIMIT: "0",
+      DATA_DIR: join(home, "data"),
+      AUDIT_DIR: join(home, "audit"),
+      AUDIT_MIRROR_DIR: join(home, "audit-mirror"),
+      ...settings,
     },
-  );
+    stdio: ["ignore", "pipe", log],
+  });
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   const url = await new Promise<string>((resolve, reject) => {
     let out = "";
