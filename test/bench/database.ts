@@ -42,7 +42,7 @@ export async function written(database: TestDatabase): Promise<Written> {
   const [wal] = await database.query(`select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::float8 as bytes, ${syncs}::float8 as syncs`);
   const tables = await database.query(
     `select coalesce(pg_partition_root(oid), oid)::regclass::text as name, sum(pg_total_relation_size(oid))::float8 as bytes
-      from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace group by 1`,
+      from pg_class where relkind = 'r' and relnamespace in (select oid from pg_namespace where nspname in ('public', 'passing')) group by 1`,
   );
   return {
     walBytes: Number(wal?.["bytes"]),

@@ -35,9 +35,15 @@ export class Load {
     const { released } = await this.generator.ask<{ readonly released: number }>("counts");
     this.#first += released;
     this.#planned = this.#planned.slice(released);
-    while (this.#planned.length < count) this.#planned.push(this.#plan.next().value);
-    await this.generator.ask("encode", { count });
+    while (this.#planned.length < Math.ceil(count)) this.#planned.push(this.#plan.next().value);
+    await this.generator.ask("encode", { count: this.#planned.length });
     return this.#planned;
+  }
+
+  /** How many messages the subscriber has had. */
+  async heard(): Promise<number> {
+    const { outcomes, verdicts } = await this.subscriber.ask<{ readonly outcomes: number; readonly verdicts: number }>("progress");
+    return outcomes + verdicts;
   }
 
   /** How far the subscriber has come in what was prepared: the deliveries up to the last that was answered. */
@@ -63,17 +69,20 @@ export class Load {
     return began;
   }
 
-  /** Waits until everything that was sent is answered; gives what is not after `patienceMs` without a single answer. */
-  async drained(patienceMs = 15_000): Promise<{ readonly sent: number; readonly refusedByBroker: number; readonly unanswered: readonly Delivery[] }> {
+  /** Waits until everything that was sent is answered; gives what is not after so long without a single answer. */
+  async drained(patienceMs = 30_000): Promise<readonly Delivery[]> {
     await this.generator.ask("stop");
     let last = { missing: Number.POSITIVE_INFINITY, at: now() };
     for (;;) {
-      const { sent, released, refused } = await this.generator.ask<{ readonly sent: number; readonly released: number; readonly refused: number }>("counts");
+      const { released, refused } = await this.generator.ask<{ readonly released: number; readonly refused: number }>("counts");
+      if (refused > 0) throw new Error(`the broker refused ${refused} messages`);
       const { outcomes, refusals } = await this.arrivals();
-      const unanswered = this.#planned
-        .slice(0, released)
-        .filter(({ kind, n }) => (kind === "event" || kind === "early" ? !outcomes[n - this.#first] : kind === "illegal" && !refusals[n - this.#first]));
-      if (unanswered.length === 0 || now() - last.at > patienceMs) return { sent, refusedByBroker: refused, unanswered };
+      const waits = ({ n, kind }: Delivery): boolean => {
+        const [outcome, refusal] = [outcomes[n - this.#first], refusals[n - this.#first]];
+        return kind === "illegal" ? !outcome && !refusal : (kind === "event" || kind === "early") && !outcome;
+      };
+      const unanswered = this.#planned.slice(0, released).filter(waits);
+      if (unanswered.length === 0 || now() - last.at > patienceMs) return unanswered;
       if (unanswered.length < last.missing) last = { missing: unanswered.length, at: now() };
       await sleep(200);
     }
@@ -84,12 +93,12 @@ export class Load {
     return this.subscriber.ask("arrivals", { from: this.#first, to: this.#first + this.#planned.length });
   }
 
-  get planned(): readonly Delivery[] {
-    return this.#planned;
+  get pids(): { readonly generator: number; readonly subscriber: number } {
+    return { generator: this.generator.pid, subscriber: this.subscriber.pid };
   }
 
-  get first(): number {
-    return this.#first;
+  get planned(): readonly Delivery[] {
+    return this.#planned;
   }
 
   async end(): Promise<void> {

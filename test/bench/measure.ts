@@ -1,18 +1,17 @@
-import type { Mosquitto } from "../support/mosquitto.ts";
 import type { TestDatabase } from "../support/postgres.ts";
 import { postmaster, type Written, written } from "./database.ts";
-import type { Load } from "./load.ts";
 import { mostMemory, processorSeconds } from "./processor.ts";
 import { now } from "./wire.ts";
 
 // What a part has cost from one moment to another.
 
-export interface Rig {
-  readonly load: Load;
-  readonly broker: Mosquitto;
+/** What is measured, and what it runs with. */
+export interface Measured {
+  /** The process between the two hops; null: there is none. */
+  readonly pid: number | null;
+  /** The other processes, by what they are. */
+  readonly others: () => Readonly<Record<string, number>>;
   readonly database: TestDatabase | null;
-  /** What stands between the two hops; null: nothing does. */
-  readonly subject: { readonly pid: number } | null;
 }
 
 interface Moment {
@@ -21,18 +20,12 @@ interface Moment {
   readonly written: Written | null;
 }
 
-export async function moment({ load, broker, database, subject }: Rig): Promise<Moment> {
-  const pids = {
-    ...(subject === null ? {} : { subject: subject.pid }),
-    ...(database === null ? {} : { postgres: postmaster(database) }),
-    broker: broker.pid(),
-    generator: load.generator.pid,
-    subscriber: load.subscriber.pid,
-  };
+export async function moment({ pid, others, database }: Measured): Promise<Moment> {
+  const pids = { ...(pid === null ? {} : { subject: pid }), ...(database === null ? {} : { postgres: postmaster(database) }), ...others() };
   return {
     written: database === null ? null : await written(database),
     at: now(),
-    processor: new Map(Object.entries(pids).map(([name, pid]) => [name, processorSeconds(pid)])),
+    processor: new Map(Object.entries(pids).map(([name, process]) => [name, processorSeconds(process)])),
   };
 }
 
@@ -51,7 +44,7 @@ export interface Cost {
   readonly memoryMiB: number | null;
 }
 
-export function cost(rig: Rig, from: Moment, to: Moment, events: number): Cost {
+export function cost({ pid }: Measured, from: Moment, to: Moment, events: number): Cost {
   const seconds = (to.at - from.at) / 1_000;
   const apiece = (before: number | undefined, after: number | undefined): number => ((after ?? 0) - (before ?? 0)) / events;
   const tables =
@@ -70,6 +63,6 @@ export function cost(rig: Rig, from: Moment, to: Moment, events: number): Cost {
     walSyncs: to.written === null ? null : apiece(from.written?.walSyncs, to.written.walSyncs),
     diskBytes: tables === null ? null : Object.fromEntries(tables),
     diskBytesInAll: tables === null ? null : tables.reduce((sum, [, bytes]) => sum + bytes, 0),
-    memoryMiB: rig.subject === null ? null : mostMemory(rig.subject.pid),
+    memoryMiB: pid === null ? null : mostMemory(pid),
   };
 }

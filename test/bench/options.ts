@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 
-export const PARTS = ["service"] as const;
+export const PARTS = ["service", "all-verdicts", "raw-loop", "pass-through", "obvious", "transactions"] as const;
 export type Part = (typeof PARTS)[number];
 
 export interface BenchOptions {

@@ -17,7 +17,7 @@ const DIGITS = 24;
 /** When the first outcome of an event came, and when a verdict that refuses it; 0: not yet. */
 let outcomes = new Float64Array(1 << 20);
 let refusals = new Float64Array(1 << 20);
-let messages = { outcomes: 0, verdicts: 0 };
+const messages = { outcomes: 0, verdicts: 0 };
 let highest = -1;
 let acks: number[] = [];
 
@@ -74,8 +74,4 @@ answering({
   progress: () => ({ highest, ...messages }),
   /** What came of the events from one to another. */
   arrivals: ({ from = 0, to = 0 }) => ({ outcomes: outcomes.slice(from, to), refusals: refusals.slice(from, to) }),
-  forget: () => {
-    messages = { outcomes: 0, verdicts: 0 };
-    return {};
-  },
 });

@@ -1,60 +1,118 @@
 import type { Cost } from "./measure.ts";
 import type { OfService } from "./of-service.ts";
 
-// What was measured, in plain words.
+// What was measured, in plain words. Nothing in it is known beforehand.
 
 export interface Results {
-  service?: OfService;
+  readonly service?: OfService;
+  /** The same with a message for every verdict, not for refusals alone. */
+  readonly allVerdicts?: OfService;
+  readonly rawLoop?: Cost;
+  readonly passThrough?: Cost;
+  readonly obvious?: Cost;
+  readonly transactions?: Cost;
 }
 
-const places = (value: number, digits = 0): string => value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+/** How the rows stand to each other; null: one of the two was not measured. */
+export interface Ratios {
+  /** Of what the pass-through takes. It counts only where that is at least a fifth of the raw loop. */
+  readonly ofPassThrough: number | null;
+  readonly passThroughOfRawLoop: number | null;
+  /** Times what the obvious consumer takes. It counts only where that lies within 30 % of its transactions alone. */
+  readonly timesObvious: number | null;
+  readonly obviousOfTransactions: number | null;
+  /** Of service and Postgres together, per 1,000 events. */
+  readonly processorSeconds: number | null;
+}
+
+export function ratios({ service, rawLoop, passThrough, obvious, transactions }: Results): Ratios {
+  const ratio = (a: Cost | undefined, b: Cost | undefined): number | null =>
+    a === undefined || b === undefined ? null : a.eventsPerSecond / b.eventsPerSecond;
+  return {
+    ofPassThrough: ratio(service?.capacity, passThrough),
+    passThroughOfRawLoop: ratio(passThrough, rawLoop),
+    timesObvious: ratio(service?.capacity, obvious),
+    obviousOfTransactions: ratio(obvious, transactions),
+    processorSeconds: service === undefined ? null : decidingSeconds(service.capacity),
+  };
+}
+
+const decidingSeconds = ({ processor }: Cost): number => (processor["subject"] ?? 0) + (processor["postgres"] ?? 0);
+const places = (value: number | null | undefined, digits = 0): string =>
+  value == null ? "-" : value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 
 function columns(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   return rows.map((row) => row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0))).join("  ")).join("\n");
 }
 
-function processorOf(cost: Cost, name: string): string {
-  const seconds = cost.processor[name];
-  return seconds === undefined ? "-" : places(seconds, 3);
+export function table(results: Results): string {
+  const { service, allVerdicts, rawLoop, passThrough, obvious, transactions } = results;
+  const rows: readonly (readonly [string, Cost | undefined])[] = [
+    ["service", service?.capacity],
+    ["service, a message for every verdict", allVerdicts?.capacity],
+    ["pass-through: stores the same rows, decides nothing", passThrough],
+    ["obvious consumer: one transaction for each message", obvious],
+    ["its transactions alone, without a broker", transactions],
+    ["raw loop: generator, broker, subscriber", rawLoop],
+  ];
+  const parts = [
+    "As many as it takes: decided and durable events a second; processor seconds per 1,000 events; the rest for each event",
+    columns([
+      ["", "events/s", "itself", "Postgres", "broker", "generator", "subscriber", "log bytes", "syncs", "disk bytes", "most MiB"],
+      ...rows.flatMap(([name, cost]) =>
+        cost === undefined
+          ? []
+          : [
+              [
+                name,
+                places(cost.eventsPerSecond),
+                ...["subject", "postgres", "broker", "generator", "subscriber"].map((part) => places(cost.processor[part], 3)),
+                places(cost.walBytes),
+                places(cost.walSyncs, 4),
+                places(cost.diskBytesInAll),
+                places(cost.memoryMiB),
+              ],
+            ],
+      ),
+    ]),
+  ];
+  if (service !== undefined) parts.push(...ofService(service));
+  const { ofPassThrough, passThroughOfRawLoop, timesObvious, obviousOfTransactions, processorSeconds } = ratios(results);
+  const percent = (ratio: number): string => `${places(ratio * 100)} %`;
+  if (processorSeconds !== null) parts.push("", `service and Postgres together: ${places(processorSeconds, 3)} processor seconds per 1,000 events`);
+  if (ofPassThrough !== null) parts.push(`service to pass-through: ${percent(ofPassThrough)}`);
+  if (passThroughOfRawLoop !== null)
+    parts.push(
+      `pass-through to raw loop: ${percent(passThroughOfRawLoop)}${passThroughOfRawLoop < 0.2 ? "; less than a fifth, so nothing is to be held against it" : ""}`,
+    );
+  if (timesObvious !== null) parts.push(`service to obvious consumer: ${places(timesObvious, 1)} times`);
+  if (obviousOfTransactions !== null)
+    parts.push(
+      `obvious consumer to its transactions alone: ${percent(obviousOfTransactions)}${obviousOfTransactions < 0.7 ? "; more than 30 % less, so it is no fair one" : ""}`,
+    );
+  return parts.join("\n");
 }
 
-export function table({ service }: Results): string {
-  const parts: string[] = [];
-  const rows: [string, Cost][] = [];
-  if (service !== undefined) rows.push(["service", service.capacity]);
-  parts.push(
-    "As many as it takes: events a second, and processor seconds per 1,000 events",
-    columns([
-      ["", "events/s", "it", "Postgres", "broker", "generator", "subscriber", "log B/event", "syncs/event", "disk B/event", "MiB"],
-      ...rows.map(([name, cost]) => [
-        name,
-        places(cost.eventsPerSecond),
-        ...["subject", "postgres", "broker", "generator", "subscriber"].map((part) => processorOf(cost, part)),
-        cost.walBytes === null ? "-" : places(cost.walBytes),
-        cost.walSyncs === null ? "-" : places(cost.walSyncs, 4),
-        cost.diskBytesInAll === null ? "-" : places(cost.diskBytesInAll),
-        cost.memoryMiB === null ? "-" : places(cost.memoryMiB),
-      ]),
-    ]),
-  );
-  if (service !== undefined) {
-    parts.push(
-      "\nFrom the moment an event was to be sent until its outcome came, in milliseconds",
-      columns([
-        ["at so much of it", "events/s", "median", "99 %", "99.9 %", "longest", "processor s/1,000"],
-        ...service.latencies.map(({ load, eventsPerSecond, p50, p99, p999, most, cost }) => [
-          `${load} %`,
-          places(eventsPerSecond),
-          ...[p50, p99, p999, most].map((ms) => places(ms, 1)),
-          places((cost.processor["subject"] ?? 0) + (cost.processor["postgres"] ?? 0), 3),
+function ofService({ capacity, latencies, verdicts, unanswered }: OfService): string[] {
+  return [
+    ...(latencies.length === 0
+      ? []
+      : [
+          "\nFrom the moment at which an event was to be sent until its outcome came, in milliseconds, at a part of what the service takes",
+          columns([
+            ["", "events/s", "median", "99 %", "99.9 %", "longest", "processor s per 1,000"],
+            ...latencies.map(({ load, eventsPerSecond, p50, p99, p999, most, cost }) => [
+              `${load} %`,
+              places(eventsPerSecond),
+              ...[p50, p99, p999, most].map((ms) => places(ms, 1)),
+              places(decidingSeconds(cost), 3),
+            ]),
+          ]),
         ]),
-      ]),
-      "\nBytes on disk of each event, by table",
-      columns(Object.entries(service.capacity.diskBytes ?? {}).map(([name, bytes]) => [name, places(bytes)])),
-      "\nWhat became of them",
-      columns(Object.entries(service.verdicts).map(([what, count]) => [what, places(count)])),
-    );
-  }
-  return parts.join("\n");
+    "\nBytes on disk for each event of the service, by table with its indexes",
+    columns(Object.entries(capacity.diskBytes ?? {}).map(([name, bytes]) => [name, places(bytes)])),
+    "\nWhat became of all that was sent to the service",
+    columns([...Object.entries(verdicts).map(([what, count]) => [what, places(count)]), ["not answered", places(unanswered)]]),
+  ];
 }

@@ -10,7 +10,7 @@ export interface Wire {
 }
 
 /** Connects with a session of its own that ends with the connection, and subscribes. Afterwards the socket's bytes are the caller's. */
-export async function join(port: number, clientId: string, filters: readonly string[] = []): Promise<Wire> {
+export async function join(port: number, clientId: string, filters: readonly string[] = [], receiveMaximum = 65_535): Promise<Wire> {
   const socket = connect(port, "127.0.0.1");
   socket.setNoDelay(true);
   const said = parser({ protocolVersion: 5 });
@@ -25,7 +25,7 @@ export async function join(port: number, clientId: string, filters: readonly str
   const greeted = answer<IConnackPacket>("connack");
   socket.write(
     generate(
-      { cmd: "connect", protocolId: "MQTT", protocolVersion: 5, clean: true, clientId, keepalive: 0, properties: { receiveMaximum: 65_535 } },
+      { cmd: "connect", protocolId: "MQTT", protocolVersion: 5, clean: true, clientId, keepalive: 0, properties: { receiveMaximum } },
       { protocolVersion: 5 },
     ),
   );
