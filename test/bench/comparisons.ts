@@ -7,6 +7,7 @@ import { startDatabase } from "./database.ts";
 import { Load, sleep } from "./load.ts";
 import { type Cost, cost, moment } from "./measure.ts";
 import type { BenchOptions } from "./options.ts";
+import { percentiles } from "./percentiles.ts";
 import { SITE } from "./plan.ts";
 import { prepareTables } from "./rows.ts";
 import { orderBatches, registerPlant, startService } from "./service.ts";
@@ -44,9 +45,15 @@ export async function between(file: "./pass-through.js" | "./obvious.js", option
   }
 }
 
+export interface Transactions extends Cost {
+  /** Half of the commits of one small row took less. */
+  readonly bareCommitMs: number;
+}
+
 /** The transactions of the obvious consumer one after the other, without a broker. */
-export async function transactions(options: Options, say: Say): Promise<Cost> {
+export async function transactions(options: Options, say: Say): Promise<Transactions> {
   const database = await sampled(say);
+  const bareCommitMs = await bareCommit(database);
   const subject = await start("./obvious.js", [database.superUrl]);
   const measured = { database, pid: subject.pid, others: () => ({}) };
   const done = async (): Promise<number> => (await subject.ask<{ readonly done: number }>("done")).done;
@@ -55,11 +62,25 @@ export async function transactions(options: Options, say: Say): Promise<Cost> {
     const [before, from] = [await moment(measured), await done()];
     await sleep(options.seconds * 1_000);
     const [after, to] = [await moment(measured), await done()];
-    return cost(measured, before, after, to - from);
+    return { ...cost(measured, before, after, to - from), bareCommitMs };
   } finally {
     await subject.end();
     await database.drop();
   }
+}
+
+async function bareCommit(database: TestDatabase): Promise<number> {
+  const client = new pg.Client({ connectionString: database.superUrl });
+  await client.connect();
+  await client.query("create table passing.bare (n integer)");
+  const took: number[] = [];
+  for (let n = 0; n < 500; n += 1) {
+    const began = performance.now();
+    await client.query({ name: "bare", text: "insert into passing.bare values ($1)", values: [n] });
+    took.push(performance.now() - began);
+  }
+  await client.end();
+  return percentiles(Float64Array.from(took)).p50;
 }
 
 function byMessages(load: Load, measured: Omit<Subject, "load" | "prepare" | "drained" | "mark" | "between">): Subject {

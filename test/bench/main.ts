@@ -1,12 +1,13 @@
 // npm run bench: how fast the service is, what an event costs, and what the machine could do at most. Built by tsconfig.bench.json.
 import { writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
+import { measured } from "../support/measure.ts";
 import { findCommand } from "../support/needs.ts";
 import { nameBinaries } from "../support/postgres-binaries.ts";
 import { between, rawLoop, transactions } from "./comparisons.ts";
 import { ofService } from "./of-service.ts";
 import { type BenchOptions, HELP, type Part, parseOptions } from "./options.ts";
-import { type Results, ratios, table } from "./table.ts";
+import { figures, type Results, ratios, table } from "./table.ts";
 
 /** What is faster has more events to keep ready, and needs less time. */
 const shorter = (options: BenchOptions): BenchOptions => ({ ...options, seconds: options.seconds / 3, warmUp: options.warmUp / 3 });
@@ -63,6 +64,7 @@ try {
   console.log(table(results));
   if (options.json !== null)
     writeFileSync(options.json, `${JSON.stringify({ options, processors: availableParallelism(), ratios: ratios(results), results }, null, 1)}\n`);
+  for (const [name, figure] of figures(results)) measured(name, figure);
   const unanswered = (results.service?.unanswered ?? 0) + (results.allVerdicts?.unanswered ?? 0);
   process.exit(unanswered === 0 ? process.exitCode : 1);
 } catch (error) {

@@ -13,7 +13,7 @@ import { type Ordered, orderBatches, registerPlant, startService } from "./servi
 // The service itself: how much it can take, and how long an answer takes at a part of that.
 
 export interface Latency extends Percentiles {
-  /** Of the capacity, in percent. */
+  /** Of the capacity, in percent; 0: nearly nothing. */
   readonly load: number;
   readonly eventsPerSecond: number;
   readonly cost: Cost;
@@ -27,6 +27,9 @@ export interface OfService {
   /** Events that were sent and not answered: there must be none. */
   readonly unanswered: number;
 }
+
+/** Events a second, where there is nearly nothing to do. */
+const IDLE = 5;
 
 export async function ofService(
   options: Pick<BenchOptions, "seed" | "seconds" | "warmUp" | "loads" | "profile">,
@@ -76,7 +79,7 @@ export async function ofService(
     });
     if (profile !== null) writeFileSync(join(profile, "statements.json"), `${JSON.stringify(await statements(database), null, 1)}\n`);
     const latencies: Latency[] = [];
-    for (const share of options.loads) latencies.push(await latency(share, (capacity.eventsPerSecond * share) / 100));
+    for (const share of options.loads) latencies.push(await latency(share, share === 0 ? IDLE : (capacity.eventsPerSecond * share) / 100));
     return { capacity, verdicts: await verdictsBy(), latencies, unanswered };
   } finally {
     await load.end();
@@ -88,7 +91,7 @@ export async function ofService(
   async function latency(share: number, rate: number): Promise<Latency> {
     const settling = options.warmUp / 6;
     await subject.prepare(rate * (settling + options.seconds + 2));
-    say(`${share} %: ${Math.round(rate)} events a second`);
+    say(`${share === 0 ? "idle" : `${share} %`}: ${Math.round(rate)} events a second`);
     const began = await load.open(rate);
     await sleep(settling * 1_000);
     const costs = await measured(subject, options.seconds);

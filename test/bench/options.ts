@@ -10,11 +10,12 @@ export interface BenchOptions {
   readonly warmUp: number;
   readonly json: string | null;
   readonly only: readonly Part[];
+  /** In percent of the capacity; 0: nearly nothing. */
   readonly loads: readonly number[];
   readonly profile: string | null;
 }
 
-export const HELP = `npm run bench -- [--seconds 60] [--warm-up 30] [--seed S] [--only PART,…] [--loads 10,50,90] [--json FILE] [--profile DIR]
+export const HELP = `npm run bench -- [--seconds 60] [--warm-up 30] [--seed S] [--only PART,…] [--loads idle,10,50,90] [--json FILE] [--profile DIR]
 
 Measures the built service with a real mosquitto and a real Postgres, both with the settings that are shipped, under the load of a plant of 200 sources and 50 batches.
 Needs mosquitto. What it is doing is told on standard error now and then; the table comes on standard output.
@@ -23,7 +24,7 @@ Needs mosquitto. What it is doing is told on standard error now and then; the ta
   --warm-up   How long a part runs before it is measured; before each load a sixth of that. Default 30.
   --seed      Deals the events. Default 1: the same events each time.
   --only      Only these parts: ${PARTS.join(", ")}. Default: all.
-  --loads     At what share of its capacity, in percent, latency is measured; none: at no load. Default 10,50,90.
+  --loads     At what share of its capacity, in percent, latency is measured; idle: with one event now and then; none: not at all. Default idle,10,50,90.
   --json      Writes what the table says, and more, to a file.
   --profile   Writes to this directory where time went, which costs some itself: the service's processor time for Chrome's or an editor's tools (.cpuprofile), and what each
               statement cost Postgres, those within functions too (statements.json; wants pg_stat_statements).
@@ -38,7 +39,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | "help" {
       "warm-up": { type: "string", default: "30" },
       seed: { type: "string", default: "1" },
       only: { type: "string", default: PARTS.join(",") },
-      loads: { type: "string", default: "10,50,90" },
+      loads: { type: "string", default: "idle,10,50,90" },
       json: { type: "string" },
       profile: { type: "string" },
       help: { type: "boolean", default: false },
@@ -54,7 +55,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | "help" {
       if (part === undefined) throw new TypeError(`--only knows ${PARTS.join(", ")}, not ${name}`);
       return part;
     }),
-    loads: values.loads === "none" ? [] : values.loads.split(",").map((load) => positive("loads", load)),
+    loads: values.loads === "none" ? [] : values.loads.split(",").map((load) => (load === "idle" ? 0 : positive("loads", load))),
     json: values.json ?? null,
     profile: values.profile === undefined ? null : resolve(values.profile),
   };

@@ -59,7 +59,7 @@ const GIVEN: readonly (readonly [name: string, type: string])[] = [
   ["explanation", "jsonb"],
   ["fact", "jsonb"],
   ["outcome", "jsonb"],
-  ["entry", "bytea"],
+  ["entry", "text"],
 ];
 
 /** Makes the tables, and copies the rows of one accepted measurement. */
@@ -88,7 +88,7 @@ export async function createWriter(client: pg.Client): Promise<Writer> {
   const sample = new Map<string, Row>((await client.query("select of, row_of from passing.sample")).rows.map(({ of, row_of }) => [of, row_of]));
   const of = (table: string, column: string): string => JSON.stringify(sample.get(table)?.[column] ?? null);
   const [explanation, fact, outcome] = [of("verdicts", "explanation"), of("facts", "data"), of("outcomes", "data")];
-  const entry = Buffer.from(String(sample.get("audit_entries")?.["entry"] ?? "").slice(2), "hex");
+  const entry = Buffer.from(String(sample.get("audit_entries")?.["entry"] ?? "").slice(2), "hex").toString();
   const columns = await client.query(
     "select table_name, column_name, udt_schema || '.' || udt_name as type from information_schema.columns where table_schema = 'passing' and is_generated = 'NEVER' order by ordinal_position",
   );
@@ -97,7 +97,7 @@ export async function createWriter(client: pg.Client): Promise<Writer> {
     const values = own.map(({ column_name, type }) => {
       const given = VARYING[table][column_name];
       const value = sample.get(table)?.[column_name] ?? null;
-      if (given !== undefined) return `u.${given}`;
+      if (given !== undefined) return column_name === "entry" ? "convert_to(u.entry, 'UTF8')" : `u.${given}`;
       return value === null ? "null" : `${pg.escapeLiteral(literal(value, type))}::${type}`;
     });
     const which = table === "evidence" ? " where u.type = 'signalbox.step.evidence.v1'" : "";

@@ -1,3 +1,4 @@
+import type { Transactions } from "./comparisons.ts";
 import type { Cost } from "./measure.ts";
 import type { OfService } from "./of-service.ts";
 
@@ -10,7 +11,7 @@ export interface Results {
   readonly rawLoop?: Cost;
   readonly passThrough?: Cost;
   readonly obvious?: Cost;
-  readonly transactions?: Cost;
+  readonly transactions?: Transactions;
 }
 
 /** How the rows stand to each other; null: one of the two was not measured. */
@@ -35,6 +36,27 @@ export function ratios({ service, rawLoop, passThrough, obvious, transactions }:
     obviousOfTransactions: ratio(obvious, transactions),
     processorSeconds: service === undefined ? null : decidingSeconds(service.capacity),
   };
+}
+
+/** The figures by which it is told whether what was promised is met. */
+export function figures(results: Results): readonly (readonly [name: string, figure: string])[] {
+  const { service, transactions } = results;
+  const { ofPassThrough, passThroughOfRawLoop, timesObvious, obviousOfTransactions, processorSeconds } = ratios(results);
+  const at = (load: number) => service?.latencies.find((latency) => latency.load === load);
+  const all: readonly (readonly [string, number | null | undefined, number])[] = [
+    ["events", service?.capacity.eventsPerSecond, 0],
+    ["of-pass-through", ofPassThrough, 3],
+    ["pass-through-of-raw-loop", passThroughOfRawLoop, 3],
+    ["times-obvious", timesObvious, 2],
+    ["obvious-of-transactions", obviousOfTransactions, 3],
+    ["bare-commit-ms", transactions?.bareCommitMs, 3],
+    ["processor-seconds", processorSeconds, 3],
+    ["p99-at-half-ms", at(50)?.p99, 1],
+    ["memory-mib", service?.capacity.memoryMiB, 0],
+    ["idle-median-ms", at(0)?.p50, 1],
+    ["unanswered", service?.unanswered, 0],
+  ];
+  return all.flatMap(([name, value, digits]) => (value == null ? [] : [[name, value.toFixed(digits)] as const]));
 }
 
 const decidingSeconds = ({ processor }: Cost): number => (processor["subject"] ?? 0) + (processor["postgres"] ?? 0);
@@ -91,6 +113,7 @@ export function table(results: Results): string {
     parts.push(
       `obvious consumer to its transactions alone: ${percent(obviousOfTransactions)}${obviousOfTransactions < 0.7 ? "; more than 30 % less, so it is no fair one" : ""}`,
     );
+  if (transactions !== undefined) parts.push(`a commit of one row: ${places(transactions.bareCommitMs, 2)} ms`);
   return parts.join("\n");
 }
 
@@ -103,7 +126,7 @@ function ofService({ capacity, latencies, verdicts, unanswered }: OfService): st
           columns([
             ["", "events/s", "median", "99 %", "99.9 %", "longest", "processor s per 1,000"],
             ...latencies.map(({ load, eventsPerSecond, p50, p99, p999, most, cost }) => [
-              `${load} %`,
+              load === 0 ? "idle" : `${load} %`,
               places(eventsPerSecond),
               ...[p50, p99, p999, most].map((ms) => places(ms, 1)),
               places(decidingSeconds(cost), 3),
