@@ -11,8 +11,7 @@ import { commitGroup, findGroup } from "./commit/commit.store.ts";
 import { applicationName, releaseLease, renewLease, takeShard } from "./commit/lease.store.ts";
 import { beat, databaseNow, ensurePartitions, listShards, readBacklog, readDue, readHead, silentFor } from "./commit/shard.store.ts";
 import { isAskedOf } from "./db/asking.ts";
-import type { Db } from "./db/database.ts";
-import { openDatabase } from "./db/database.ts";
+import { type DatabaseOptions, type Db, openDatabase } from "./db/database.ts";
 import { failure } from "./db/failure.ts";
 import { assertDurable, assertRuntimeRole } from "./db/fit.store.ts";
 import { assertMigrated, migrate } from "./db/migrate.store.ts";
@@ -109,7 +108,7 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
   const { runtimeUrl, ownerUrl } = await postgres(config, log, stops);
   if (ownerUrl !== null) await migrate(ownerUrl, { onApplied: (name) => log.info({ migration: name }, "migration applied") });
   const owner = ownName();
-  const pool = (max: number, more: { readonly answerMs?: number; readonly forOthers?: boolean } = {}): Db => {
+  const pool = (max: number, more: Pick<DatabaseOptions, "answerMs" | "forOthers" | "plansOnce"> = {}): Db => {
     const { db, close } = openDatabase(runtimeUrl, {
       max,
       applicationName: applicationName(owner),
@@ -119,7 +118,7 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
     stops.push(close);
     return db;
   };
-  const db = pool(10);
+  const db = pool(10, { plansOnce: true });
   // apart from the others: who takes every connection there is must cost neither the lease nor, with what is asked over REST, the route
   const leases = pool(2, { answerMs: LEASE_ANSWER_MS });
   const readers = pool(8, { forOthers: true });

@@ -19,7 +19,22 @@ export interface DatabaseOptions {
   readonly onLost?: (error: Error) => void;
   /** Sees only the sites of whoever asks (`asking`), and changes nothing. */
   readonly forOthers?: boolean;
+  /**
+   * Asks the same few statements all the time, and finds each row by its key: a plan that was made once serves every time. Planned anew for each of its values, as Postgres would have it, a statement on partitions
+   * costs an event that comes alone more than it takes to run.
+   */
+  readonly plansOnce?: boolean;
 }
+
+const SETTINGS = [
+  "TimeZone=UTC",
+  "DateStyle=ISO",
+  "statement_timeout=25000",
+  "lock_timeout=10000",
+  "idle_in_transaction_session_timeout=30000",
+  // compiling a statement takes longer than any of these runs
+  "jit=off",
+];
 
 /** Statements longer than this, and those that begin with `FIXED`, have fixed texts and cost more to plan than to run: each connection plans them once. */
 const LONG = 3_000;
@@ -98,7 +113,7 @@ export function openDatabase(url: string, options: DatabaseOptions): { readonly 
     query_timeout: options.answerMs ?? 30_000,
     keepAlive: true,
     types: columnTypes,
-    options: "-c TimeZone=UTC -c DateStyle=ISO -c statement_timeout=25000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000",
+    options: [...SETTINGS, ...(options.plansOnce === true ? ["plan_cache_mode=force_generic_plan"] : [])].map((setting) => `-c ${setting}`).join(" "),
   });
   pool.on("connect", attend);
   // a connection may also end while a transaction holds it and asks nothing; without a listener that would end the process. The next statement fails and tells.

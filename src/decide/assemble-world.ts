@@ -2,7 +2,7 @@
 import type { BatchState, ContextLock, EquipmentState, EvidenceItem, StepState } from "../authorise/execution-context.ts";
 import { decode } from "../decode/decode.ts";
 import type { Delivery } from "../receive/delivery.ts";
-import { type KnownId, type SourceState, WAITING, type WaitingEvent } from "../sequence/source-state.ts";
+import { type KnownId, type Ref, type SourceState, WAITING, type WaitingEvent } from "../sequence/source-state.ts";
 import type { Definitions } from "./definitions.store.ts";
 import { inHandOf } from "./in-hand.ts";
 import type { EventInHand } from "./signal.ts";
@@ -172,6 +172,7 @@ function addWaiting(world: WorldData, at: WorldReader, request: WorldRequest, ro
 }
 
 function addOpenEvents(world: WorldData, at: WorldReader, rows: WorldRows): void {
+  const waitingFor = new Map<string, Set<Ref>>();
   for (const row of rows.deferrals) {
     world.deferrals.set(row.position, {
       position: row.position,
@@ -186,8 +187,13 @@ function addOpenEvents(world: WorldData, at: WorldReader, rows: WorldRows): void
       waits: row.waits,
       event: eventOf(at, row.signal),
     });
-    for (const key of row.waits) world.waitingFor.set(key, new Set([...(world.waitingFor.get(key) ?? []), row.position]));
+    for (const key of row.waits) {
+      const waiting = waitingFor.get(key);
+      if (waiting === undefined) waitingFor.set(key, new Set([row.position]));
+      else waiting.add(row.position);
+    }
   }
+  for (const [key, positions] of waitingFor) world.waitingFor.set(key, positions);
   for (const row of rows.exceptions) world.exceptions.set(row.position, [...(world.exceptions.get(row.position) ?? []), row]);
   for (const row of rows.quarantine) {
     world.quarantine.set(row.position, {

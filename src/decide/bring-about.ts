@@ -23,7 +23,7 @@ export function bringAbout(group: Group, first: readonly Fact[], ref: Ref, origi
     for (const fact of facts) {
       apply(group.world, fact);
       count += 1;
-      group.rows.facts.push({ ref, ordinal: count, fact, ...numberInBatch(group, fact) });
+      putFact(group, fact, ref, count);
       for (const key of changedBy(fact)) group.change(key);
       if (bringOut(group, fact, { ref, ordinal: outcomes + 1 }, origin)) outcomes += 1;
       const name = leavesAsSigned(fact) ? null : batchOf(fact);
@@ -53,31 +53,46 @@ export function voidDisposition(group: Group, name: string, ref: Ref, origin: Or
   const fact: Fact = { kind: "disposition.voided", batch: name, stage, from: batch.disposition, to };
   apply(group.world, fact);
   const at = (rows: readonly { readonly ref: Ref }[]): number => rows.filter((row) => row.ref === ref).length + 1;
-  group.rows.facts.push({ ref, ordinal: at(group.rows.facts), fact, ...numberInBatch(group, fact) });
+  putFact(group, fact, ref, at(group.rows.facts));
   bringOut(group, fact, { ref, ordinal: at(group.rows.outcomes) }, origin);
 }
 
-function numberInBatch(group: Group, fact: Fact): { readonly openedOn: string; readonly number: number | null } {
+/** A fact under its place at its position and, where it belongs to a batch, under the batch's next number. */
+function putFact({ world, rows, touchedBatches }: Group, fact: Fact, ref: Ref, ordinal: number): void {
   const name = batchOf(fact);
-  if (name === null) return { openedOn: STANDING_DAY, number: null };
-  const batch = group.world.batch(name);
+  if (name === null) {
+    rows.facts.push({ ref, ordinal, fact, openedOn: STANDING_DAY, number: null });
+    return;
+  }
+  const batch = world.batch(name);
   if (batch === undefined) throw new Error(`a fact of batch ${name}, which is not there`);
   const number = batch.facts + 1;
-  group.world.putBatch({ ...batch, facts: number });
-  group.touchedBatches.add(name);
-  return { openedOn: batch.openedOn, number };
+  world.putBatch({ ...batch, facts: number });
+  touchedBatches.add(name);
+  rows.facts.push({ ref, ordinal, fact, openedOn: batch.openedOn, number });
 }
 
 /** The outcome of a fact, under the next number of its stream; whether it has one. */
-function bringOut({ world, machines, rows }: Group, fact: Fact, at: { readonly ref: Ref; readonly ordinal: number }, { flags, event }: Origin): boolean {
+function bringOut(
+  { world, machines, rows }: Group,
+  fact: Fact,
+  { ref, ordinal }: { readonly ref: Ref; readonly ordinal: number },
+  { flags, event }: Origin,
+): boolean {
   const outcome = outcomeOf(world, machines, fact, flags);
   if (outcome === null) return false;
-  const stream = world.stream(outcome.stream) ?? { stream: outcome.stream, line: outcome.line, sequence: 0, openedOn: outcome.openedOn };
-  const sequence = stream.sequence + 1;
-  world.putStream({ ...stream, sequence });
+  const { stream, line, openedOn, type, data } = outcome;
+  const head = world.stream(stream);
+  const sequence = (head?.sequence ?? 0) + 1;
+  world.putStream(head === undefined ? { stream, line, sequence, openedOn } : { ...head, sequence });
   rows.outcomes.push({
-    ...outcome,
-    ...at,
+    stream,
+    line,
+    openedOn,
+    type,
+    data,
+    ref,
+    ordinal,
     sequence,
     eventTime: event?.time ?? null,
     causation: event?.id ?? null,

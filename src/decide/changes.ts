@@ -5,16 +5,23 @@ export type Attempt<T> = { readonly ok: true; readonly value: T } | { readonly o
 
 export class Changes {
   readonly #undo: (() => void)[] = [];
+  /** How many attempts are under way, one within another. */
+  #attempts = 0;
 
   /** Runs `judge`; if it throws anything but a wish to read more, every change it made is taken back and the error is returned. */
   attempt<T>(judge: () => T): Attempt<T> {
+    // what came before cannot be taken back any more, and is not held for it
+    if (this.#attempts === 0) this.#undo.length = 0;
     const mark = this.#undo.length;
+    this.#attempts += 1;
     try {
       return { ok: true, value: judge() };
     } catch (error) {
       if (error instanceof NotRead) throw error;
       while (this.#undo.length > mark) this.#undo.pop()?.();
       return { ok: false, error };
+    } finally {
+      this.#attempts -= 1;
     }
   }
 

@@ -163,22 +163,28 @@ export function compile<V extends StateValue, C>(content: unknown, guards: Reado
   const self = createActor(machine);
   const scope = { self, id: "", sessionId: "", system: self.system, logger() {}, defer() {}, emit() {}, stopChild() {}, actionExecutor() {} } as never;
 
-  const active = (value: V): readonly { readonly state: string; readonly node: StateNode | undefined }[] =>
-    [...regions].map(([region, states]) => {
-      const state = region === "" ? String(value) : String(typeof value === "object" ? value[region] : "");
-      return { state, node: states[state] };
-    });
-
-  const listens = [...regions.values()].map((states) => new Set(Object.values(states).flatMap((state) => Object.keys(state.on ?? {}))));
+  const inOrder = [...regions].map(([name, states]) => ({
+    name,
+    states,
+    numbers: new Map(Object.keys(states).map((state, number) => [state, number])),
+    listens: new Set(Object.values(states).flatMap((state) => Object.keys(state.on ?? {}))),
+  }));
+  type Region = (typeof inOrder)[number];
+  const stateIn = ({ name }: Region, value: V): string => (name === "" ? String(value) : String(typeof value === "object" ? value[name] : ""));
+  const NONE: readonly Candidate[] = [];
+  const candidatesIn = (region: Region, value: V, event: string): readonly Candidate[] => {
+    const node = region.states[stateIn(region, value)];
+    return (node === undefined ? undefined : candidates.get(node)?.get(event)) ?? NONE;
+  };
 
   /**
    * The first region that ever listens to an event leads: where it does not take the event, no other region moves either. Otherwise a batch that never started could
    * be stopped in its disposition alone.
    */
   const judge = (value: V, event: string, context: C): Judged | undefined => {
-    for (const [i, { node }] of active(value).entries()) {
-      if (listens[i]?.has(event) !== true) continue;
-      const here = (node === undefined ? undefined : candidates.get(node)?.get(event)) ?? [];
+    for (const [i, region] of inOrder.entries()) {
+      if (!region.listens.has(event)) continue;
+      const here = candidatesIn(region, value, event);
       if (here.length === 0) break;
       const tried = here.map((candidate) => candidate.guards.map((ref) => ask(ref, context)));
       const at = tried.findIndex((checks) => checks.every(({ ok }) => ok));
@@ -197,14 +203,14 @@ export function compile<V extends StateValue, C>(content: unknown, guards: Reado
    * asking costs more than all guards together. What leads was judged already, and guards answer the same to the same question.
    */
   const reached = (value: V, event: string, context: C, leads: NonNullable<Judged["taken"]>): { readonly to: V; readonly self: boolean } => {
-    const open = active(value).map(({ node }, region) =>
-      region === leads.region
-        ? leads.candidate
-        : ((node === undefined ? undefined : candidates.get(node)?.get(event)) ?? []).findIndex(({ guards: refs }) =>
-            refs.every((ref) => ask(ref, context).ok),
-          ),
-    );
-    const key = `${JSON.stringify(value)} ${event} ${open.join(" ")}`;
+    // numbers first, so that no name can be taken for the end of another
+    let key = "";
+    for (const [i, region] of inOrder.entries()) {
+      const open =
+        i === leads.region ? leads.candidate : candidatesIn(region, value, event).findIndex(({ guards: refs }) => refs.every((ref) => ask(ref, context).ok));
+      key += `${region.numbers.get(stateIn(region, value)) ?? "?"} ${open} `;
+    }
+    key += event;
     const known = reachedBy.get(key);
     if (known !== undefined) return known;
     asked = context;
@@ -227,7 +233,8 @@ export function compile<V extends StateValue, C>(content: unknown, guards: Reado
     next(value, event, context, unasked = context) {
       const judged = judge(value, event, context);
       if (judged === undefined) {
-        const ended = active(value).some(({ state }, i) => i === 0 && terminal.has(state));
+        const [leading] = inOrder;
+        const ended = leading !== undefined && terminal.has(stateIn(leading, value));
         return { kind: "refused", code: ended ? "STA_TERMINAL" : "STA_INVALID_TRANSITION", notYet: false, checks: [], permitted: permitted(value, unasked) };
       }
       if (judged.taken === null) {

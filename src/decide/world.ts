@@ -197,6 +197,7 @@ export class World {
 
   /** The open deferred events that wait for something, oldest first. */
   waitingFor(key: string): readonly Ref[] {
+    if (this.#deferrals.size === 0 && !this.#data.waitingFor.has(key)) return NOBODY;
     const found = new Set<Ref>();
     for (const position of this.#data.waitingFor.get(key) ?? []) if (this.#deferrals.get(position) !== null) found.add(position);
     for (const [position, deferral] of this.#deferrals) if (deferral?.waits.includes(key)) found.add(position);
@@ -331,6 +332,7 @@ export interface Assumed {
 }
 
 const NONE: ReadonlySet<string> = new Set();
+const NOBODY: readonly Ref[] = [];
 
 function split(key: string): [kind: string, name: string] {
   const at = key.indexOf(":");
