@@ -1,4 +1,4 @@
-import { type Load, sleep } from "./load.ts";
+import { type Load, sleep, UNDER_WAY } from "./load.ts";
 import { type Cost, cost, type Measured, moment } from "./measure.ts";
 import type { BenchOptions } from "./options.ts";
 
@@ -16,7 +16,7 @@ export interface Subject extends Measured {
 }
 
 /** So many deliveries are enough to know about how many a second it can take. */
-const FIRST = 6_000;
+const FIRST = 3_000;
 /** More than it is thought to take, lest they run out. */
 const SPARE = 2.5;
 
@@ -33,7 +33,7 @@ export async function capacityOf(
   const roughly = FIRST / ((performance.now() - began) / 1_000);
   say(`about ${Math.round(roughly)} events a second`);
 
-  await subject.prepare(roughly * SPARE * (warmUp + seconds + 5));
+  await subject.prepare(UNDER_WAY + roughly * SPARE * (warmUp + seconds + 5));
   let over = false;
   const flooding = subject.load.flood(() => !over);
   await sleep(warmUp * 1_000);

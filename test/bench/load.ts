@@ -5,7 +5,7 @@ import { now } from "./wire.ts";
 // The load: the generator and the subscriber, and what was planned beside them.
 
 /** How many deliveries are under way at once, where as many are decided as can be. */
-const UNDER_WAY = 4_000;
+export const UNDER_WAY = 4_000;
 const LOOK_MS = 50;
 
 export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -61,7 +61,7 @@ export function figures(results: Results): readonly (readonly [name: string, fig
 
 const decidingSeconds = ({ processor }: Cost): number => (processor["subject"] ?? 0) + (processor["postgres"] ?? 0);
 const places = (value: number | null | undefined, digits = 0): string =>
-  value == null ? "-" : value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  value == null || !Number.isFinite(value) ? "-" : value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 
 function columns(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
