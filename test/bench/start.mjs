@@ -7,10 +7,11 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const built = join(root, ".cache", "bench");
-if (!process.argv.includes("--help"))
+const main = join(built, "test", "bench", "main.js");
+if (!process.argv.includes("--help") || !existsSync(main))
   for (const project of ["tsconfig.build.json", "tsconfig.bench.json"]) {
     const { status } = spawnSync(process.execPath, [join(root, "node_modules", "typescript", "bin", "tsc"), "-p", join(root, project)], { stdio: "inherit" });
     if (status !== 0) process.exit(1);
   }
 for (const data of ["state-machines", "migrations", "deploy"]) if (!existsSync(join(built, data))) symlinkSync(join(root, data), join(built, data));
-await import(join(built, "test", "bench", "main.js"));
+await import(main);
