@@ -24,8 +24,8 @@ export interface DriveStages extends Stages {
   /** Whose word a delivery is, with what the broker stamped on it taken off; without it nothing is known of that. */
   provenance?(delivery: Delivery): ReturnType<typeof provenanceOf>;
   acknowledge(slots: readonly Slot[]): void;
-  /** Branches that have registered sources, as topics without their last level; without it they are known by what is believed of them. */
-  readonly branches?: readonly string[];
+  /** The branches that have registered sources: topics without their last level. Without it they are known once one of theirs was heard. */
+  branches?(): Promise<readonly string[]>;
   /** The database's clock as far as this process knows it. RFC 3339. */
   now(): string;
   /** Milliseconds since the shard was last known to receive; null: never. */
@@ -134,7 +134,7 @@ export class Drive {
 
   constructor(options: DriveOptions) {
     this.#options = options;
-    this.#quotas = new Quotas(options.quota, options.stages.branches);
+    this.#quotas = new Quotas(options.quota);
   }
 
   start(): void {
@@ -216,6 +216,7 @@ export class Drive {
   }
 
   async #run(): Promise<void> {
+    await this.#knowBranches();
     while (!this.#halted) {
       const group = this.#take();
       if (group.length === 0) {
@@ -225,6 +226,15 @@ export class Drive {
         continue;
       }
       if (!(await this.#settle(group)) && this.#stopping) return;
+    }
+  }
+
+  /** Who has a quota of its own. What cannot be read now is read when it is missed. */
+  async #knowBranches(): Promise<void> {
+    try {
+      this.#quotas.know((await this.#options.stages.branches?.()) ?? []);
+    } catch (error) {
+      this.#options.log.debug({ err: error, site: this.#options.site }, "the registered branches could not be read yet");
     }
   }
 
@@ -425,8 +435,7 @@ export class Drive {
     for (const tick of settlement.followUps) this.#enqueueFirst(tick);
     if (routed.kind !== "committed") return;
     this.#lastCommit = this.#options.time.now();
-    for (const { delivery, sourceKey } of settlement.rows.signals)
-      if (delivery !== null) this.#quotas.settled(delivery.topic, delivery.payload.byteLength, sourceKey !== null, this.#lastCommit);
+    for (const { delivery, sourceKey } of settlement.rows.signals) if (delivery !== null && sourceKey !== null) this.#quotas.believe(delivery.topic);
     for (const verdict of settlement.rows.verdicts) this.#report(verdict);
     this.#options.onCommitted(settlement, { position: base + settlement.positions, generation });
   }
@@ -475,6 +484,7 @@ export class Drive {
         if (this.#halted || this.#stopping) return;
       }
       await stages.beat();
+      if (this.#quotas.doubts) await this.#knowBranches();
       for (const tick of await stages.due(DUE_LIMIT)) this.#enqueueFirst(tick);
     } catch (error) {
       this.#options.log.debug({ err: error, site: this.#options.site }, "the pulse missed a beat");

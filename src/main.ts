@@ -223,7 +223,7 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
         const clock = await databaseClock(() => databaseNow(db));
         const own: DriveStages = {
           ...session,
-          branches: (await listBranches(db, site)).map((branch) => branchTopic(config.topicPrefix, branch)),
+          branches: async () => (await listBranches(db, site)).map((branch) => branchTopic(config.topicPrefix, branch)),
           machines,
           maxBytes: MAX_EVENT_BYTES,
           provenance: (delivery) => {

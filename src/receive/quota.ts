@@ -15,47 +15,57 @@ const weightOf = (bytes: number): number => Math.max(1, Math.ceil(bytes / UNIT_B
 const branchOf = (topic: string): string => topic.slice(0, Math.max(0, topic.lastIndexOf("/")));
 
 /**
- * The quotas of one shard. A branch from which something was believed has its own, one for each of its topics. All others have one together, and it is what went on record of them that is
- * taken from it: whoever sends on branches that nobody has registered can name any number of them, and a registered one may bring everything it kept before its first event is settled.
+ * The quotas of one shard. A branch with registered sources has its own, one for each of its topics; all others have one together, since whoever sends on branches that nobody registered can
+ * name any number of them.
  */
 export class Quotas {
   readonly #quota: Quota | null;
-  readonly #believed: Set<string>;
+  readonly #known = new Set<string>();
   readonly #buckets = new Map<string, Bucket>();
   readonly #strangers: Bucket | null;
+  #doubts = false;
 
-  /** @param known branches that have registered sources */
-  constructor(quota: Quota | null, known: Iterable<string> = []) {
+  constructor(quota: Quota | null) {
     this.#quota = quota;
-    this.#believed = new Set(known);
     this.#strangers = quota === null ? null : new Bucket(quota);
+  }
+
+  /** Whether a stranger was left out since branches were last made known: it may have been registered meanwhile. */
+  get doubts(): boolean {
+    return this.#doubts;
+  }
+
+  /** Branches with registered sources: topics without their last level. */
+  know(branches: Iterable<string>): void {
+    for (const branch of branches) this.#known.add(branch);
+    this.#doubts = false;
+  }
+
+  /** A registered source has sent something on it. */
+  believe(topic: string): void {
+    this.#known.add(branchOf(topic));
   }
 
   /** Whether a delivery is within its quota. */
   admits(topic: string, bytes: number, now: number): boolean {
     if (this.#quota === null || this.#strangers === null) return true;
-    if (!this.#believed.has(branchOf(topic))) return this.#strangers.open(now);
+    if (!this.#known.has(branchOf(topic))) {
+      if (this.#strangers.take(weightOf(bytes), now)) return true;
+      this.#doubts = true;
+      return false;
+    }
     let bucket = this.#buckets.get(topic);
     if (bucket === undefined) {
       bucket = new Bucket(this.#quota);
       this.#buckets.set(topic, bucket);
     }
-    if (!bucket.open(now)) return false;
-    bucket.take(weightOf(bytes));
-    return true;
+    return bucket.take(weightOf(bytes), now);
   }
 
   /** Under which name what is left out of a topic is told together: its own, or one for all strangers. */
   nameOf(topic: string): string {
     const branch = branchOf(topic);
-    return this.#believed.has(branch) ? topic : topic.slice(branch.length);
-  }
-
-  /** A delivery was put on record; believed: a registered source sent it. */
-  settled(topic: string, bytes: number, believed: boolean, now: number): void {
-    const branch = branchOf(topic);
-    if (believed) this.#believed.add(branch);
-    else if (this.#strangers !== null && !this.#believed.has(branch) && this.#strangers.open(now)) this.#strangers.take(weightOf(bytes));
+    return this.#known.has(branch) ? topic : topic.slice(branch.length);
   }
 }
 
@@ -76,7 +86,8 @@ class Bucket {
     this.#reopens = Math.min(quota.burst, quota.perSecond);
   }
 
-  open(now: number): boolean {
+  /** Whether it is open; so much is taken from it then. */
+  take(weight: number, now: number): boolean {
     const since = this.#at === null ? 0 : Math.max(0, now - this.#at);
     this.#at = Math.max(now, this.#at ?? now);
     this.#level = Math.min(this.#quota.burst, this.#level + (since / 1000) * this.#quota.perSecond);
@@ -85,10 +96,7 @@ class Bucket {
       return false;
     }
     this.#closed = false;
-    return true;
-  }
-
-  take(weight: number): void {
     this.#level -= weight;
+    return true;
   }
 }

@@ -11,33 +11,40 @@ const DIAG = "site/rtm1/line/4/eq/scale-1/diag";
 const BRANCH = "site/rtm1/line/4/eq/scale-1";
 const QUOTA: Quota = { perSecond: 10, burst: 50 };
 
+/** Quotas that know one branch. */
+function knowing(quota: Quota): Quotas {
+  const quotas = new Quotas(quota);
+  quotas.know([BRANCH]);
+  return quotas;
+}
+
 /** How many of so many deliveries at one moment are let through. */
 const admitted = (quotas: Quotas, count: number, now: number, { topic = EVENT, bytes = 100 } = {}): number =>
   Array.from({ length: count }, () => quotas.admits(topic, bytes, now)).filter(Boolean).length;
 
 describe("a branch with registered sources", () => {
   test("brings its burst at once, and is left out then until a second's worth is back", () => {
-    const quotas = new Quotas(QUOTA, [BRANCH]);
+    const quotas = knowing(QUOTA);
     expect(admitted(quotas, 200, 1_000)).toBe(50);
     expect(admitted(quotas, 200, 1_999)).toBe(0);
     expect(admitted(quotas, 200, 2_000)).toBe(10);
     expect(admitted(quotas, 200, 1_000_000)).toBe(50);
   });
   test("is not let through in single ones while it is over its quota: what it numbers would have a gap between any two", () => {
-    const quotas = new Quotas(QUOTA, [BRANCH]);
+    const quotas = knowing(QUOTA);
     admitted(quotas, 200, 0);
     const through = Array.from({ length: 1_000 }, (_, n) => quotas.admits(EVENT, 100, n * 10));
     const runsOfThem = through.filter((one, n) => one && through[n - 1] !== true).length;
     expect([through.filter(Boolean).length, runsOfThem]).toEqual([99, 9]);
   });
   test("has one quota for its events and another for what it says of its connection", () => {
-    const quotas = new Quotas(QUOTA, [BRANCH]);
+    const quotas = knowing(QUOTA);
     expect([admitted(quotas, 60, 0), admitted(quotas, 60, 0, { topic: DIAG })]).toEqual([50, 50]);
   });
   test("weighs what it sends: a delivery counts once for every 4 KiB that it begins, also one that weighs more than is left", () => {
-    expect(admitted(new Quotas(QUOTA, [BRANCH]), 60, 0, { bytes: 4_096 })).toBe(50);
-    expect(admitted(new Quotas(QUOTA, [BRANCH]), 60, 0, { bytes: 4_097 })).toBe(25);
-    const quotas = new Quotas(QUOTA, [BRANCH]);
+    expect(admitted(knowing(QUOTA), 60, 0, { bytes: 4_096 })).toBe(50);
+    expect(admitted(knowing(QUOTA), 60, 0, { bytes: 4_097 })).toBe(25);
+    const quotas = knowing(QUOTA);
     expect(admitted(quotas, 5, 0, { bytes: 256 * 1_024 })).toBe(1);
     expect([admitted(quotas, 5, 2_300), admitted(quotas, 50, 2_400)]).toEqual([0, 10]);
   });
@@ -46,7 +53,7 @@ describe("a branch with registered sources", () => {
     fc.assert(
       fc.property(arrivals, fc.integer({ min: 1, max: 30 }), fc.integer({ min: 0, max: 90 }), (came, perSecond, more) => {
         const quota = { perSecond, burst: perSecond + more };
-        const quotas = new Quotas(quota, [BRANCH]);
+        const quotas = knowing(quota);
         let now = 0;
         let through = 0;
         let all = 0;
@@ -67,25 +74,22 @@ describe("a branch with registered sources", () => {
   });
   test("has no quota where none is set, and a clock that stands still or goes back gives nothing", () => {
     expect(admitted(new Quotas(null), 100_000, 0)).toBe(100_000);
-    const quotas = new Quotas(QUOTA, [BRANCH]);
+    const quotas = knowing(QUOTA);
     admitted(quotas, 60, 5_000);
     expect([5_000, 0, 1_500, 5_999].map((now) => admitted(quotas, 60, now))).toEqual([0, 0, 0, 0]);
   });
 });
 
-describe("branches of which nothing was believed", () => {
+describe("branches that nobody has registered", () => {
   const stranger = (n: number): string => `site/rtm1/line/4/eq/stranger-${n}/event`;
-  test("share one quota, from which is taken what went on record of them, however many they are", () => {
-    const quotas = new Quotas(QUOTA, [BRANCH]);
-    for (let n = 0; n < 50; n += 1) {
-      expect(quotas.admits(stranger(n), 100, 0)).toBe(true);
-      quotas.settled(stranger(n), 100, false, 0);
-    }
-    expect([quotas.admits(stranger(50), 100, 0), quotas.admits(stranger(1), 100, 999), quotas.admits(EVENT, 100, 999)]).toEqual([false, false, true]);
-    expect(quotas.admits(stranger(50), 100, 1_000)).toBe(true);
+  test("share one quota, however many they are, and take nothing from a known one", () => {
+    const quotas = knowing(QUOTA);
+    const through = Array.from({ length: 500 }, (_, n) => quotas.admits(stranger(n), 100, 0)).filter(Boolean);
+    expect([through.length, quotas.admits(stranger(1), 100, 999), admitted(quotas, 60, 999)]).toEqual([50, false, 50]);
+    expect(quotas.admits(stranger(500), 100, 1_000)).toBe(true);
   });
   test("are told of together, one for their events and one for the rest; a known branch by itself", () => {
-    const quotas = new Quotas(QUOTA, [BRANCH]);
+    const quotas = knowing(QUOTA);
     expect([stranger(1), stranger(2), stranger(1).replace("/event", "/diag"), EVENT, DIAG, "odd"].map((topic) => quotas.nameOf(topic))).toEqual([
       "/event",
       "/event",
@@ -95,14 +99,13 @@ describe("branches of which nothing was believed", () => {
       "odd",
     ]);
   });
-  test("are strangers no more once something of theirs is believed: what a device had kept is not taken from anybody", () => {
+  test("are strangers no more once one of their sources was heard, or they are made known; it is asked for when one was left out", () => {
     const quotas = new Quotas(QUOTA);
-    expect(admitted(quotas, 1_000, 0)).toBe(1_000);
-    quotas.settled(EVENT, 100, true, 0);
-    for (let n = 0; n < 60; n += 1) quotas.settled(stranger(n), 100, false, 0);
-    expect([admitted(quotas, 200, 0), admitted(quotas, 5, 0, { topic: stranger(1) })]).toEqual([50, 0]);
-    // what is refused on a known branch is its own, and nobody else's
-    quotas.settled(EVENT, 100, false, 0);
-    expect(admitted(quotas, 200, 1_000)).toBe(10);
+    expect([quotas.doubts, admitted(quotas, 50, 0), quotas.doubts]).toEqual([false, 50, false]);
+    expect([quotas.admits(EVENT, 100, 0), quotas.doubts]).toEqual([false, true]);
+    quotas.believe(EVENT);
+    expect([admitted(quotas, 60, 0), admitted(quotas, 60, 0, { topic: DIAG }), admitted(quotas, 60, 0, { topic: stranger(1) })]).toEqual([50, 50, 0]);
+    quotas.know([stranger(1).replace("/event", "")]);
+    expect([quotas.doubts, admitted(quotas, 60, 0, { topic: stranger(1) }), admitted(quotas, 60, 0, { topic: stranger(2) })]).toEqual([false, 50, 0]);
   });
 });
