@@ -10,7 +10,7 @@ export default defineConfig({
         test: {
           name: "pure",
           isolate: false,
-          include: ["test/rooms/**/*.test.ts", "test/machines/**/*.test.ts", "test/faults/{history,simulation}/**/*.test.ts"],
+          include: ["test/rooms/**/*.test.ts", "test/machines/**/*.test.ts", "test/faults/{history,simulation}/**/*.test.ts", "test/bench/*.test.ts"],
           testTimeout: 60_000,
         },
       },
@@ -37,7 +37,7 @@ export default defineConfig({
       {
         test: {
           name: "bench",
-          include: ["test/bench/**/*.test.ts"],
+          include: ["test/bench/audit/**/*.test.ts"],
           globalSetup: ["test/support/postgres-binaries.ts"],
         },
       },

@@ -15,7 +15,7 @@ export const checks = [
   {
     required:
       "1,000,000 entries: appending costs the route less than 10 %; a proof over REST under 20 ms; full offline verification with replay at 10,000 entries a second or better.",
-    command: "npm run --silent bench",
+    command: "npm run --silent bench:audit",
     figures: ["append", "append.cost", "proof", "proof.most", "offline", "offline.rate"],
     holds: (seen) => Number(seen.get("append.cost")) < 10 && Number(seen.get("proof.most")) < 20 && Number(seen.get("offline.rate")) >= 10_000,
   },

@@ -21,6 +21,8 @@ export const describeWithMosquitto = (name: string, suite: () => void): void => 
 export interface Mosquitto {
   readonly url: string;
   readonly port: number;
+  /** Of the process that runs; 0: none does. */
+  pid(): number;
   /** SIGKILL: nothing is saved that was not saved before. */
   kill(): Promise<void>;
   /** Orderly end and start on the same port; by default with what it had saved. */
@@ -85,6 +87,7 @@ export async function startMosquitto(lines: readonly string[] = []): Promise<Mos
   return {
     url: `mqtt://127.0.0.1:${port}`,
     port,
+    pid: () => child?.pid ?? 0,
     kill: () => end("SIGKILL"),
     async restart({ keep = true } = {}) {
       await end("SIGTERM");

@@ -1,4 +1,4 @@
-// `npm run bench`: how fast the command verifies a record offline, tree, numbers, deliveries and every decision (BENCH_SIGNALS), from its start to its end. Figures only: what they must be
+// `npm run bench:audit`: how fast the command verifies a record offline, tree, numbers, deliveries and every decision (BENCH_SIGNALS), from its start to its end. Figures only: what they must be
 // stands in `npm run show -- 3`.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -6,15 +6,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { Report } from "../../src/cli/verify-report.ts";
-import { writeLongRecord } from "../support/long-record.ts";
-import { measured } from "../support/measure.ts";
-import { type Plant, startPlant } from "../support/plant.ts";
-import { freshDatabase, type TestDatabase } from "../support/postgres.ts";
-import { runExport } from "../support/signed-record.ts";
+import type { Report } from "../../../src/cli/verify-report.ts";
+import { writeLongRecord } from "../../support/long-record.ts";
+import { measured } from "../../support/measure.ts";
+import { type Plant, startPlant } from "../../support/plant.ts";
+import { freshDatabase, type TestDatabase } from "../../support/postgres.ts";
+import { runExport } from "../../support/signed-record.ts";
 
 const SIGNALS = Number(process.env["BENCH_SIGNALS"] ?? 100_000);
-const program = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+const program = fileURLToPath(new URL("../../../dist/cli/main.js", import.meta.url));
 const home = mkdtempSync(join(tmpdir(), "signalbox-bench-"));
 const bundle = join(home, "bundle");
 const signing = { AUDIT_DIR: join(home, "state"), AUDIT_MIRROR_DIR: join(home, "mirror") };

@@ -1,4 +1,4 @@
-// `npm run bench`: what the audit log costs where a site's record has a million entries (BENCH_ENTRIES): a proof over REST, and appending, with a signer and without one, in turn.
+// `npm run bench:audit`: what the audit log costs where a site's record has a million entries (BENCH_ENTRIES): a proof over REST, and appending, with a signer and without one, in turn.
 // Without a signer there is no tree; the entries are rows in both. Figures only: what they must be stands in `npm run show -- 3`.
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -6,14 +6,14 @@ import { tmpdir } from "node:os";
 import { join as path } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { openCheckpoint } from "../../src/audit/checkpoint.ts";
-import { parseVerifierKey } from "../../src/audit/note-key.ts";
-import { refuseInclusion } from "../../src/audit/verify-proof.ts";
-import { measured, SEED, seeded } from "../support/measure.ts";
-import { type Mosquitto, startMosquitto } from "../support/mosquitto.ts";
-import { envelope, eventTopic, join, type Party, sourceOf } from "../support/mqtt.ts";
-import { startPlant } from "../support/plant.ts";
-import { freshDatabase, type TestDatabase } from "../support/postgres.ts";
+import { openCheckpoint } from "../../../src/audit/checkpoint.ts";
+import { parseVerifierKey } from "../../../src/audit/note-key.ts";
+import { refuseInclusion } from "../../../src/audit/verify-proof.ts";
+import { measured, SEED, seeded } from "../../support/measure.ts";
+import { type Mosquitto, startMosquitto } from "../../support/mosquitto.ts";
+import { envelope, eventTopic, join, type Party, sourceOf } from "../../support/mqtt.ts";
+import { startPlant } from "../../support/plant.ts";
+import { freshDatabase, type TestDatabase } from "../../support/postgres.ts";
 
 const ENTRIES = Number(process.env["BENCH_ENTRIES"] ?? 1_000_000);
 const EVENTS = 5_000;
@@ -21,7 +21,7 @@ const WARM_UP = 1_000;
 const PAIRS = 5;
 const PROOFS = 500;
 const SITE = "million";
-const program = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+const program = fileURLToPath(new URL("../../../dist/cli/main.js", import.meta.url));
 const home = mkdtempSync(path(tmpdir(), "signalbox-bench-"));
 const signing = { AUDIT_DIR: path(home, "state"), AUDIT_MIRROR_DIR: path(home, "mirror") };
 const sources = Array.from({ length: 20 }, (_, n) => sourceOf(SITE, "1", `unit-${n + 1}`));

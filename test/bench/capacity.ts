@@ -1,0 +1,59 @@
+import { type Load, sleep, UNDER_WAY } from "./load.ts";
+import { type Cost, cost, type Measured, moment } from "./measure.ts";
+import type { BenchOptions } from "./options.ts";
+
+// How many events a second something takes: the load has a bounded number of them under way, and sends one more for each that was answered.
+
+export interface Subject extends Measured {
+  readonly load: Load;
+  /** Makes so many deliveries ready. */
+  prepare(count: number): Promise<void>;
+  /** Until everything that was sent is answered. */
+  drained(): Promise<void>;
+  /** A place in the order of what is done: how many events lie between two of them is asked later. */
+  mark(): Promise<number>;
+  between(from: number, to: number): Promise<number>;
+}
+
+/** So many deliveries are enough to know about how many a second it can take. */
+const FIRST = 3_000;
+/** More than it is thought to take, lest they run out. */
+const SPARE = 2.5;
+
+export async function capacityOf(
+  subject: Subject,
+  { warmUp, seconds }: Pick<BenchOptions, "warmUp" | "seconds">,
+  say: (text: string) => void,
+  warm: () => Promise<void> = async () => {},
+): Promise<Cost> {
+  await subject.prepare(FIRST);
+  const began = performance.now();
+  await subject.load.flood(() => true);
+  await subject.drained();
+  const roughly = FIRST / ((performance.now() - began) / 1_000);
+  say(`about ${Math.round(roughly)} events a second`);
+
+  await subject.prepare(UNDER_WAY + roughly * SPARE * (warmUp + seconds + 5));
+  let over = false;
+  const flooding = subject.load.flood(() => !over);
+  await sleep(warmUp * 1_000);
+  await warm();
+  const capacity = await measured(subject, seconds);
+  over = true;
+  if (!(await flooding)) throw new Error("the events ran out");
+  await subject.drained();
+  say(`${Math.round(capacity.eventsPerSecond)} events a second`);
+  return capacity;
+}
+
+/** What a time under load costs, with a checkpoint in its middle. */
+export async function measured(subject: Subject, seconds: number): Promise<Cost> {
+  const [before, from] = [await moment(subject), await subject.mark()];
+  await sleep(seconds * 500);
+  // not waited for: it takes as long as it takes
+  const checkpoint = subject.database?.query("checkpoint");
+  await sleep(seconds * 500);
+  const [after, to] = [await moment(subject), await subject.mark()];
+  await checkpoint;
+  return cost(subject, before, after, await subject.between(from, to));
+}

@@ -1,0 +1,73 @@
+// npm run bench: how fast the service is, what an event costs, and what the machine could do at most. Built by tsconfig.bench.json.
+import { writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { measured } from "../support/measure.ts";
+import { findCommand } from "../support/needs.ts";
+import { nameBinaries } from "../support/postgres-binaries.ts";
+import { between, rawLoop, transactions } from "./comparisons.ts";
+import { ofService } from "./of-service.ts";
+import { type BenchOptions, HELP, type Part, parseOptions } from "./options.ts";
+import { figures, type Results, ratios, table } from "./table.ts";
+
+/** What is faster has more events to keep ready, and needs less time. */
+const shorter = (options: BenchOptions): BenchOptions => ({ ...options, seconds: options.seconds / 3, warmUp: options.warmUp / 3 });
+
+/** Every part, one after the other: each begins with a database and a broker of its own. */
+async function measure(options: BenchOptions): Promise<Results> {
+  const began = performance.now();
+  async function part<T>(name: Part, run: (say: (text: string) => void) => Promise<T>): Promise<T | undefined> {
+    if (!options.only.includes(name)) return undefined;
+    const say = (text: string): void => console.error(`${((performance.now() - began) / 1_000).toFixed(0).padStart(5)} s  ${name}: ${text}`);
+    try {
+      return await run(say);
+    } catch (error) {
+      // the other parts are worth their time all the same
+      say(`not measured: ${error instanceof Error ? error.stack : error}`);
+      process.exitCode = 1;
+      return undefined;
+    }
+  }
+  const withoutLoads = { ...options, loads: [], profile: null };
+  const results = {
+    service: await part("service", (say) => ofService(options, "refusals", say)),
+    allVerdicts: await part("all-verdicts", (say) => ofService(withoutLoads, "all", say)),
+    rawLoop: await part("raw-loop", (say) => rawLoop(shorter(options), say)),
+    passThrough: await part("pass-through", (say) => between("./pass-through.js", options, say)),
+    obvious: await part("obvious", (say) => between("./obvious.js", options, say)),
+    transactions: await part("transactions", (say) => transactions(options, say)),
+  };
+  return Object.fromEntries(Object.entries(results).filter(([, result]) => result !== undefined));
+}
+
+let options: BenchOptions | "help";
+try {
+  options = parseOptions(process.argv.slice(2));
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  console.error(`\n${HELP}`);
+  process.exit(2);
+}
+if (options === "help") {
+  console.log(HELP);
+  process.exit(0);
+}
+if (findCommand("mosquitto") === null) {
+  console.error("bench needs mosquitto, and none is installed");
+  process.exit(2);
+}
+await nameBinaries();
+try {
+  const results = await measure(options);
+  console.log(
+    `${availableParallelism()} processors, Node ${process.versions.node}, ${options.seconds} s measured after ${options.warmUp} s, seed ${options.seed}\n`,
+  );
+  console.log(table(results));
+  if (options.json !== null)
+    writeFileSync(options.json, `${JSON.stringify({ options, processors: availableParallelism(), ratios: ratios(results), results }, null, 1)}\n`);
+  for (const [name, figure] of figures(results)) measured(name, figure);
+  const unanswered = (results.service?.unanswered ?? 0) + (results.allVerdicts?.unanswered ?? 0);
+  process.exit(unanswered === 0 ? process.exitCode : 1);
+} catch (error) {
+  console.error(error instanceof Error ? error.stack : error);
+  process.exit(1);
+}

@@ -1,0 +1,68 @@
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+
+export const PARTS = ["service", "all-verdicts", "raw-loop", "pass-through", "obvious", "transactions"] as const;
+export type Part = (typeof PARTS)[number];
+
+export interface BenchOptions {
+  readonly seed: number;
+  readonly seconds: number;
+  readonly warmUp: number;
+  readonly json: string | null;
+  readonly only: readonly Part[];
+  /** In percent of the capacity; 0: nearly nothing. */
+  readonly loads: readonly number[];
+  readonly profile: string | null;
+}
+
+export const HELP = `npm run bench -- [--seconds 60] [--warm-up 30] [--seed S] [--only PART,…] [--loads idle,10,50,90] [--json FILE] [--profile DIR]
+
+Measures the built service with a real mosquitto and a real Postgres, both with the settings that are shipped, under the load of a plant of 200 sources and 50 batches.
+Needs mosquitto. What it is doing is told on standard error now and then; the table comes on standard output.
+
+  --seconds   How long each figure is measured, with one CHECKPOINT in the middle. Default 60.
+  --warm-up   How long a part runs before it is measured; before each load a sixth of that. Default 30.
+  --seed      Deals the events. Default 1: the same events each time.
+  --only      Only these parts: ${PARTS.join(", ")}. Default: all.
+  --loads     At what share of its capacity, in percent, latency is measured; idle: with one event now and then; none: not at all. Default idle,10,50,90.
+  --json      Writes what the table says, and more, to a file.
+  --profile   Writes to this directory where time went, which costs some itself: the service's processor time for Chrome's or an editor's tools (.cpuprofile), and what each
+              statement cost Postgres, those within functions too (statements.json; wants pg_stat_statements).
+
+Exit: 0 measured; 1 something went wrong, or an event was not answered; 2 wrong usage.`;
+
+export function parseOptions(args: readonly string[]): BenchOptions | "help" {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      seconds: { type: "string", default: "60" },
+      "warm-up": { type: "string", default: "30" },
+      seed: { type: "string", default: "1" },
+      only: { type: "string", default: PARTS.join(",") },
+      loads: { type: "string", default: "idle,10,50,90" },
+      json: { type: "string" },
+      profile: { type: "string" },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) return "help";
+  return {
+    seconds: positive("seconds", values.seconds),
+    warmUp: positive("warm-up", values["warm-up"]),
+    seed: positive("seed", values.seed),
+    only: values.only.split(",").map((name) => {
+      const part = PARTS.find((part) => part === name);
+      if (part === undefined) throw new TypeError(`--only knows ${PARTS.join(", ")}, not ${name}`);
+      return part;
+    }),
+    loads: values.loads === "none" ? [] : values.loads.split(",").map((load) => (load === "idle" ? 0 : positive("loads", load))),
+    json: values.json ?? null,
+    profile: values.profile === undefined ? null : resolve(values.profile),
+  };
+}
+
+function positive(name: string, text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new TypeError(`--${name} is a number above zero, not ${text}`);
+  return value;
+}
