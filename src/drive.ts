@@ -1,9 +1,10 @@
 import type { Failure } from "./db/failure.ts";
 import type { CommandAnswer } from "./decide/commands.ts";
+import { identityIn } from "./decide/event-identity.ts";
 import { inHandOf } from "./decide/in-hand.ts";
 import { unstorable } from "./decide/poison.ts";
 import type { Settlement } from "./decide/settle.ts";
-import type { Command, CommandSignal, Signal, Tick } from "./decide/signal.ts";
+import type { Command, CommandSignal, EventSignal, Signal, Tick } from "./decide/signal.ts";
 import type { Verdict } from "./decide/verdict.ts";
 import type { Decoded } from "./decode/event.ts";
 import type { provenanceOf } from "./decode/provenance.ts";
@@ -13,6 +14,8 @@ import type { WithSpan } from "./ops/telemetry.ts";
 import { sleep, type Time } from "./ops/time.ts";
 import { judge, type Routed, route, type Stages } from "./pipeline.ts";
 import type { Delivery } from "./receive/delivery.ts";
+import { type Held, type LeftOut, LeftOuts } from "./receive/left-out.ts";
+import { type Quota, Quotas } from "./receive/quota.ts";
 import type { Slot } from "./receive/window.ts";
 
 /** How a drive reaches the world outside: each of these is replaced whole where a test lets it fail. */
@@ -21,6 +24,8 @@ export interface DriveStages extends Stages {
   /** Whose word a delivery is, with what the broker stamped on it taken off; without it nothing is known of that. */
   provenance?(delivery: Delivery): ReturnType<typeof provenanceOf>;
   acknowledge(slots: readonly Slot[]): void;
+  /** The branches that have registered sources: topics without their last level. Without it they are known once one of theirs was heard. */
+  branches?(): Promise<readonly string[]>;
   /** The database's clock as far as this process knows it. RFC 3339. */
   now(): string;
   /** Milliseconds since the shard was last known to receive; null: never. */
@@ -37,6 +42,8 @@ export interface DriveOptions {
   readonly site: string;
   readonly shard: string;
   readonly prefix: string;
+  /** What each branch may bring; null: any number. */
+  readonly quota: Quota | null;
   readonly stages: DriveStages;
   readonly time: Time;
   readonly log: Log;
@@ -53,6 +60,7 @@ export interface DriveOptions {
 export interface Meter {
   received(branch: string, qos: number): void;
   ignored(why: string): void;
+  leftOut(branch: string, count: number): void;
   verdict(verdict: Verdict): void;
   committed(signals: number, seconds: number): void;
   outage(open: boolean): void;
@@ -91,10 +99,15 @@ function traceparentIn(signal: Signal | null): string | null {
 interface Work {
   readonly signal: Signal | null;
   readonly delivery: Delivery | null;
-  readonly slot: Slot | null;
+  /** All for which its delivery stands; null: it is one that came, and stands for itself. */
+  readonly held: Held | null;
+  readonly slots: readonly Slot[];
   readonly bytes: number;
   readonly answer: { resolve(result: { answer: CommandAnswer; position: number; generation: number }): void; reject(error: unknown): void } | null;
 }
+
+/** The last of what was left out, standing for all of it. */
+const toldTogether = (held: Held): Work => ({ signal: null, delivery: held.last, held, slots: held.slots, bytes: held.last.payload.byteLength, answer: null });
 
 /**
  * Drives a shard: takes what has arrived, lets it run the route, acknowledges what is durable, and goes on. One group at a time; a shard's signals are settled in
@@ -104,6 +117,8 @@ export class Drive {
   readonly #options: DriveOptions;
   readonly #first: Work[] = [];
   readonly #queue: Work[] = [];
+  readonly #quotas: Quotas;
+  readonly #leftOut = new LeftOuts();
   readonly #pending = new Set<string>();
   /** Works of the group in hand that are settled, when only the rest of it is still to be tried. */
   readonly #finished = new WeakSet<Work>();
@@ -119,6 +134,7 @@ export class Drive {
 
   constructor(options: DriveOptions) {
     this.#options = options;
+    this.#quotas = new Quotas(options.quota);
   }
 
   start(): void {
@@ -150,8 +166,15 @@ export class Drive {
 
   receive(delivery: Delivery, slot: Slot | null): void {
     if (this.#halted) return;
-    this.#queue.push({ signal: null, delivery, slot, bytes: delivery.payload.byteLength, answer: null });
-    this.#queuedSince ??= this.#options.time.now();
+    const now = this.#options.time.now();
+    const bytes = delivery.payload.byteLength;
+    this.#leftOut.heard(now);
+    if (this.#quotas.admits(delivery.topic, bytes, now)) {
+      this.#queue.push({ signal: null, delivery, held: null, slots: slot === null ? [] : [slot], bytes, answer: null });
+      this.#queuedSince ??= now;
+    } else {
+      this.#leftOut.add(this.#quotas.nameOf(delivery.topic), delivery, slot, this.#options.stages.now(), now);
+    }
     this.#wake?.();
   }
 
@@ -160,7 +183,7 @@ export class Drive {
     if (this.#outage !== null) return Promise.reject(new Unavailable("the database is away"));
     return new Promise((resolve, reject) => {
       const signal: CommandSignal = { kind: "command", ...request, receivedAt: this.#options.stages.now() };
-      this.#queue.push({ signal, delivery: null, slot: null, bytes: 0, answer: { resolve, reject } });
+      this.#queue.push({ signal, delivery: null, held: null, slots: [], bytes: 0, answer: { resolve, reject } });
       this.#queuedSince ??= this.#options.time.now();
       this.#wake?.();
     });
@@ -168,7 +191,7 @@ export class Drive {
 
   /** The verdict that a delivery would get now; nothing is written. */
   async dryRun(delivery: Delivery): Promise<Verdict | null> {
-    const signal = this.#signalOf(delivery);
+    const signal = this.#signalOf(delivery, null);
     if (signal === null) return null;
     const settlement = await judge(this.#options.stages, [signal]);
     return settlement.rows.verdicts[0] ?? null;
@@ -193,22 +216,47 @@ export class Drive {
   }
 
   async #run(): Promise<void> {
+    await this.#knowBranches();
     while (!this.#halted) {
-      if (this.#first.length + this.#queue.length === 0) {
+      const group = this.#take();
+      if (group.length === 0) {
         this.#queuedSince = null;
         if (this.#stopping) return;
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
-        this.#wake = null;
+        await this.#woken();
         continue;
       }
-      const group = this.#take();
       if (!(await this.#settle(group)) && this.#stopping) return;
     }
   }
 
+  /** Who has a quota of its own. What cannot be read now is read when it is missed. */
+  async #knowBranches(): Promise<void> {
+    try {
+      this.#quotas.know((await this.#options.stages.branches?.()) ?? []);
+    } catch (error) {
+      this.#options.log.debug({ err: error, site: this.#options.site }, "the registered branches could not be read yet");
+    }
+  }
+
+  /** Until something comes, or what was left out must be told of. */
+  #woken(): Promise<void> {
+    const { time, stages } = this.#options;
+    return new Promise((resolve) => {
+      const dueIn = this.#leftOut.dueIn(time.now(), stages.unacknowledged());
+      const callOff = dueIn === null ? null : time.after(dueIn, () => this.#wake?.());
+      this.#wake = () => {
+        this.#wake = null;
+        callOff?.();
+        resolve();
+      };
+    });
+  }
+
   #take(): Work[] {
+    const { time, stages } = this.#options;
+    const dueIn = this.#leftOut.dueIn(time.now(), stages.unacknowledged());
+    // whatever came behind it is acknowledged with it
+    if (dueIn !== null && (dueIn <= 0 || this.#stopping)) this.#queue.unshift(...this.#leftOut.take().map(toldTogether));
     const group: Work[] = [];
     let bytes = 0;
     const take = (from: Work[]): void => {
@@ -270,22 +318,50 @@ export class Drive {
   /** A work with its signal, decoded once; what is no signal is acknowledged as it is. */
   #ready(work: Work): Work[] {
     if (work.delivery === null) return [work];
-    const signal = this.#signalOf(work.delivery);
-    return [{ ...work, signal }];
+    return [{ ...work, signal: this.#signalOf(work.delivery, work.held) }];
   }
 
-  #signalOf(arrived: Delivery): Signal | null {
+  #signalOf(arrived: Delivery, held: Held | null): Signal | null {
     const { stages, prefix, meter } = this.#options;
-    const { delivery, provenance } = stages.provenance?.(arrived) ?? { delivery: arrived, provenance: null };
-    const decoded = stages.decode(delivery);
+    const { delivery, provenance, decoded } = this.#read(arrived);
     const receivedAt = stages.now();
     if (decoded.kind === "ignored") {
       meter.ignored(decoded.why);
       return null;
     }
     this.#watch(decoded, receivedAt);
-    if (decoded.kind === "diag") return { kind: "diag", delivery, diagnosis: decoded.diagnosis, receivedAt };
-    return { kind: "event", delivery, inHand: inHandOf(delivery, decoded, receivedAt, prefix), ...(provenance === null ? {} : { provenance }) };
+    if (decoded.kind === "diag") {
+      if (held === null) return { kind: "diag", delivery, diagnosis: decoded.diagnosis, receivedAt };
+      meter.ignored("quota");
+      return null;
+    }
+    return {
+      kind: "event",
+      delivery,
+      inHand: inHandOf(delivery, decoded, receivedAt, prefix),
+      ...(provenance === null ? {} : { provenance }),
+      ...(held === null ? {} : { leftOut: this.#leftOutOf(held) }),
+    };
+  }
+
+  #read(arrived: Delivery) {
+    const { stages } = this.#options;
+    const { delivery, provenance } = stages.provenance?.(arrived) ?? { delivery: arrived, provenance: null };
+    return { delivery, provenance, decoded: stages.decode(delivery) };
+  }
+
+  #leftOutOf({ first, last, count, bytes, from, to }: Held): LeftOut {
+    const told = { count, bytes, from, to };
+    const { decoded } = this.#read(first);
+    if (first === last || (decoded.kind !== "event" && decoded.kind !== "refused")) return told;
+    const { source, id, epoch, sequence } = identityIn(decoded);
+    const claimed = {
+      ...(source === null ? {} : { source }),
+      ...(id === null ? {} : { id }),
+      ...(epoch === null ? {} : { epoch: epoch.toString() }),
+      ...(sequence === null ? {} : { sequence: sequence.toString() }),
+    };
+    return Object.keys(claimed).length === 0 ? told : { ...told, first: claimed };
   }
 
   #watch(decoded: Decoded, receivedAt: string): void {
@@ -319,7 +395,7 @@ export class Drive {
   async #alone(work: Work, error: unknown): Promise<void> {
     this.#options.log.error({ err: error, site: this.#options.site }, "a signal could not be stored");
     if (work.signal?.kind === "event") {
-      const bare = unstorable(work.signal);
+      const bare = work.held === null ? unstorable(work.signal) : this.#bare(work.signal, work.held);
       const routed = await route(this.#options.stages, [bare]);
       if (routed.kind === "unstorable") throw routed.error;
       this.#done([{ ...work, signal: bare }], routed);
@@ -328,18 +404,28 @@ export class Drive {
     }
     this.#finished.add(work);
     work.answer?.reject(error);
-    if (work.slot !== null) this.#options.stages.acknowledge([work.slot]);
+    if (work.slots.length > 0) this.#options.stages.acknowledge(work.slots);
+  }
+
+  /** That so many were left out can be stored, whatever they said. */
+  #bare({ delivery: { topic, qos, retained, protocol } }: EventSignal, held: Held): Signal {
+    const nothing = { topic, qos, retained, dup: false, protocol, payload: new Uint8Array(), contentType: null, responseTopic: null, correlationData: null };
+    const delivery: Delivery = { ...nothing, userProperties: [] };
+    const bare = this.#signalOf(delivery, { ...held, first: delivery, last: delivery });
+    if (bare === null) throw new Error(`an empty delivery on ${topic} is no event`);
+    return bare;
   }
 
   /** Everything in the group is durable: acknowledge in order of arrival, answer, hand over. */
   #done(works: readonly Work[], routed: Exclude<Routed, { kind: "unstorable" }>): void {
-    const slots = works.flatMap((work) => work.slot ?? []);
+    const slots = works.flatMap((work) => work.slots);
     if (slots.length > 0) this.#options.stages.acknowledge(slots);
     const { settlement } = routed;
     const base = routed.kind === "committed" ? routed.committed.base : 0;
     const generation = routed.kind === "committed" ? routed.committed.generation : 1;
     for (const work of works) {
       this.#finished.add(work);
+      if (work.held !== null) this.#options.meter.leftOut(work.held.last.topic.endsWith("/diag") ? "diag" : "event", work.held.count);
       if (work.signal?.kind === "tick") this.#pending.delete(JSON.stringify(work.signal.tick));
       if (work.answer === null || work.signal === null) continue;
       const answered = settlement.answers.get(work.signal);
@@ -349,6 +435,7 @@ export class Drive {
     for (const tick of settlement.followUps) this.#enqueueFirst(tick);
     if (routed.kind !== "committed") return;
     this.#lastCommit = this.#options.time.now();
+    for (const { delivery, sourceKey } of settlement.rows.signals) if (delivery !== null && sourceKey !== null) this.#quotas.believe(delivery.topic);
     for (const verdict of settlement.rows.verdicts) this.#report(verdict);
     this.#options.onCommitted(settlement, { position: base + settlement.positions, generation });
   }
@@ -376,7 +463,7 @@ export class Drive {
     const key = JSON.stringify(tick);
     if (this.#pending.has(key)) return false;
     this.#pending.add(key);
-    this.#first.push({ signal: { kind: "tick", tick, receivedAt: this.#options.stages.now() }, delivery: null, slot: null, bytes: 0, answer: null });
+    this.#first.push({ signal: { kind: "tick", tick, receivedAt: this.#options.stages.now() }, delivery: null, held: null, slots: [], bytes: 0, answer: null });
     this.#options.meter.tick(tick.tick);
     this.#wake?.();
     return true;
@@ -397,6 +484,7 @@ export class Drive {
         if (this.#halted || this.#stopping) return;
       }
       await stages.beat();
+      if (this.#quotas.doubts) await this.#knowBranches();
       for (const tick of await stages.due(DUE_LIMIT)) this.#enqueueFirst(tick);
     } catch (error) {
       this.#options.log.debug({ err: error, site: this.#options.site }, "the pulse missed a beat");

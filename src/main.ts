@@ -9,7 +9,7 @@ import { readHeldBack } from "./audit/settings.store.ts";
 import type { Signing } from "./audit/sign-on.ts";
 import { commitGroup, findGroup } from "./commit/commit.store.ts";
 import { applicationName, releaseLease, renewLease, takeShard } from "./commit/lease.store.ts";
-import { beat, databaseNow, ensurePartitions, listShards, readBacklog, readDue, readHead, silentFor } from "./commit/shard.store.ts";
+import { beat, databaseNow, ensurePartitions, listBranches, listShards, readBacklog, readDue, readHead, silentFor } from "./commit/shard.store.ts";
 import { isAskedOf } from "./db/asking.ts";
 import { type DatabaseOptions, type Db, openDatabase } from "./db/database.ts";
 import { failure } from "./db/failure.ts";
@@ -21,7 +21,7 @@ import { CODES } from "./decide/verdict.ts";
 import { readWorld } from "./decide/world.store.ts";
 import { decode } from "./decode/decode.ts";
 import { provenanceOf } from "./decode/provenance.ts";
-import { parseTopic } from "./decode/topic.ts";
+import { branchTopic, parseTopic } from "./decode/topic.ts";
 import type { DriveStages } from "./drive.ts";
 import { type EmbeddedBroker, startBroker } from "./embedded/broker.process.ts";
 import { claimDataDir } from "./embedded/data-dir.file.ts";
@@ -200,6 +200,7 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
       shard,
       prefix: config.topicPrefix,
       verdicts: config.publishVerdicts,
+      quota: config.quota,
       time: ownTime,
       log,
       meter: metrics,
@@ -221,6 +222,7 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
         const clock = await databaseClock(() => databaseNow(db));
         const own: DriveStages = {
           ...session,
+          branches: async () => (await listBranches(db, site)).map((branch) => branchTopic(config.topicPrefix, branch)),
           machines,
           maxBytes: MAX_EVENT_BYTES,
           provenance: (delivery) => {

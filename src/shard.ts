@@ -10,6 +10,7 @@ import type { Publisher, PublisherOptions } from "./publish/publisher.mqtt.ts";
 import type { RelayStore } from "./publish/relay.store.ts";
 import { createRelay } from "./publish/relay.ts";
 import type { Delivery } from "./receive/delivery.ts";
+import type { Quota } from "./receive/quota.ts";
 import type { Subscriber, SubscriberOptions } from "./receive/session.mqtt.ts";
 
 /** The lease of one shard, under one owner's name. All three may throw what the database throws; then nothing is known. */
@@ -44,6 +45,8 @@ export interface ShardPorts {
   readonly shard: string;
   readonly prefix: string;
   readonly verdicts: "all" | "refusals";
+  /** What each branch may bring; null: any number. */
+  readonly quota: Quota | null;
   readonly time: Time;
   readonly log: Log;
   readonly meter: ShardMeter;
@@ -257,7 +260,7 @@ interface Ownership {
 type OnOver = (why: "fenced" | "deployment", error: unknown, ended: { readonly sessions: Promise<unknown>; readonly all: Promise<unknown> }) => void;
 
 async function own(ports: ShardPorts, term: number, onOver: OnOver): Promise<Ownership> {
-  const { site, shard, prefix, time, log, meter, lease, withSpan } = ports;
+  const { site, shard, prefix, quota, time, log, meter, lease, withSpan } = ports;
   let fenced = false;
   let over = false;
   let renewing = false;
@@ -322,6 +325,7 @@ async function own(ports: ShardPorts, term: number, onOver: OnOver): Promise<Own
     site,
     shard,
     prefix,
+    quota,
     stages,
     time,
     log,

@@ -15,11 +15,24 @@ export const checkSchema = z.object({
   actual: text.optional(),
 });
 
+/** Deliveries beyond the quota of their branch, for which one verdict is given. */
+export const leftOutSchema = z.object({
+  count: z.int().min(1),
+  bytes: z.int().min(0),
+  from: instant.describe("When the first came, UTC."),
+  to: instant.describe("When the last came, UTC; it is the event that the verdict names."),
+  first: z
+    .object({ source: text.optional(), id: text.optional(), epoch: number.optional(), sequence: number.optional() })
+    .optional()
+    .describe("Who the first claims to be, as far as it could be read. Absent: there was only one, or nothing could be read."),
+});
+
 export const explanationSchema = z.object({
   state: text.nullable().optional(),
   permitted: z.array(text).optional().describe("Types that the state would have taken."),
   stateMachine: text.nullable().optional(),
   guards: z.array(checkSchema).optional(),
+  leftOut: leftOutSchema.optional().describe("With SYS_RATE_LIMITED: what was left out of the branch, all of which may come again."),
 });
 
 export const performedBySchema = z.object({

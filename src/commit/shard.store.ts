@@ -8,6 +8,16 @@ export async function listShards(db: Db): Promise<readonly { readonly shard: str
   return rows;
 }
 
+/** The branches of a site that have registered sources. */
+export async function listBranches(db: Db, site: string): Promise<readonly { readonly site: string; readonly line: string; readonly equipment: string }[]> {
+  const { rows } = await sql<{
+    site: string;
+    line: string;
+    equipment: string;
+  }>`select distinct site, line, equipment from sources where site = ${site} order by line, equipment`.execute(db);
+  return rows;
+}
+
 /** Milliseconds since the shard was last known to receive; null when it never was. */
 export async function silentFor(db: Db, shard: string): Promise<number | null> {
   const { rows } = await sql<{

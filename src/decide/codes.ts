@@ -28,7 +28,8 @@ export type DecideCode =
   | "SIG_MISSING"
   | "SIG_REASON_MISSING"
   | "SYS_OPEN_QUEUE"
-  | "SYS_POISON";
+  | "SYS_POISON"
+  | "SYS_RATE_LIMITED";
 
 export const DECIDE_CODES: CodeTable<DecideCode> = {
   STA_INVALID_TRANSITION: {
@@ -173,5 +174,11 @@ export const DECIDE_CODES: CodeTable<DecideCode> = {
     owner: "operations",
     next: "ask",
     remedy: "Report the event with its verdict id, then have it judged again.",
+  },
+  SYS_RATE_LIMITED: {
+    meaning: "More came on the branch than its quota; what the verdict counts was left out, and nothing of it was judged.",
+    owner: "integrator",
+    next: "resend",
+    remedy: "Send more slowly, and send again, unchanged, what the cursor has not passed.",
   },
 };

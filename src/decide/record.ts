@@ -2,6 +2,7 @@
 import type { Ref, SourceState } from "../sequence/source-state.ts";
 import { digestOf } from "./event-identity.ts";
 import type { Group } from "./group.ts";
+import type { SignalRow } from "./rows.ts";
 import type { CommandSignal, DiagSignal, EventSignal, TickSignal } from "./signal.ts";
 
 export function recordEvent(group: Group, ref: Ref, signal: EventSignal, source: SourceState | undefined): void {
@@ -19,8 +20,14 @@ export function recordEvent(group: Group, ref: Ref, signal: EventSignal, source:
     delivery: signal.delivery,
     receivedAt: signal.inHand.receivedAt,
     actor: null,
-    body: signal.provenance === undefined ? null : { provenance: signal.provenance },
+    body: besideDelivery(signal),
   });
+}
+
+/** What is known of a delivery beyond its bytes; null: nothing. */
+function besideDelivery({ provenance, leftOut }: EventSignal): SignalRow["body"] {
+  if (provenance === undefined && leftOut === undefined) return null;
+  return { ...(provenance === undefined ? {} : { provenance }), ...(leftOut === undefined ? {} : { leftOut }) };
 }
 
 export function recordDiagnosis(group: Group, ref: Ref, { diagnosis, delivery, receivedAt }: DiagSignal, source: SourceState): void {

@@ -1,4 +1,5 @@
 // Settles a diagnosis that opens a gap or changes a connection state; any other is only counted, and not here.
+import { revealedBy } from "../sequence/cursor.ts";
 import type { Group } from "./group.ts";
 import { recordDiagnosis } from "./record.ts";
 import type { DiagSignal } from "./signal.ts";
@@ -8,7 +9,7 @@ export function settleDiagnosis(group: Group, signal: DiagSignal): void {
   const source = group.world.source(signal.diagnosis.source);
   if (source === undefined || source.revoked || signal.delivery.retained) return;
   const connection = state ?? source.connection;
-  const revealed = epoch !== null && epoch === source.epoch && sequence !== null && sequence > source.highest ? sequence : null;
+  const revealed = revealedBy(source, epoch, sequence);
   if (connection === source.connection && revealed === null) return;
   const ref = group.next();
   group.putSource({ ...source, connection, highest: revealed ?? source.highest }, ref);

@@ -17,6 +17,7 @@ import { poisonArrival } from "./poison.ts";
 import { settleLate } from "./quarantine.ts";
 import { recordEvent } from "./record.ts";
 import { accept, observe } from "./settle-judgement.ts";
+import { settleLeftOut } from "./settle-left-out.ts";
 import type { EventInHand, EventSignal } from "./signal.ts";
 import { declareLost, drain, judgeInTurn } from "./turn.ts";
 import { keepNumber, type Numbered, roomAhead, roomToWait, wait } from "./waiting.ts";
@@ -30,6 +31,10 @@ function settleArrival(group: Group, signal: EventSignal): void {
   const { inHand: came, delivery } = signal;
   const { claimed } = came;
   const ref = group.next();
+  if (signal.leftOut !== undefined) {
+    settleLeftOut(group, signal, signal.leftOut, ref);
+    return;
+  }
   if (delivery.retained) {
     recordEvent(group, ref, signal, undefined);
     giveVerdict(group, came, firstRound(ref), {

@@ -3,6 +3,7 @@ import type { PerformedBy } from "../authorise/performer.ts";
 import type { DeviceEvent, Diagnosis, PartialEvent, Refusal } from "../decode/event.ts";
 import type { Provenance } from "../decode/provenance.ts";
 import type { Delivery } from "../receive/delivery.ts";
+import type { LeftOut } from "../receive/left-out.ts";
 import type { Ref } from "../sequence/source-state.ts";
 import type { ExceptionDisposition } from "./exception.ts";
 
@@ -52,6 +53,8 @@ export interface EventSignal {
   readonly inHand: EventInHand;
   /** Whose word it is; absent: nothing is known of that. */
   readonly provenance?: Provenance;
+  /** It stands for all that its branch sent beyond its quota, itself the last of them; absent: it is judged. */
+  readonly leftOut?: LeftOut;
 }
 
 export interface DiagSignal {

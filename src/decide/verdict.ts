@@ -2,6 +2,7 @@ import { AUTHORISE_CODES } from "../authorise/codes.ts";
 import type { PerformedBy } from "../authorise/performer.ts";
 import type { CodeMeaning } from "../decode/code.ts";
 import { DECODE_CODES } from "../decode/codes.ts";
+import type { LeftOut } from "../receive/left-out.ts";
 import { SEQUENCE_CODES } from "../sequence/codes.ts";
 import type { Ref } from "../sequence/source-state.ts";
 import { DECIDE_CODES } from "./codes.ts";
@@ -46,7 +47,7 @@ export interface Verdict {
   readonly ahead: boolean;
   readonly flags: readonly string[];
   readonly facts: number;
-  readonly explanation: (Explanation | Today) | null;
+  readonly explanation: (Explanation | Today | Counted) | null;
   readonly eventTime: string | null;
   /** As it was found when the event first came; null: nobody, for good. */
   readonly performedBy: PerformedBy | null;
@@ -55,6 +56,11 @@ export interface Verdict {
 /** What has become of the first of a duplicate until today. */
 export interface Today {
   readonly today: { readonly status: string; readonly code: string | null };
+}
+
+/** For how many deliveries it is given. */
+export interface Counted {
+  readonly leftOut: LeftOut;
 }
 
 /** What the sender does next, from status and code. */

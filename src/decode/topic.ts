@@ -52,14 +52,14 @@ interface Branch {
   readonly equipment: string;
 }
 
-const branch = (prefix: string, at: Branch): string => `${prefix}site/${at.site}/line/${at.line}/eq/${at.equipment}`;
+export const branchTopic = (prefix: string, at: Branch): string => `${prefix}site/${at.site}/line/${at.line}/eq/${at.equipment}`;
 
 export const sourceText = (at: Branch & { readonly device?: string | null }): string =>
   `/site/${at.site}/line/${at.line}/eq/${at.equipment}${at.device == null ? "" : `/device/${at.device}`}`;
-export const verdictTopic = (prefix: string, at: Branch): string => `${branch(prefix, at)}/verdict`;
+export const verdictTopic = (prefix: string, at: Branch): string => `${branchTopic(prefix, at)}/verdict`;
 export const cursorTopic = (prefix: string, at: Branch & { readonly device: string | null }): string =>
-  `${branch(prefix, at)}${at.device === null ? "" : `/device/${at.device}`}/cursor`;
-export const equipmentOutcomeTopic = (prefix: string, at: Branch): string => `${branch(prefix, at)}/outcome`;
+  `${branchTopic(prefix, at)}${at.device === null ? "" : `/device/${at.device}`}/cursor`;
+export const equipmentOutcomeTopic = (prefix: string, at: Branch): string => `${branchTopic(prefix, at)}/outcome`;
 export const batchOutcomeTopic = (prefix: string, at: { readonly site: string; readonly line: string; readonly batch: string }): string =>
   `${prefix}site/${at.site}/line/${at.line}/batch/${at.batch}/outcome`;
 export const batchStateTopic = (prefix: string, at: { readonly site: string; readonly line: string; readonly batch: string }): string =>
@@ -70,7 +70,7 @@ export const checkpointTopic = (prefix: string, at: { readonly site: string }): 
 
 /** A Response Topic is answered only below the reply branch of the sender's own equipment, and never where a wildcard or an empty level stands. */
 export function mayAnswerOn(responseTopic: string, prefix: string, at: Branch): boolean {
-  const own = `${branch(prefix, at)}/reply/`;
+  const own = `${branchTopic(prefix, at)}/reply/`;
   return (
     responseTopic.startsWith(own) &&
     responseTopic.length > own.length &&

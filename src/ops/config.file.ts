@@ -13,6 +13,12 @@ export interface Setting {
 
 const setting = (name: string, byDefault: string, meaning: string, secret = false): Setting => ({ name, default: byDefault, meaning, secret });
 
+/**
+ * What a branch may bring. A device that was away brings thousands of kept events at full speed, and a gateway five events a second of each of a hundred devices, for good; more than that no
+ * plant says of what is done, and nothing is lost where one does, since what is left out may come again (docs/decisions/0017-quota.md).
+ */
+export const QUOTA = { perSecond: 500, burst: 10_000 } as const;
+
 export const SETTINGS: readonly Setting[] = [
   setting("DATABASE_URL", "embedded", "Postgres, as the runtime role, which is neither owner nor superuser. Unset: an embedded Postgres below DATA_DIR.", true),
   setting(
@@ -41,6 +47,16 @@ export const SETTINGS: readonly Setting[] = [
   setting("MQTT_STAMP_REQUIRED", "no", "yes: an event without the stamp is not believed. Goes with MQTT_STAMP_PROPERTY."),
   setting("MQTT_PORT", "1883", "Port of the embedded broker; 0 picks a free one."),
   setting("TOPIC_PREFIX", "none", "Stands before every topic, such as plant/."),
+  setting(
+    "QUOTA_PER_SECOND",
+    String(QUOTA.perSecond),
+    "Deliveries a second that an equipment's branch may bring for good; what comes beyond QUOTA_BURST is left out, told of together, and may come again. A delivery counts once for every 4 KiB that it begins. 0: any number.",
+  ),
+  setting(
+    "QUOTA_BURST",
+    String(QUOTA.burst),
+    "Deliveries that an equipment's branch may bring at once, such as what a device kept while it was away; at least QUOTA_PER_SECOND.",
+  ),
   setting("SITES", "all registered", "The sites that this process serves, separated by commas."),
   setting("SHARD", "all", "Serves only this shard."),
   setting("HTTP_HOST", "127.0.0.1", "Address on which REST listens. On any but loopback everybody is asked who they are, from the beginning."),
@@ -132,6 +148,8 @@ export interface Config {
     readonly redirectUri: string;
     readonly acrValues: readonly string[];
   } | null;
+  /** What each branch may bring; null: any number. */
+  readonly quota: { readonly perSecond: number; readonly burst: number } | null;
   readonly publishVerdicts: "all" | "refusals";
   readonly logLevel: "fatal" | "error" | "warn" | "info" | "debug" | "trace" | "silent";
   readonly otel: { readonly exportSpans: boolean };
@@ -152,6 +170,12 @@ const port = z
   .regex(/^\d{1,5}$/, "is a port from 0 to 65535")
   .transform(Number)
   .refine((n) => n <= 65535, "is a port from 0 to 65535");
+const whole = (from: number, to: number) =>
+  z
+    .string()
+    .regex(/^\d{1,9}$/, `is a whole number from ${from} to ${to}`)
+    .transform(Number)
+    .refine((n) => n >= from && n <= to, `is a whole number from ${from} to ${to}`);
 const url = (...schemes: readonly string[]) =>
   z
     .string()
@@ -191,6 +215,8 @@ const environment = z.object({
     .string()
     .regex(/^(?:[A-Za-z0-9_.:-]+\/)*$/, "is empty or ends with a slash, such as plant/")
     .default(""),
+  QUOTA_PER_SECOND: whole(0, 100_000).default(QUOTA.perSecond),
+  QUOTA_BURST: whole(1, 1_000_000).default(QUOTA.burst),
   SITES: z
     .string()
     .transform((text) => text.split(",").map((site) => site.trim()))
@@ -265,6 +291,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   // user properties are MQTT 5; the embedded broker speaks 3.1.1
   if (given["MQTT_STAMP_PROPERTY"] !== undefined && (given["MQTT_PROTOCOL"] === "3.1.1" || given["MQTT_URL"] === undefined))
     problems.push("MQTT_STAMP_PROPERTY needs a broker that speaks MQTT 5: set MQTT_URL, and not MQTT_PROTOCOL=3.1.1.");
+  if (e !== null && e.QUOTA_PER_SECOND > e.QUOTA_BURST) problems.push("QUOTA_BURST is at least QUOTA_PER_SECOND.");
   for (const name of ["OIDC_CLIENT_SECRET", "OIDC_ACR_VALUES"]) {
     if (given[name] !== undefined && given["OIDC_ISSUER"] === undefined) problems.push(`${name} is set and OIDC_ISSUER is not.`);
   }
@@ -311,6 +338,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     dataDir: e.DATA_DIR,
     audit: auditOf(e),
     oidc: oidcOf(e),
+    quota: e.QUOTA_PER_SECOND === 0 ? null : { perSecond: e.QUOTA_PER_SECOND, burst: e.QUOTA_BURST },
     publishVerdicts: e.PUBLISH_VERDICTS,
     logLevel: e.LOG_LEVEL,
     otel: { exportSpans: e.OTEL_EXPORTER_OTLP_ENDPOINT !== undefined },

@@ -27,11 +27,18 @@ export const METRICS = {
     meaning: "Deliveries received, by topic branch and QoS.",
     labels: { branch: ["event", "diag", "telemetry", "other"], qos: ["0", "1", "2"] },
   },
+  signalbox_left_out_total: {
+    kind: "counter",
+    unit: null,
+    meaning: "Deliveries beyond the quota of their branch: none of them was judged, and each may come again. Counted when what tells of them is committed.",
+    labels: { branch: ["event", "diag"] },
+  },
   signalbox_ignored_total: {
     kind: "counter",
     unit: null,
-    meaning: "Deliveries that get no verdict: not on an event topic, or a diag message that cannot be read.",
-    labels: { why: ["topic", "unreadable", "other"] },
+    meaning:
+      "Deliveries that get no verdict: not on an event topic, or a diag message that cannot be read. `quota`: diag messages beyond their quota, counted once together.",
+    labels: { why: ["topic", "unreadable", "quota", "other"] },
   },
   signalbox_commit_duration_seconds: {
     kind: "histogram",

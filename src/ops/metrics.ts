@@ -21,10 +21,11 @@ export interface Backlog {
   readonly relayLag: number;
 }
 
-/** What the service counts and shows. The first six are what drive.ts asks for; the rest are set by whoever reads the facts. */
+/** What the service counts and shows. The first seven are what drive.ts asks for; the rest are set by whoever reads the facts. */
 export interface Metrics {
   received(branch: string, qos: number): void;
   ignored(why: string): void;
+  leftOut(branch: string, count: number): void;
   verdict(verdict: { readonly status: string; readonly code: string | null }): void;
   committed(signals: number, seconds: number): void;
   outage(open: boolean): void;
@@ -113,6 +114,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   return {
     received: (branch, qos) => add("signalbox_events_received_total", 1, { branch, qos: String(qos) }),
     ignored: (why) => add("signalbox_ignored_total", 1, { why }),
+    leftOut: (branch, count) => add("signalbox_left_out_total", count, { branch }),
     verdict: ({ status, code }) => add("signalbox_verdicts_total", 1, { status, code: code ?? "none" }),
     committed(signals, seconds) {
       add("signalbox_decided_signals_total", signals);

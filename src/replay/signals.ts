@@ -20,12 +20,13 @@ export function signalOf(recorded: GroupSignal, reading: Reading): Signal {
   const decoded = decode(delivery, reading);
   if (decoded.kind === "ignored") throw new Unreadable(position, `the delivery is no signal: ${decoded.why}`);
   if (decoded.kind === "diag") return { kind: "diag", delivery, diagnosis: decoded.diagnosis, receivedAt };
-  const { provenance } = Object(fields.body);
+  const { provenance, leftOut } = Object(fields.body);
   const event: Signal = {
     kind: "event",
     delivery,
     inHand: inHandOf(delivery, whole(decoded, delivery, fields), receivedAt, reading.prefix),
     ...(provenance === undefined ? {} : { provenance }),
+    ...(leftOut === undefined ? {} : { leftOut }),
   };
   return recorded.unstorable ? unstorable(event) : event;
 }

@@ -103,6 +103,11 @@ export function giveUp(
   return { ranges, source: { ...source, skippedAhead: [...source.skippedAhead, ...ranges], highest: source.highest > last ? source.highest : last } };
 }
 
+/** The number up to which a source is now known to have counted, by a message that takes none itself; null: it tells nothing new. */
+export function revealedBy(source: SourceState, epoch: bigint | null, sequence: bigint | null): bigint | null {
+  return epoch !== null && epoch === source.epoch && sequence !== null && sequence > source.highest ? sequence : null;
+}
+
 /**
  * Keeps the gap and its timer in step with the cursor. A gap is open while something waits or is known of, and the next number is not there; progress begins its
  * time anew; a source parked by it waits without a timer.

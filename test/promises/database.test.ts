@@ -1,6 +1,7 @@
 // Promise: a bad database moment, or one row that it refuses, costs nothing but itself; and who looks after the database is told what to do.
-// Attack: a refused row in the middle of a group, an answer that does not come in time, an owner who owns nothing, a doctor who looks while it runs.
+// Attack: a refused row in the middle of a group, an answer that does not come in time, many batches that no statistics know of, an owner who owns nothing, a doctor who looks while it runs.
 import { sql } from "kysely";
+import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { examineDatabase } from "../../src/cli/doctor.store.ts";
 import { ofDatabase } from "../../src/cli/findings.ts";
@@ -57,6 +58,41 @@ describe("a connection whose answer does not come in time", () => {
       expect(await pid()).not.toBe(before);
     } finally {
       await close();
+    }
+  });
+});
+
+describe("what refers to a batch", () => {
+  // Once the first minutes of a plant cost more with each batch: planned while there was none, the check took the key that begins with the same site, and read every batch there was.
+  test("is held against that batch alone, also where the plan was made before there were others", async () => {
+    const client = new pg.Client({ connectionString: plant.database.superUrl });
+    await client.connect();
+    try {
+      const batches = async (first: number, last: number) => {
+        await client.query("set local session_replication_role = replica");
+        await client.query(`insert into batches (site, batch, shard, version, line, job_order, recipe, revision, recipe_hash, batch_machine, batch_machine_hash, step_machine, step_machine_hash, quantity, unit,
+            parameters, roles, execution, disposition, opened_on, created_at, asked)
+          select 'store', 'B-' || n, 'store', 1, '1', 'PO-' || n, 'blend', 1, '', 'batch/governed@1', '', 'step/governed@1', '', '1', 'kg', '{}', '{}', 'planned', 'pending', now(), now(), ''
+          from generate_series(${first}, ${last}) n`);
+        await client.query("set local session_replication_role = origin");
+      };
+      const looksAt = async (batch: number): Promise<number> => {
+        const read = async () =>
+          Number(
+            (await client.query("select coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) as n from pg_stat_xact_all_tables where relname = 'batches'"))
+              .rows[0]?.n,
+          );
+        const before = await read();
+        await client.query("insert into steps (site, batch, step, attempt, ordinal, state) values ('store', $1, 'weigh', 1, 1, 'pending')", [`B-${batch}`]);
+        return (await read()) - before;
+      };
+      await client.query("begin");
+      await batches(1, 1);
+      await looksAt(1);
+      await batches(2, 500);
+      expect(await looksAt(250)).toBe(1);
+    } finally {
+      await client.end();
     }
   });
 });

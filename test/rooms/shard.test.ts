@@ -90,6 +90,7 @@ function staged(takes: readonly Taken[]) {
     shard: "rtm1",
     prefix: "",
     verdicts: "all",
+    quota: null,
     time,
     ...SILENT,
     meter: { ...SILENT.meter, ownership: (_site, owned, term) => did.push(`${owned ? "owned" : "not owned"} under ${term}`) },

@@ -30,7 +30,11 @@ export interface Said {
   readonly code: string;
   readonly reason: string;
   readonly remedy: string;
-  readonly explanation: { readonly permitted: readonly string[]; readonly guards: readonly unknown[] };
+  readonly explanation: {
+    readonly permitted: readonly string[];
+    readonly guards: readonly unknown[];
+    readonly leftOut?: { readonly count: number; readonly from: string; readonly to: string };
+  };
   readonly position: number;
   readonly rounds: readonly Said[];
   readonly facts: readonly Said[];

@@ -9,6 +9,7 @@ export const SILENT: Pick<ShardPorts, "log" | "meter" | "withSpan"> = {
   meter: {
     received: nothing,
     ignored: nothing,
+    leftOut: nothing,
     verdict: nothing,
     committed: nothing,
     outage: nothing,

@@ -1,5 +1,6 @@
 import { failure } from "../../../src/db/failure.ts";
 import { decode } from "../../../src/decode/decode.ts";
+import { QUOTA } from "../../../src/ops/config.file.ts";
 import { Shard } from "../../../src/shard.ts";
 import { MAX_BYTES } from "../../support/model.ts";
 import { SILENT } from "../../support/silent.ts";
@@ -26,6 +27,7 @@ export function startReplica({ site, process, database, broker, points, receiveM
     shard: site,
     prefix: "",
     verdicts: "all",
+    quota: QUOTA,
     time: process,
     ...SILENT,
     lease: { owner: process.name, ...database.lease(process) },

@@ -244,6 +244,14 @@ const CASES: Readonly<Record<string, readonly (() => readonly Told[])[]>> = {
         scale.weighs("12.500"),
       ),
   ],
+  SYS_RATE_LIMITED: [
+    () =>
+      said(given(), "SYS_RATE_LIMITED", (line) => {
+        const [signal] = line.signals([call(1)]);
+        if (signal?.kind !== "event") throw new Error("that was no event");
+        return { ...signal, leftOut: { count: 12, bytes: 3_600, from: line.model.clock, to: line.model.clock } };
+      }),
+  ],
   ...Object.fromEntries(
     [...new Set(HOSTILE.map(({ code }) => code))].map((code) => [
       code,

@@ -15,6 +15,7 @@ afterEach(() => Promise.all(opened.splice(0).map((metrics) => metrics.stop())));
 function everything(metrics: Metrics): void {
   metrics.received("event", 1);
   metrics.ignored("topic");
+  metrics.leftOut("event", 12);
   metrics.verdict({ status: "rejected", code: "EVD_MISSING" });
   metrics.committed(3, 0.004);
   metrics.outage(true);
