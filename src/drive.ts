@@ -1,9 +1,10 @@
 import type { Failure } from "./db/failure.ts";
 import type { CommandAnswer } from "./decide/commands.ts";
-import { inHandOf } from "./decide/in-hand.ts";
+import { eventSignal } from "./decide/in-hand.ts";
 import { unstorable } from "./decide/poison.ts";
 import type { Settlement } from "./decide/settle.ts";
 import type { Command, CommandSignal, Signal, Tick } from "./decide/signal.ts";
+import { claimsOf } from "./decide/signed.ts";
 import type { Verdict } from "./decide/verdict.ts";
 import type { Decoded } from "./decode/event.ts";
 import type { provenanceOf } from "./decode/provenance.ts";
@@ -85,7 +86,8 @@ const PROCESS = "process site/{site}/line/{line}/eq/{equipment}/event";
 
 function traceparentIn(signal: Signal | null): string | null {
   if (signal?.kind !== "event") return null;
-  return signal.inHand.said.kind === "event" ? signal.inHand.said.event.traceparent : signal.inHand.said.partial.traceparent;
+  const { said } = claimsOf(signal);
+  return said.kind === "event" ? said.event.traceparent : said.partial.traceparent;
 }
 
 interface Work {
@@ -285,13 +287,14 @@ export class Drive {
     }
     this.#watch(decoded, receivedAt);
     if (decoded.kind === "diag") return { kind: "diag", delivery, diagnosis: decoded.diagnosis, receivedAt };
-    return { kind: "event", delivery, inHand: inHandOf(delivery, decoded, receivedAt, prefix), ...(provenance === null ? {} : { provenance }) };
+    return eventSignal(delivery, decoded, receivedAt, prefix, provenance ?? undefined);
   }
 
   #watch(decoded: Decoded, receivedAt: string): void {
     const { watch } = this.#options;
     const now = Date.parse(receivedAt);
-    if (decoded.kind === "event") watch.heard(decoded.event.source, now, decoded.event.time === null ? null : Date.parse(decoded.event.time) - now);
+    const said = decoded.kind === "refused" ? (decoded.signed?.said ?? decoded) : decoded;
+    if (said.kind === "event") watch.heard(said.event.source, now, said.event.time === null ? null : Date.parse(said.event.time) - now);
     if (decoded.kind !== "diag") return;
     watch.heard(decoded.diagnosis.source, now, null);
     if (decoded.diagnosis.state !== null) watch.connection(decoded.diagnosis.source, decoded.diagnosis.state, now);

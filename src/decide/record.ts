@@ -19,7 +19,7 @@ export function recordEvent(group: Group, ref: Ref, signal: EventSignal, source:
     delivery: signal.delivery,
     receivedAt: signal.inHand.receivedAt,
     actor: null,
-    body: signal.provenance === undefined ? null : { provenance: signal.provenance },
+    body: bodyOfEvent(signal),
   });
 }
 
@@ -34,6 +34,12 @@ export function recordCommand(group: Group, ref: Ref, signal: CommandSignal): vo
 
 export function recordTick(group: Group, ref: Ref, { tick, receivedAt }: TickSignal): void {
   group.rows.signals.push({ ...NO_EVENT, ref, kind: "tick", receivedAt, body: { ...tick } });
+}
+
+/** Whose word it is stands beside what the device says; what there is nothing of is absent. */
+function bodyOfEvent({ provenance, signed }: EventSignal): Readonly<Record<string, unknown>> | null {
+  if (provenance === undefined && signed === undefined) return null;
+  return { ...(provenance === undefined ? {} : { provenance }), ...(signed === undefined ? {} : { signed }) };
 }
 
 const NO_EVENT = {

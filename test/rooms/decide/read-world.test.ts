@@ -57,6 +57,7 @@ const sourceRow: WorldRows["sources"][number] = {
   waiting_bytes: 30,
   connection: "online",
   monotonic: { "equipment.state": ["7", "9"] },
+  signing: null,
   skipped: [{ first: "42", last: "43" }],
   deferred: { count: 4, bytes: 50 },
 };
@@ -85,6 +86,7 @@ const source = {
   deferredBytes: 50,
   connection: "online",
   monotonic: { "equipment.state": ["7", "9"] },
+  signing: null,
 };
 
 const batchRow: WorldRows["batches"][number] = {
