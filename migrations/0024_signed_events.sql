@@ -28,6 +28,8 @@ create table signing_branches (
   primary key (site, line, equipment)
 );
 grant select, insert, delete on signing_branches to signalbox_runtime;
+-- what is permitted is told in the world in which it would be judged, which is read for whoever asks
+grant select on signing_branches to signalbox_reader;
 
 do $$
 declare
@@ -38,3 +40,4 @@ begin
     execute format('create policy the_route on %I to signalbox_runtime using (true) with check (true)', name);
   end loop;
 end $$;
+create policy of_sites on signing_branches for select to signalbox_reader using (is_shown(site));

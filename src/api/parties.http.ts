@@ -71,6 +71,7 @@ const reportSchema = z.object({
       may: z.array(z.object({ right: z.string(), topics: z.array(z.string()), types: z.array(z.string()).nullable() })),
       validFrom: z.string().nullable(),
       validUntil: z.string().nullable(),
+      signing: definitionSchema.shape.signing,
       proposedBy: z.string(),
       approvedBy: z.string().nullable(),
       approvedAt: z.string().nullable(),

@@ -11,7 +11,7 @@ import { partiesAddKey, partiesRevokeKey } from "../../../src/cli/parties-keys.t
 import { type Db, openDatabase } from "../../../src/db/database.ts";
 import { signOff } from "../../../src/parties/access-review.store.ts";
 import { fits } from "../../../src/parties/credentials.ts";
-import { activate, approve, giveCredential, propose, readActive, readInForce, readRevisions, revoke } from "../../../src/parties/parties.store.ts";
+import { activate, approve, giveCredential, propose, readActive, readInForce, readRevisions, revoke, revokeKey } from "../../../src/parties/parties.store.ts";
 import type { Definition } from "../../../src/parties/party.ts";
 import { deviceRights } from "../../support/parties.ts";
 import { person } from "../../support/people.ts";
@@ -181,6 +181,9 @@ describe("the database itself refuses", () => {
     await refused(approval("q-1", 2, "person:ann", "person:bob")).toThrow(/revoked/);
   });
   test("changing or taking away any of it, the owner of the tables too", async () => {
+    const { kid, publicKey } = deviceKey("q", 7);
+    await propose(db, asked("q-2", "ann"), device("q-2", { signing: { keys: [{ kid, publicKey, validFrom: null, validUntil: null }], must: "all" } }));
+    expect(await revokeKey(db, asked("q-2", "bob"), kid, "lost")).toMatchObject({ kind: "done" });
     for (const table of ["party_revisions", "party_approvals", "party_activations", "party_revocations", "party_credentials", "party_key_revocations"]) {
       await refused(`delete from ${table}`).toThrow(/permission denied/);
       const owner = openDatabase(plant.database.ownerUrl, { max: 1, applicationName: "owner" });
