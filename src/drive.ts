@@ -1,12 +1,13 @@
 import type { Failure } from "./db/failure.ts";
 import type { CommandAnswer } from "./decide/commands.ts";
 import { identityIn } from "./decide/event-identity.ts";
-import { inHandOf } from "./decide/in-hand.ts";
+import { eventSignal } from "./decide/in-hand.ts";
 import { unstorable } from "./decide/poison.ts";
 import type { Settlement } from "./decide/settle.ts";
 import type { Command, CommandSignal, EventSignal, Signal, Tick } from "./decide/signal.ts";
+import { claimsOf } from "./decide/signed.ts";
 import type { Verdict } from "./decide/verdict.ts";
-import type { Decoded } from "./decode/event.ts";
+import { type Decoded, insideOf } from "./decode/event.ts";
 import type { provenanceOf } from "./decode/provenance.ts";
 import type { Log } from "./ops/log.ts";
 import type { SourceWatch } from "./ops/source-watch.ts";
@@ -93,7 +94,8 @@ const PROCESS = "process site/{site}/line/{line}/eq/{equipment}/event";
 
 function traceparentIn(signal: Signal | null): string | null {
   if (signal?.kind !== "event") return null;
-  return signal.inHand.said.kind === "event" ? signal.inHand.said.event.traceparent : signal.inHand.said.partial.traceparent;
+  const { said } = claimsOf(signal);
+  return said.kind === "event" ? said.event.traceparent : said.partial.traceparent;
 }
 
 interface Work {
@@ -335,13 +337,10 @@ export class Drive {
       meter.ignored("quota");
       return null;
     }
-    return {
-      kind: "event",
-      delivery,
-      inHand: inHandOf(delivery, decoded, receivedAt, prefix),
-      ...(provenance === null ? {} : { provenance }),
-      ...(held === null ? {} : { leftOut: this.#leftOutOf(held) }),
-    };
+    return eventSignal(delivery, decoded, receivedAt, prefix, {
+      provenance: provenance ?? undefined,
+      leftOut: held === null ? undefined : this.#leftOutOf(held),
+    });
   }
 
   #read(arrived: Delivery) {
@@ -354,7 +353,7 @@ export class Drive {
     const told = { count, bytes, from, to };
     const { decoded } = this.#read(first);
     if (first === last || (decoded.kind !== "event" && decoded.kind !== "refused")) return told;
-    const { source, id, epoch, sequence } = identityIn(decoded);
+    const { source, id, epoch, sequence } = identityIn(insideOf(decoded));
     const claimed = {
       ...(source === null ? {} : { source }),
       ...(id === null ? {} : { id }),
@@ -367,7 +366,8 @@ export class Drive {
   #watch(decoded: Decoded, receivedAt: string): void {
     const { watch } = this.#options;
     const now = Date.parse(receivedAt);
-    if (decoded.kind === "event") watch.heard(decoded.event.source, now, decoded.event.time === null ? null : Date.parse(decoded.event.time) - now);
+    const said = insideOf(decoded);
+    if (said.kind === "event") watch.heard(said.event.source, now, said.event.time === null ? null : Date.parse(said.event.time) - now);
     if (decoded.kind !== "diag") return;
     watch.heard(decoded.diagnosis.source, now, null);
     if (decoded.diagnosis.state !== null) watch.connection(decoded.diagnosis.source, decoded.diagnosis.state, now);

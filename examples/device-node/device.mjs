@@ -3,6 +3,8 @@
 // Reads one event per line from standard input, such as
 //   {"type":"step.evidence","batchid":"B-1","stepid":"weigh","data":{"evidence":"net-weight","value":"12.503","unit":"kg"}}
 // and ends when the input has ended and everything is decided.
+
+import { createPrivateKey, sign } from "node:crypto";
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -17,14 +19,23 @@ const { values: given } = parseArgs({
     /** Where the boot counter and the spool are kept. */
     dir: { type: "string", default: "." },
     "resend-after": { type: "string", default: "5" },
+    /** An Ed25519 key in PEM, and how the registry of parties calls it: events are sent signed. */
+    key: { type: "string" },
+    kid: { type: "string" },
   },
 });
 if (given.source === undefined) {
   console.error("--source is missing");
   process.exit(2);
 }
+if ((given.key === undefined) !== (given.kid === undefined)) {
+  console.error("--key FILE and --kid ID go together");
+  process.exit(2);
+}
+const key = given.key === undefined ? null : createPrivateKey(readFileSync(given.key));
 const source = given.source;
 const branch = source.slice(1).split("/device/")[0];
+const topic = `${branch}/event`;
 const bootFile = join(given.dir, "boot");
 const spoolFile = join(given.dir, "spool.jsonl");
 
@@ -85,7 +96,15 @@ client.on("connect", () => {
 
 function publish(events) {
   if (!client.connected) return;
-  for (const event of events) client.publish(`${branch}/event`, JSON.stringify(event), { qos: 1 });
+  for (const event of events) client.publish(topic, signed(JSON.stringify(event)), { qos: 1 });
+}
+
+/** A compact JWS around the event, which is inside exactly as it is without: signed for this topic alone. */
+function signed(event) {
+  if (key === null) return event;
+  const header = JSON.stringify({ alg: "EdDSA", kid: given.kid, typ: "signalbox-event+jws", topic });
+  const input = `${Buffer.from(header).toString("base64url")}.${Buffer.from(event).toString("base64url")}`;
+  return `${input}.${sign(null, Buffer.from(input), key).toString("base64url")}`;
 }
 
 let inputEnded = false;

@@ -146,6 +146,7 @@ export const RIGHTS: Readonly<Record<string, Right>> = {
   "POST /v1/sites/:site/parties/:party/approval": atSite(["engineer", "admin", "qa_approver"]),
   "POST /v1/sites/:site/parties/:party/activation": atSite(["engineer", "admin"]),
   "POST /v1/sites/:site/parties/:party/revocation": atSite(["engineer", "admin", "supervisor"]),
+  "POST /v1/sites/:site/parties/:party/keys/:kid/revocation": atSite(["engineer", "admin", "supervisor"]),
   "POST /v1/sites/:site/parties/:party/credential": atSite(ADMINISTERS),
   "GET /v1/sites/:site/access-review": atSite(GOVERNS),
   "POST /v1/sites/:site/access-review": atSite(REVIEWS),

@@ -78,6 +78,11 @@ const provenanceSchema = z
   .nullable()
   .describe("Whose word it is, beyond what it says itself; null: nothing is known of that.");
 
+const signedSchema = z
+  .object({ kid: z.string().describe("The party's key by which it is signed."), alg: z.literal("EdDSA") })
+  .nullable()
+  .describe("By which key it was signed, where the registry has its branch sign; null: by none.");
+
 const eventResource = verdictSchema.extend({
   topic: z.string().nullable(),
   receivedAt: z.string(),
@@ -85,6 +90,7 @@ const eventResource = verdictSchema.extend({
   rawLength: z.int().nullable(),
   envelope: z.record(z.string(), z.unknown()).nullable().describe("The event as it was read; null where it could not be."),
   provenance: provenanceSchema,
+  signed: signedSchema,
   rounds: z.array(verdictSchema),
   facts: z.array(factSchema),
   outcomes: z.array(outcomeEventSchema),
@@ -180,6 +186,7 @@ export function eventRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         rawLength: signal?.rawLength ?? null,
         envelope: signal === null || signal.topic === null ? null : envelopeOf(deps, signal),
         provenance: provenanceSchema.parse(signal?.provenance ?? null),
+        signed: signedSchema.parse(signal?.signed ?? null),
         rounds: rounds.map((row) => verdictSchema.parse(verdictData(row))),
         facts: [...facts],
         outcomes: outcomes.map((row) => outcomeEventSchema.parse(outcomeEvent(row))),
@@ -275,6 +282,7 @@ function envelopeOf(deps: ApiDeps, signal: NonNullable<Awaited<ReturnType<typeof
       userProperties: signal.userProperties ?? [],
     },
     { prefix: deps.prefix, maxBytes: deps.maxBytes },
+    signal.signed !== null,
   );
   return text === null ? null : z.record(z.string(), z.unknown()).parse(JSON.parse(text));
 }

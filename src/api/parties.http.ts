@@ -16,8 +16,9 @@ import {
   readInForce,
   readRevisions,
   revoke,
+  revokeKey,
 } from "../parties/parties.store.ts";
-import { definitionSchema, PARTY_KINDS, PARTY_STATES, partyName, SERVICE_RIGHTS } from "../parties/party.ts";
+import { definitionSchema, keyId, PARTY_KINDS, PARTY_STATES, partyName, SERVICE_RIGHTS } from "../parties/party.ts";
 import { attributionOf } from "./attribution.http.ts";
 import type { RouteDeps } from "./deps.ts";
 import { invalid, notFound, Problem } from "./problem.ts";
@@ -70,6 +71,7 @@ const reportSchema = z.object({
       may: z.array(z.object({ right: z.string(), topics: z.array(z.string()), types: z.array(z.string()).nullable() })),
       validFrom: z.string().nullable(),
       validUntil: z.string().nullable(),
+      signing: definitionSchema.shape.signing,
       proposedBy: z.string(),
       approvedBy: z.string().nullable(),
       approvedAt: z.string().nullable(),
@@ -157,6 +159,8 @@ export function partyRoutes(scope: FastifyInstance, { own: db, prefix }: RouteDe
       const unknown = may.flatMap(({ types = [] }, i) =>
         types.every((type) => KNOWN_TYPES.has(type)) ? [] : [{ pointer: `/may/${i}/types`, detail: "names a type that there is not" }],
       );
+      const must = request.body.signing?.must ?? [];
+      if (must !== "all" && !must.every((type) => KNOWN_TYPES.has(type))) unknown.push({ pointer: "/signing/must", detail: "names a type that there is not" });
       if (unknown.length > 0) throw invalid("An event type is not known.", unknown);
       const revision = answered(reply, request.params, await propose(db, askedBy(request, request.params), { ...rest, may }));
       reply.code(201).header("location", `/v1/sites/${revision.site}/parties/${revision.party}`);
@@ -213,6 +217,28 @@ export function partyRoutes(scope: FastifyInstance, { own: db, prefix }: RouteDe
     },
     async (request, reply) => {
       const revisions = answered(reply, request.params, await revoke(db, askedBy(request, request.params), request.body.reason));
+      return { revisions: revisions.map(revisionView) };
+    },
+  );
+
+  app.post(
+    "/v1/sites/:site/parties/:party/keys/:kid/revocation",
+    {
+      schema: {
+        operationId: "revokePartyKey",
+        summary: "Revokes a signing key of a party, for good",
+        description:
+          "What is signed by it is believed no more from the position of this act on; what was believed before stays. The party's other keys, and what it must sign, stay as they are.",
+        tags,
+        params: ofParty.extend({ kid: keyId }),
+        headers: actHeaders,
+        body: z.strictObject({ reason }),
+        response: { 200: json(partySchema, "Its revisions."), ...ACT_PROBLEMS },
+      },
+    },
+    async (request, reply) => {
+      const { kid } = request.params;
+      const revisions = answered(reply, request.params, await revokeKey(db, askedBy(request, request.params), kid, request.body.reason));
       return { revisions: revisions.map(revisionView) };
     },
   );

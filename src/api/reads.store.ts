@@ -81,11 +81,13 @@ export interface StoredSignal {
   readonly userProperties: readonly (readonly [string, string])[] | null;
   /** Null: nothing was known of it. */
   readonly provenance: unknown;
+  /** By which key it was signed; null: by none. */
+  readonly signed: unknown;
 }
 
 export async function readSignal(db: Db, site: string, position: number): Promise<StoredSignal | null> {
   const { rows } = await sql<StoredSignal>`
-    select topic, raw, raw_length as "rawLength", to_char(received_at at time zone 'utc', ${UTC}) as "receivedAt", protocol, content_type as "contentType", user_properties as "userProperties", body -> 'provenance' as provenance
+    select topic, raw, raw_length as "rawLength", to_char(received_at at time zone 'utc', ${UTC}) as "receivedAt", protocol, content_type as "contentType", user_properties as "userProperties", body -> 'provenance' as provenance, body -> 'signed' as signed
     from signals where site = ${site} and position = ${position}`.execute(db);
   return rows[0] ?? null;
 }

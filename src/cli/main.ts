@@ -11,6 +11,7 @@ import { helpOf, helpOfAll } from "./help.ts";
 import { migrate } from "./migrate.ts";
 import { parse } from "./parse.ts";
 import { partiesAcl, partiesDrift, partiesList, partiesPasswords } from "./parties.ts";
+import { partiesAddKey, partiesRevokeKey } from "./parties-keys.ts";
 import { registryApply } from "./registry-apply.ts";
 import { replay } from "./replay.ts";
 import { restored } from "./restored.ts";
@@ -50,6 +51,8 @@ const COMMANDS: readonly Command[] = [
   partiesAcl,
   partiesPasswords,
   partiesDrift,
+  partiesAddKey,
+  partiesRevokeKey,
   replay,
   doctor,
   demo,

@@ -4,7 +4,7 @@ import { decode } from "../decode/decode.ts";
 import type { Delivery } from "../receive/delivery.ts";
 import { type KnownId, type Ref, type SourceState, WAITING, type WaitingEvent } from "../sequence/source-state.ts";
 import type { Definitions } from "./definitions.store.ts";
-import { inHandOf } from "./in-hand.ts";
+import { keptOf } from "./in-hand.ts";
 import type { EventInHand } from "./signal.ts";
 import { numberKey, timeKey, type WorldData, windowKey } from "./world-data.ts";
 import type { WorldRequest } from "./world-request.ts";
@@ -107,6 +107,7 @@ function sourceOf(row: WorldRows["sources"][number]): SourceState {
     deferredBytes: row.deferred.bytes,
     connection: row.connection,
     monotonic: row.monotonic,
+    ...(row.signing === null ? {} : { signing: row.signing }),
   };
 }
 
@@ -226,7 +227,7 @@ function waitingOf(sourceKey: string, incarnation: number, epoch: string, row: W
 function eventOf(at: WorldReader, row: StoredSignal): EventInHand {
   const delivery = deliveryOf(row);
   const said = decode(delivery, { prefix: at.prefix, maxBytes: at.maxBytes });
-  return inHandOf(delivery, said, row.received_at, at.prefix, row.performed_by);
+  return keptOf(delivery, said, row.received_at, at.prefix, row.performed_by);
 }
 
 function deliveryOf(row: StoredSignal): Delivery {

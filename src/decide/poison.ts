@@ -74,11 +74,13 @@ export const inWords = (error: unknown): string => (error instanceof Error ? err
 /** An event that the database cannot hold is settled as unreadable, without what may have been the reason. */
 export function unstorable(signal: EventSignal): EventSignal {
   const refusal = { code: "SYS_POISON", reason: "The event cannot be stored as it is.", errors: [] };
-  const { provenance: _, ...rest } = signal;
+  const { provenance: _, wrapped, ...rest } = signal;
+  const bare = (inHand: EventInHand): EventInHand => saying(inHand, { kind: "refused", refusal, partial: partialOf(inHand) });
   return {
     ...rest,
     delivery: { ...signal.delivery, userProperties: [], contentType: null, responseTopic: null, correlationData: null },
-    inHand: saying(signal.inHand, { kind: "refused", refusal, partial: partialOf(signal.inHand) }),
+    inHand: bare(signal.inHand),
+    ...(wrapped === undefined ? {} : { wrapped: { ...wrapped, inHand: bare(wrapped.inHand) } }),
   };
 }
 

@@ -24,10 +24,14 @@ export function recordEvent(group: Group, ref: Ref, signal: EventSignal, source:
   });
 }
 
-/** What is known of a delivery beyond its bytes; null: nothing. */
-function besideDelivery({ provenance, leftOut }: EventSignal): SignalRow["body"] {
-  if (provenance === undefined && leftOut === undefined) return null;
-  return { ...(provenance === undefined ? {} : { provenance }), ...(leftOut === undefined ? {} : { leftOut }) };
+/** What is known of a delivery beyond its bytes; what there is nothing of is absent, and null: nothing. */
+function besideDelivery({ provenance, signed, leftOut }: EventSignal): SignalRow["body"] {
+  if (provenance === undefined && signed === undefined && leftOut === undefined) return null;
+  return {
+    ...(provenance === undefined ? {} : { provenance }),
+    ...(signed === undefined ? {} : { signed }),
+    ...(leftOut === undefined ? {} : { leftOut }),
+  };
 }
 
 export function recordDiagnosis(group: Group, ref: Ref, { diagnosis, delivery, receivedAt }: DiagSignal, source: SourceState): void {

@@ -1,5 +1,6 @@
 import { actTime } from "./device-time.ts";
 import type { Command, EventInHand, Signal } from "./signal.ts";
+import { claimsOf } from "./signed.ts";
 import { type WorldData, windowKey } from "./world-data.ts";
 import { askFor, emptyRequest, type WorldRequest } from "./world-request.ts";
 
@@ -8,7 +9,8 @@ export function requestFor(signals: readonly Signal[]): WorldRequest {
   const request = emptyRequest();
   for (const signal of signals) {
     if (signal.kind === "event") {
-      const { claimed } = signal.inHand;
+      const inHand = claimsOf(signal);
+      const { claimed } = inHand;
       if (claimed.source === null) continue;
       request.sources.add(claimed.source);
       if (claimed.equipment !== null) request.equipment.add(claimed.equipment);
@@ -16,7 +18,7 @@ export function requestFor(signals: readonly Signal[]): WorldRequest {
       if (hash !== null) askFor(request.ids, claimed.source, hash);
       if (claimed.epoch !== null && claimed.sequence !== null) askFor(request.numbers, claimed.source, `${claimed.epoch}.${claimed.sequence}`);
       if (claimed.batch !== null) request.batches.add(claimed.batch);
-      const { said, receivedAt } = signal.inHand;
+      const { said, receivedAt } = inHand;
       if (said.kind === "event")
         for (const at of [receivedAt, actTime(said.event, receivedAt)?.at]) if (at !== undefined) askFor(request.stationsAt, claimed.source, at);
     } else if (signal.kind === "diag") {

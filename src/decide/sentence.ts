@@ -1,4 +1,5 @@
 import { canonical, cut, readJson } from "../decode/json.ts";
+import { jwsIn } from "../decode/signed.ts";
 import type { Explanation } from "./judgement.ts";
 import { CODES, type Verdict } from "./verdict.ts";
 
@@ -39,9 +40,9 @@ function unquoted(reason: string, said: Said): readonly string[] {
 /** Fields, and characters of each, that a sentence has room for. */
 const ROOM = { fields: 12, characters: 120 } as const;
 
-/** What a delivery said beside its envelope; nothing where it cannot be read. With MQTT 5 in binary mode the envelope is no part of it. */
+/** What a delivery said beside its envelope, inside its signature where it has one; nothing where it cannot be read. With MQTT 5 in binary mode the envelope is no part of it. */
 export function saidIn(delivery: Uint8Array): Said {
-  const read = readJson(delivery);
+  const read = readJson(jwsIn({ payload: delivery })?.payload ?? delivery);
   if (!read.ok || !(read.value instanceof Map)) return [];
   const data = read.value.has("specversion") ? read.value.get("data") : read.value;
   if (!(data instanceof Map)) return [];

@@ -19,20 +19,22 @@ import { recordEvent } from "./record.ts";
 import { accept, observe } from "./settle-judgement.ts";
 import { settleLeftOut } from "./settle-left-out.ts";
 import type { EventInHand, EventSignal } from "./signal.ts";
+import { type Heard, hear } from "./signed.ts";
 import { declareLost, drain, judgeInTurn } from "./turn.ts";
 import { keepNumber, type Numbered, roomAhead, roomToWait, wait } from "./waiting.ts";
 
 export function settleEvent(group: Group, signal: EventSignal): void {
-  const judged = group.attempt(() => settleArrival(group, signal));
-  if (!judged.ok) poisonArrival(group, signal, judged.error);
+  const heard = hear(group.world, signal);
+  const judged = group.attempt(() => settleArrival(group, heard));
+  if (!judged.ok) poisonArrival(group, heard.signal, judged.error);
 }
 
-function settleArrival(group: Group, signal: EventSignal): void {
+function settleArrival(group: Group, { signal, unbelieved }: Heard): void {
   const { inHand: came, delivery } = signal;
   const { claimed } = came;
   const ref = group.next();
   if (signal.leftOut !== undefined) {
-    settleLeftOut(group, signal, signal.leftOut, ref);
+    settleLeftOut(group, signal, signal.leftOut, ref, unbelieved === null);
     return;
   }
   if (delivery.retained) {
@@ -54,6 +56,10 @@ function settleArrival(group: Group, signal: EventSignal): void {
   }
   if (source === undefined || source.revoked) {
     settleUnbelieved(group, came, ref, source);
+    return;
+  }
+  if (unbelieved !== null) {
+    giveVerdict(group, came, firstRound(ref), { status: "rejected", by: "speaker", ...unbelieved });
     return;
   }
   const inHand = withPerformer(group, source, came, ref);

@@ -7,7 +7,8 @@ import type { Group } from "./group.ts";
 import { recordEvent } from "./record.ts";
 import type { EventSignal } from "./signal.ts";
 
-export function settleLeftOut(group: Group, signal: EventSignal, leftOut: LeftOut, ref: Ref): void {
+/** `believed`: its signature, or that it has none, is as its branch must have it. */
+export function settleLeftOut(group: Group, signal: EventSignal, leftOut: LeftOut, ref: Ref, believed: boolean): void {
   const { inHand, delivery, provenance } = signal;
   const { source: name, epoch, sequence } = inHand.claimed;
   const source = name === null ? undefined : group.world.source(name);
@@ -20,7 +21,7 @@ export function settleLeftOut(group: Group, signal: EventSignal, leftOut: LeftOu
     reason: `The branch sent more than its quota; ${count === 1 ? "one delivery was" : `${count} deliveries were`} left out, from ${from} to ${to}, of ${bytes} bytes.`,
     explanation: { leftOut },
   });
-  if (source === undefined || source.revoked || delivery.retained || provenance?.refused !== undefined) return;
+  if (source === undefined || source.revoked || !believed || delivery.retained || provenance?.refused !== undefined) return;
   // the source has counted that far: its cursor asks for what is missing, also when nothing more comes
   const highest = revealedBy(source, epoch, sequence);
   if (highest !== null) group.putSource({ ...source, highest }, ref);

@@ -2,6 +2,8 @@ import type { Signature } from "../access/signature.ts";
 import type { PerformedBy } from "../authorise/performer.ts";
 import type { DeviceEvent, Diagnosis, PartialEvent, Refusal } from "../decode/event.ts";
 import type { Provenance } from "../decode/provenance.ts";
+import type { Signed } from "../decode/signature.ts";
+import type { Jws } from "../decode/signed.ts";
 import type { Delivery } from "../receive/delivery.ts";
 import type { LeftOut } from "../receive/left-out.ts";
 import type { Ref } from "../sequence/source-state.ts";
@@ -55,6 +57,10 @@ export interface EventSignal {
   readonly provenance?: Provenance;
   /** It stands for all that its branch sent beyond its quota, itself the last of them; absent: it is judged. */
   readonly leftOut?: LeftOut;
+  /** What it says if its branch is one of signed events; to all others it is what is in hand. Absent: it has another form. */
+  readonly wrapped?: { readonly jws: Jws; readonly inHand: EventInHand };
+  /** By which key it was signed; absent: that was not asked, or by none. */
+  readonly signed?: Signed;
 }
 
 export interface DiagSignal {

@@ -1,6 +1,8 @@
 // The world in the shape in which the database gives it: one value of JSON, big integers as text.
+
 import type { BatchState } from "../authorise/execution-context.ts";
 import type { PerformedBy } from "../authorise/performer.ts";
+import type { Signing } from "../parties/signing.ts";
 import type { Parking } from "../sequence/source-state.ts";
 import type { ExceptionState } from "./exception.ts";
 
@@ -111,6 +113,7 @@ export interface WorldRows {
     readonly waiting_bytes: number;
     readonly connection: "online" | "offline" | null;
     readonly monotonic: Record<string, [string, string]>;
+    readonly signing: Signing | null;
     readonly skipped: { readonly first: string; readonly last: string }[];
     readonly deferred: { readonly count: number; readonly bytes: number };
   }[];

@@ -37,6 +37,7 @@ export const worldStatement = (site: string, shard: string, asked: string) => sq
         'numbering', s.numbering, 'revoked', s.revoked, 'version', s.version, 'incarnation', s.incarnation, 'epoch', s.epoch::text, 'through', s.through::text, 'highest', s.highest::text,
         'gap_position', s.gap_position, 'gap_due_at', s.gap_due_at, 'parked', s.parked, 'parked_position', s.parked_position, 'reused', s.reused, 'waiting_count', s.waiting_count,
         'waiting_bytes', s.waiting_bytes, 'connection', s.connection, 'monotonic', s.monotonic,
+        'signing', (select g.signing from signing_branches g where g.site = s.site and g.line = s.line and g.equipment = s.equipment),
         'skipped', (select coalesce(jsonb_agg(jsonb_build_object('first', k.first::text, 'last', k.last::text) order by k.first), '[]') from skipped_ranges k
           where k.source_key = s.source_key and k.incarnation = s.incarnation and k.epoch = s.epoch and k.last > s.through),
         'deferred', (select jsonb_build_object('count', count(*), 'bytes', coalesce(sum(d.bytes), 0)) from deferrals d where d.source_key = s.source_key)

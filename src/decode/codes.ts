@@ -1,5 +1,6 @@
 import type { CodeTable } from "./code.ts";
 import type { ProvenanceCode } from "./provenance.ts";
+import type { SignatureCode } from "./signature.ts";
 
 export type DecodeCode =
   | "ENV_TOO_LARGE"
@@ -20,7 +21,8 @@ export type DecodeCode =
   | "TOP_PAYLOAD_MISMATCH"
   | "TOP_WRONG_DOMAIN"
   | "APR_OVER_MQTT"
-  | ProvenanceCode;
+  | ProvenanceCode
+  | SignatureCode;
 
 export const DECODE_CODES: CodeTable<DecodeCode> = {
   ENV_TOO_LARGE: {
@@ -128,5 +130,17 @@ export const DECODE_CODES: CodeTable<DecodeCode> = {
     owner: "security",
     next: "correct",
     remedy: "Publish on the party's own branch; compare the broker's access list with the registry.",
+  },
+  PROVENANCE_SIGNATURE_MISSING: {
+    meaning: "Events of this type must be signed by the party to whom the registry gives the branch, and this one is not.",
+    owner: "security",
+    next: "resend",
+    remedy: "Sign the same event with a registered key and send it again; if it is not the device's, find out who publishes there.",
+  },
+  PROVENANCE_SIGNATURE_INVALID: {
+    meaning: "The event is signed, and not by a key that is registered and valid for its branch, or not for this topic and content.",
+    owner: "security",
+    next: "resend",
+    remedy: "Sign the same event with a registered key and send it again; if it is not the device's, find out who publishes there.",
   },
 };

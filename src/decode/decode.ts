@@ -2,11 +2,12 @@ import type { Delivery } from "../receive/delivery.ts";
 import { decodeDiag } from "./diagnosis.ts";
 import { digestOf, digestOfBytes } from "./digest.ts";
 import { binaryEnvelope, type Envelope, type Fault, isBinary, JSON_TYPE, structuredEnvelope } from "./envelope.ts";
-import type { Decoded, DeviceEvent, PartialEvent, PlantId, Refusal, SourceAddress, TimeSource } from "./event.ts";
+import type { Decoded, DeviceEvent, PartialEvent, PlantId, Refusal, SignedEvent, SourceAddress, TimeSource, Unread } from "./event.ts";
 import { EVENT_TYPES, type EventData, type EventTypeName, isEventTypeName } from "./event-types.ts";
 import { isInstant } from "./instant.ts";
 import { cut, type Json, JsonNumber, type JsonObject, pointerOf, unsafeNumber } from "./json.ts";
 import { numberIn, type Report } from "./numbering.ts";
+import { JOSE_TYPE, type Jws, jwsIn } from "./signed.ts";
 import { type BranchTopic, isPlantId, levelsOf, parseSource, parseTopic } from "./topic.ts";
 
 export interface DecodeOptions {
@@ -21,6 +22,29 @@ export interface DecodeOptions {
  * them however bad the rest is: it takes its number.
  */
 export function decode(delivery: Delivery, options: DecodeOptions): Decoded {
+  const read = digested(delivery, options);
+  const signed = read.kind === "refused" ? signedIn(delivery, options) : null;
+  return signed === null ? read : { ...read, ...signed };
+}
+
+/** What a delivery says that is signed, where it has that form and may be read. Whether its branch has keys is not known here: without any it is what it was before, no event. */
+function signedIn(delivery: Delivery, options: DecodeOptions): { readonly signed: SignedEvent } | null {
+  const inner = unwrapped(delivery, options);
+  if (inner === null || parseTopic(delivery.topic, options.prefix)?.domain !== "event") return null;
+  const said = digested(inner.delivery, options);
+  return said.kind === "event" || said.kind === "refused" ? { signed: { jws: inner.jws, said } } : null;
+}
+
+/** The event inside of a signed one, as if it had come without its signature. */
+function unwrapped(delivery: Delivery, { maxBytes }: DecodeOptions): { readonly jws: Jws; readonly delivery: Delivery } | null {
+  if ((delivery.fullLength ?? delivery.payload.byteLength) > maxBytes || isBinary(delivery)) return null;
+  const jws = jwsIn(delivery);
+  if (jws === null) return null;
+  const { fullLength: _, ...rest } = delivery;
+  return { jws, delivery: { ...rest, payload: jws.payload, contentType: JOSE_TYPE.test(delivery.contentType ?? "") ? null : delivery.contentType } };
+}
+
+function digested(delivery: Delivery, options: DecodeOptions): Exclude<Decoded, { readonly kind: "refused" }> | Unread {
   const read = undigested(delivery, options);
   // what cannot be read as an event is told from other deliveries by all its bytes
   return read.kind === "refused" ? { ...read, partial: { ...read.partial, digest: digestOfBytes(delivery.payload) } } : read;
@@ -52,9 +76,12 @@ function undigested(delivery: Delivery, options: DecodeOptions): Read {
 const envelopeIn = (delivery: Delivery, { maxBytes }: DecodeOptions): Envelope | { readonly refusal: Refusal } =>
   isBinary(delivery) ? binaryEnvelope(delivery, maxBytes) : structuredEnvelope(delivery);
 
-/** An event as readable JSON text, attributes and data, numbers as written, for people who ask later; null: the delivery is no event. */
-export function eventText(delivery: Delivery, options: DecodeOptions): string | null {
-  const envelope = decode(delivery, options).kind === "event" ? envelopeIn(delivery, options) : null;
+/**
+ * An event as readable JSON text, attributes and data, numbers as written, for people who ask later; null: the delivery is no event. `signed`: it was read as a signed one.
+ */
+export function eventText(delivery: Delivery, options: DecodeOptions, signed = false): string | null {
+  const read = signed ? (unwrapped(delivery, options)?.delivery ?? delivery) : delivery;
+  const envelope = digested(read, options).kind === "event" ? envelopeIn(read, options) : null;
   if (envelope === null || "refusal" in envelope) return null;
   const { attributes, data } = envelope;
   return write(new Map<string, Json>([...attributes, ...(data === undefined ? [] : ([["data", data]] as const))]));

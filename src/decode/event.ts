@@ -1,4 +1,5 @@
 import type { EventData, EventTypeName } from "./event-types.ts";
+import type { Jws } from "./signed.ts";
 
 declare const brand: unique symbol;
 type Branded<T, B extends string> = T & { readonly [brand]: B };
@@ -82,9 +83,25 @@ export interface Diagnosis {
   readonly time: string | null;
 }
 
+/** What is no event. */
+export interface Unread {
+  readonly kind: "refused";
+  readonly refusal: Refusal;
+  readonly partial: PartialEvent;
+}
+
+/** What has the form of a signed event, which is none to whoever knows of no signatures: taken apart, and what it says read like anything else. */
+export interface SignedEvent {
+  readonly jws: Jws;
+  readonly said: { readonly kind: "event"; readonly event: DeviceEvent } | Unread;
+}
+
 export type Decoded =
   | { readonly kind: "event"; readonly event: DeviceEvent }
-  | { readonly kind: "refused"; readonly refusal: Refusal; readonly partial: PartialEvent }
+  | (Unread & { readonly signed?: SignedEvent })
   | { readonly kind: "diag"; readonly diagnosis: Diagnosis }
   /** Not an event topic, or a diag message that cannot be read: counted, nothing else. */
   | { readonly kind: "ignored"; readonly why: string };
+
+/** What a delivery says inside of its signature, where it has the form of a signed event; what it says otherwise. */
+export const insideOf = <T extends Decoded>(decoded: T): T | SignedEvent["said"] => (decoded.kind === "refused" ? (decoded.signed?.said ?? decoded) : decoded);

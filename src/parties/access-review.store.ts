@@ -6,7 +6,7 @@ import { safePosition } from "../db/position.ts";
 import { canonicalJson } from "../registry/canonical.ts";
 import { type Conflict, conflictsOf, inWords, toReview } from "./conflicts.ts";
 import { ACTS, type Answer, type Asked, change, done, isPerson, type Revision, readActive, readRevisions, refused, under } from "./parties.store.ts";
-import type { Party, PartyKind, PartyState } from "./party.ts";
+import type { Definition, Party, PartyKind, PartyState } from "./party.ts";
 import { filtersOf } from "./topics.ts";
 
 /** One party as a reviewer sees it: what it may do in words and in topics, who answers for it, who approved it, and what speaks against it. */
@@ -19,6 +19,8 @@ export interface ReviewedParty {
   readonly may: readonly { readonly right: string; readonly topics: readonly string[]; readonly types: readonly string[] | null }[];
   readonly validFrom: string | null;
   readonly validUntil: string | null;
+  /** By which keys it signs; absent: by none. */
+  readonly signing?: Definition["signing"];
   readonly proposedBy: string;
   readonly approvedBy: string | null;
   readonly approvedAt: string | null;
@@ -91,7 +93,7 @@ function reviewed(
   prefix: string,
   { seenAt, people, nowMs }: { readonly seenAt: string | null; readonly people: ReadonlySet<string> | null; readonly nowMs: number },
 ): ReviewedParty {
-  const { site, party, kind, owner, state, may, validFrom, validUntil, proposed, approved, activated } = revision;
+  const { site, party, kind, owner, state, may, validFrom, validUntil, signing, proposed, approved, activated } = revision;
   const approvedAt = approved?.at ?? null;
   const last =
     [seenAt, approvedAt]
@@ -118,6 +120,7 @@ function reviewed(
     })),
     validFrom,
     validUntil,
+    ...(signing === undefined ? {} : { signing }),
     proposedBy: proposed.by,
     approvedBy: approved?.by ?? null,
     approvedAt,

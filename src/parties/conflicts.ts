@@ -15,6 +15,8 @@ export const CONFLICTS = {
   RESERVED_NAME: { refuses: true, meaning: "Names that begin with signalbox- are the service's." },
   SHARED_IDENTITY: { refuses: true, meaning: "One user name at the broker stands for one party." },
   SHARED_BRANCH: { refuses: true, meaning: "Two parties publish events of one branch: nobody could tell which of them said what." },
+  SHARED_KEY: { refuses: true, meaning: "A signing key, and its id, stand for one party and nothing else, for good." },
+  REVOKED_KEY: { refuses: true, meaning: "A signing key that was revoked never comes back." },
   INVALID_PERIOD: { refuses: true, meaning: "The validity ends before it begins." },
   EXPIRED: { refuses: false, meaning: "The party is active and no longer valid: the registry grants it nothing." },
   ORPHAN_OWNER: { refuses: false, meaning: "The person who answers for the party is not known, or not any more." },
@@ -71,6 +73,33 @@ function byItself(party: Party, prefix: string): readonly Conflict[] {
   if (/^signalbox-/i.test(name)) found.push(conflict("RESERVED_NAME", `${name} is a name of the service.`));
   if (validFrom !== null && validUntil !== null && Date.parse(validUntil) <= Date.parse(validFrom))
     found.push(conflict("INVALID_PERIOD", `${name} would be valid until ${validUntil}, and only from ${validFrom} on.`));
+  found.push(...ofKeys(party));
+  return found;
+}
+
+function ofKeys({ party, kind, signing }: Party): readonly Conflict[] {
+  if (signing === undefined) return [];
+  const found: Conflict[] = [];
+  if (!DEVICES.has(kind)) found.push(conflict("NOT_OF_THIS_KIND", `${party} is a ${kind} and would sign events, which it does not publish.`));
+  for (const one of ["kid", "publicKey"] as const)
+    if (new Set(signing.keys.map((key) => key[one])).size < signing.keys.length)
+      found.push(conflict("SHARED_KEY", `${party} would have ${one === "kid" ? "two keys of one id" : "one key twice"}.`));
+  for (const { kid, validFrom, validUntil } of signing.keys)
+    if (validFrom !== null && validUntil !== null && Date.parse(validUntil) <= Date.parse(validFrom))
+      found.push(conflict("INVALID_PERIOD", `Key ${kid} of ${party} would be valid until ${validUntil}, and only from ${validFrom} on.`));
+  return found;
+}
+
+/** What is wrong with the keys of a revision, by what its party's keys were before. */
+export function conflictsOfKeys({ party, signing }: Party, before: readonly Pick<Party, "signing">[], revoked: ReadonlySet<string>): readonly Conflict[] {
+  const found: Conflict[] = [];
+  const known = before.flatMap((one) => one.signing?.keys ?? []);
+  for (const { kid, publicKey } of signing?.keys ?? []) {
+    const same = known.find((key) => (key.kid === kid) !== (key.publicKey === publicKey));
+    if (revoked.has(kid)) found.push(conflict("REVOKED_KEY", `Key ${kid} of ${party} was revoked.`));
+    else if (same !== undefined)
+      found.push(conflict("SHARED_KEY", `Key ${kid} of ${party} is not the one that was called so before, or was called ${same.kid}.`));
+  }
   return found;
 }
 
@@ -113,6 +142,9 @@ function besideOthers(party: Party, others: readonly Party[], prefix: string): r
       found.push(conflict("SHARED_IDENTITY", `${party.party} is a party of site ${other.site} too: at the broker they would be one.`));
     const shared = other.party === party.party ? undefined : eventsOf(other).find((filter) => own.some((mine) => overlap(mine, filter)));
     if (shared !== undefined) found.push(conflict("SHARED_BRANCH", `${party.party} and ${other.party} both publish on ${shared}.`));
+    const theirs = new Set((other.signing?.keys ?? []).map(({ publicKey }) => publicKey));
+    for (const { kid, publicKey } of party.signing?.keys ?? [])
+      if (theirs.has(publicKey)) found.push(conflict("SHARED_KEY", `Key ${kid} of ${party.party} is a key of ${other.party} too.`));
   }
   return found;
 }

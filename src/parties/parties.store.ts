@@ -4,9 +4,10 @@ import { type AnsweredAct, type Attribution, recordAct } from "../audit/act.stor
 import { type RequestKey, readAnswer } from "../audit/request-key.store.ts";
 import type { Db } from "../db/database.ts";
 import { safePosition } from "../db/position.ts";
-import { type Conflict, conflictsOf } from "./conflicts.ts";
+import { type Conflict, conflictsOf, conflictsOfKeys } from "./conflicts.ts";
 import { type Issued, issueCredential } from "./credentials.ts";
 import { type Definition, definitionSchema, isValid, type Party, type PartyState } from "./party.ts";
+import { lockSigning, readRevokedKeys, signByNobody, signByRevision, signWithoutKey } from "./signing.store.ts";
 
 /** A revision as it is on record, with everything that became of it. */
 export interface Revision extends Party {
@@ -56,6 +57,7 @@ export const ACTS = {
   approved: "party.approved",
   activated: "party.activated",
   revoked: "party.revoked",
+  keyRevoked: "party.key.revoked",
   credential: "party.credential.issued",
   reviewed: "parties.reviewed",
 } as const;
@@ -76,22 +78,24 @@ export interface Asked {
 
 /**
  * Runs a change of a party, once under a key: whoever asks again is told what came of it. The site's head is locked from the beginning on, since what is read here must hold when the act
- * goes on record.
+ * goes on record. `before`: what has to be locked before it.
  */
 export async function change<T>(
   db: Db,
   { site, key }: Pick<Asked, "site" | "key">,
   again: (trx: Db, answer: z.infer<typeof answerSchema>, position: number) => Promise<T>,
   act: (trx: Db) => Promise<Answer<T>>,
+  before: (trx: Db) => Promise<void> = async () => {},
 ): Promise<Answer<T>> {
   return db.transaction().execute(async (trx): Promise<Answer<T>> => {
     // parties of two sites may be in conflict, so changes of all sites come one after the other; this lock comes before any other
     await sql`select pg_advisory_xact_lock(hashtext('signalbox.parties'))`.execute(trx);
+    await before(trx);
     const { rows } = await sql`select from sites where site = ${site} for update`.execute(trx);
     if (rows.length === 0) return refused({ because: "unknown", what: `site ${site}` });
-    const before = await readAnswer(trx, site, key);
-    if (before !== null)
-      return { kind: "done", position: before.position, replayed: true, result: await again(trx, answerSchema.parse(before.answer), before.position) };
+    const answer = await readAnswer(trx, site, key);
+    if (answer !== null)
+      return { kind: "done", position: answer.position, replayed: true, result: await again(trx, answerSchema.parse(answer.answer), answer.position) };
     return act(trx);
   });
 }
@@ -108,7 +112,7 @@ export async function propose(db: Db, { site, party, by, key }: Asked, definitio
       const revisions = await readRevisions(trx, site, party);
       const revision = (revisions.at(-1)?.revision ?? 0) + 1;
       const proposed: Party = { site, party, revision, ...definition };
-      const conflicts = conflictsOf(proposed, await readActive(trx)).filter(({ refuses }) => refuses);
+      const conflicts = await refusing(trx, proposed, revisions);
       if (conflicts.length > 0) return refused({ because: "conflict", conflicts });
       const before = revisions.findLast(({ state }) => state === "active");
       const act = {
@@ -146,8 +150,16 @@ export async function activate(db: Db, { site, party, by, key }: Asked, revision
     const position = await recordAct(trx, site, actOn(ACTS.activated, found, null), by, under(key));
     await sql`insert into party_activations (site, party, revision, position, activated_by)
       values (${site}, ${party}, ${revision}, ${position}, ${by.actor})`.execute(trx);
+    await signByRevision(trx, { site, party, definition: found });
     return position;
   });
+}
+
+/** What stands against a revision beside all that is in force, and after all that was. */
+async function refusing(trx: Db, party: Party, revisions: readonly Revision[]): Promise<readonly Conflict[]> {
+  const conflicts = conflictsOf(party, await readActive(trx)).filter(({ refuses }) => refuses);
+  if (party.signing === undefined) return conflicts;
+  return [...conflicts, ...conflictsOfKeys(party, revisions, await readRevokedKeys(trx, party.site, party.party))];
 }
 
 /** Changes a revision that stands where it must. Parties may have come beside it since it was proposed, so what is in conflict is asked again. */
@@ -159,15 +171,24 @@ async function onRevision(
   act: (trx: Db, found: Revision) => Promise<number | Refusal>,
 ): Promise<Answer<Revision>> {
   const read = async (trx: Db): Promise<Revision> => mustBe(await readRevision(trx, site, party, revision));
-  return change(db, { site, key }, read, async (trx) => {
-    const found = await readRevision(trx, site, party, revision);
-    if (found === null) return refused({ because: "unknown", what: `revision ${revision} of party ${party} at site ${site}` });
-    if (found.state !== from) return refused({ because: "state", state: found.state });
-    const conflicts = conflictsOf(found, await readActive(trx)).filter(({ refuses }) => refuses);
-    if (conflicts.length > 0) return refused({ because: "conflict", conflicts });
-    const came = await act(trx, found);
-    return typeof came === "number" ? done(came, await read(trx)) : refused(came);
-  });
+  return change(
+    db,
+    { site, key },
+    read,
+    async (trx) => {
+      const revisions = await readRevisions(trx, site, party);
+      const found = revisions.find((one) => one.revision === revision);
+      if (found === undefined) return refused({ because: "unknown", what: `revision ${revision} of party ${party} at site ${site}` });
+      if (found.state !== from) return refused({ because: "state", state: found.state });
+      const conflicts = await refusing(trx, found, revisions);
+      if (conflicts.length > 0) return refused({ because: "conflict", conflicts });
+      const came = await act(trx, found);
+      return typeof came === "number" ? done(came, await read(trx)) : refused(came);
+    },
+    async (trx) => {
+      if (from === "approved") await lockSigning(trx, { site, party, definition: await readRevision(trx, site, party, revision) });
+    },
+  );
 }
 
 const actOn = (type: string, { party, revision }: Revision, more: Readonly<Record<string, unknown>> | null) => ({
@@ -180,19 +201,39 @@ const actOn = (type: string, { party, revision }: Revision, more: Readonly<Recor
 /** Revokes a party with its credential and everything that was proposed for it, on record; by whom it may be. */
 export async function revoke(db: Db, { site, party, by, key }: Asked, reason: string): Promise<Answer<readonly Revision[]>> {
   const read = (trx: Db): Promise<readonly Revision[]> => readRevisions(trx, site, party);
-  return change(db, { site, key }, read, async (trx) => {
+  const act = async (trx: Db): Promise<Answer<readonly Revision[]>> => {
     const revisions = await read(trx);
     const last = revisions.at(-1);
     if (last === undefined) return refused({ because: "unknown", what: `party ${party} at site ${site}` });
     if (last.state === "revoked") return refused({ because: "state", state: "revoked" });
     const before = revisions.find(({ state }) => state === "active")?.revision ?? null;
-    const act = { type: ACTS.revoked, object: `party ${party}`, old: { revision: before }, new: { party } };
-    const position = await recordAct(trx, site, act, { ...by, reason }, under(key));
+    const told = { type: ACTS.revoked, object: `party ${party}`, old: { revision: before }, new: { party } };
+    const position = await recordAct(trx, site, told, { ...by, reason }, under(key));
     await sql`insert into party_revocations (site, party, position, reason, revoked_by) values (${site}, ${party}, ${position}, ${reason}, ${by.actor})`.execute(
       trx,
     );
+    await signByNobody(trx, site, party);
     return done(position, await read(trx));
-  });
+  };
+  return change(db, { site, key }, read, act, (trx) => lockSigning(trx, { site, party, definition: null }));
+}
+
+/** Revokes one signing key of a party, for good and in every revision, on record. Like every taking away it needs no second person. */
+export async function revokeKey(db: Db, { site, party, by, key }: Asked, kid: string, reason: string): Promise<Answer<readonly Revision[]>> {
+  const read = (trx: Db): Promise<readonly Revision[]> => readRevisions(trx, site, party);
+  const act = async (trx: Db): Promise<Answer<readonly Revision[]>> => {
+    const revisions = await read(trx);
+    if (!revisions.some(({ signing }) => signing?.keys.some((one) => one.kid === kid)))
+      return refused({ because: "unknown", what: `key ${kid} of party ${party} at site ${site}` });
+    if ((await readRevokedKeys(trx, site, party)).has(kid)) return refused({ because: "state", state: "revoked" });
+    const told = { type: ACTS.keyRevoked, object: `key ${kid} of party ${party}`, old: null, new: { party, kid } };
+    const position = await recordAct(trx, site, told, { ...by, reason }, under(key));
+    await sql`insert into party_key_revocations (site, party, kid, position, reason, revoked_by)
+      values (${site}, ${party}, ${kid}, ${position}, ${reason}, ${by.actor})`.execute(trx);
+    await signWithoutKey(trx, site, party, kid);
+    return done(position, await read(trx));
+  };
+  return change(db, { site, key }, read, act, (trx) => lockSigning(trx, { site, party, definition: null }));
 }
 
 /**
@@ -282,7 +323,14 @@ function mustBe(revision: Revision | null): Revision {
   return revision;
 }
 
-const definitionOf = ({ kind, owner, may, validFrom, validUntil }: Definition): Definition => ({ kind, owner, may, validFrom, validUntil });
+const definitionOf = ({ kind, owner, may, validFrom, validUntil, signing }: Definition): Definition => ({
+  kind,
+  owner,
+  may,
+  validFrom,
+  validUntil,
+  ...(signing === undefined ? {} : { signing }),
+});
 
 /** The parties in force, of every site or of some, by site and name; also those that are not valid at the moment. */
 export async function readActive(db: Db, sites: readonly string[] | null = null): Promise<readonly ActiveParty[]> {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { plantId } from "../registry/recipe.ts";
+import { KID, publicKeyOf } from "./signing.ts";
 
 // What a party is: whoever has a name of its own at the broker, and what it may do there. Its name is the broker's user name, and is never shared.
 
@@ -43,6 +44,26 @@ export type Right = z.infer<typeof rightSchema>;
 /** An instant in UTC, to the millisecond: two texts of one instant would be two digests. */
 const instant = z.iso.datetime({ precision: 3 });
 
+export const keyId = z.string().regex(KID, "is no id of a key: letters, digits, _ . and -, at most 64");
+
+export const signingSchema = z.strictObject({
+  keys: z
+    .array(
+      z.strictObject({
+        kid: keyId.describe("How the key is called in what it has signed."),
+        publicKey: z
+          .string()
+          .refine((x) => publicKeyOf(x) !== null, "is no Ed25519 public key: 32 bytes, base64url")
+          .describe("Ed25519: its 32 bytes, base64url without padding (`x` of a JWK)."),
+        validFrom: instant.nullable().default(null),
+        validUntil: instant.nullable().default(null),
+      }),
+    )
+    .min(1)
+    .max(16),
+  must: z.union([z.literal("all"), z.array(eventType).max(100)]).describe("Events of these types are believed only when they are signed; the others may be."),
+});
+
 export const definitionSchema = z.strictObject({
   kind: z.enum(PARTY_KINDS),
   /** The person who answers for it. */
@@ -50,6 +71,7 @@ export const definitionSchema = z.strictObject({
   may: z.array(rightSchema).min(1).max(500),
   validFrom: instant.nullable().default(null),
   validUntil: instant.nullable().default(null),
+  signing: signingSchema.optional().describe("By which keys it signs its events. Without it nothing is signed, and nothing is asked for."),
 });
 export type Definition = z.infer<typeof definitionSchema>;
 

@@ -26,6 +26,22 @@ export function filtersOf(prefix: string, site: string, { what, where }: Pick<Ri
   }
 }
 
+/** The branch of an equipment. */
+export interface BranchName {
+  readonly line: string;
+  readonly equipment: string;
+}
+
+/** The branches on which a party publishes events, each once. A published right names its branch (conflict WILDCARD). */
+export function eventBranches(may: readonly Right[]): readonly BranchName[] {
+  const found = new Map<string, BranchName>();
+  for (const { direction, what, where } of may) {
+    if (direction !== "publish" || what !== "event" || typeof where === "string" || "batch" in where) continue;
+    found.set(`${where.line}/${where.equipment}`, { line: where.line, equipment: where.equipment });
+  }
+  return [...found.values()];
+}
+
 /** Whether a topic is one that a filter means (MQTT 5, section 4.7). */
 export function matches(filter: string, topic: string): boolean {
   const [wanted, levels] = [filter.split("/"), topic.split("/")];

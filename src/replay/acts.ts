@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Definition } from "../decide/world-data.ts";
 import type { Published } from "../registry/published.store.ts";
 import { parseRecipe, type Recipe } from "../registry/recipe.ts";
+import { applyPartyAct, isPartyAct } from "./party-acts.ts";
 import type { RecordedSite } from "./recorded.ts";
 import { registerEquipment, registerSource } from "./registry.ts";
 import type { SourceRow } from "./rows.ts";
@@ -73,6 +74,7 @@ export function applyAct(
     nameSource(record, row, site.sourceKeys.get(row.source));
     return null;
   };
+  if (isPartyAct(type)) return applyPartyAct(record, type, body.parse(said).new);
   if (isStationAct(type)) return applyStationAct(record, type, body.parse(said).new, actor ?? "");
   switch (type) {
     case "equipment.registered":

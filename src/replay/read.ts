@@ -2,7 +2,7 @@
 import type { BatchState, ContextLock, EquipmentState } from "../authorise/execution-context.ts";
 import type { PerformedBy, StationAt, StationState } from "../authorise/performer.ts";
 import type { ExceptionState } from "../decide/exception.ts";
-import { inHandOf } from "../decide/in-hand.ts";
+import { keptOf } from "../decide/in-hand.ts";
 import type { EventInHand } from "../decide/signal.ts";
 import { type Deferral, numberKey, type QuarantineEntry, type WaitingWindow } from "../decide/world-data.ts";
 import type { WorldRequest } from "../decide/world-request.ts";
@@ -17,6 +17,7 @@ export function sourceIn(record: SiteRecord, row: SourceRow): SourceState {
   const { gapPosition, gapSince: _, gapDueAt, parked, parkedPosition, parkedAt: __, ...rest } = row;
   const deferred = record.deferredOf.get(row.key);
   const skipped = record.skippedOfSource.get(row.key);
+  const signing = record.signing.get(`${row.line}/${row.equipment}`);
   return {
     ...rest,
     site: record.site,
@@ -32,6 +33,7 @@ export function sourceIn(record: SiteRecord, row: SourceRow): SourceState {
     parked: parked === null ? null : { why: parked, position: parkedPosition ?? 0 },
     deferredCount: deferred?.count ?? 0,
     deferredBytes: deferred?.bytes ?? 0,
+    ...(signing === undefined ? {} : { signing }),
   };
 }
 
@@ -98,7 +100,7 @@ const byNumber = (a: WaitingRow, b: WaitingRow): number => (a.epoch === b.epoch 
 export function eventAt(record: SiteRecord, position: number): EventInHand {
   const open = record.deliveries.get(position) ?? refuse(`no delivery at ${position}`);
   const { delivery, receivedAt, performedBy } = open;
-  open.inHand ??= inHandOf(delivery, decode(delivery, record.reading), receivedAt, record.reading.prefix, performedBy);
+  open.inHand ??= keptOf(delivery, decode(delivery, record.reading), receivedAt, record.reading.prefix, performedBy);
   return open.inHand;
 }
 

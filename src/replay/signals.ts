@@ -1,6 +1,6 @@
 // A recorded signal as the service had it in hand.
 import { hash } from "node:crypto";
-import { inHandOf } from "../decide/in-hand.ts";
+import { eventSignal } from "../decide/in-hand.ts";
 import { unstorable } from "../decide/poison.ts";
 import type { Command, Signal, Tick } from "../decide/signal.ts";
 import { decode } from "../decode/decode.ts";
@@ -21,18 +21,13 @@ export function signalOf(recorded: GroupSignal, reading: Reading): Signal {
   if (decoded.kind === "ignored") throw new Unreadable(position, `the delivery is no signal: ${decoded.why}`);
   if (decoded.kind === "diag") return { kind: "diag", delivery, diagnosis: decoded.diagnosis, receivedAt };
   const { provenance, leftOut } = Object(fields.body);
-  const event: Signal = {
-    kind: "event",
-    delivery,
-    inHand: inHandOf(delivery, whole(decoded, delivery, fields), receivedAt, reading.prefix),
-    ...(provenance === undefined ? {} : { provenance }),
-    ...(leftOut === undefined ? {} : { leftOut }),
-  };
+  // by whom it is signed is found again, not taken from the record
+  const event = eventSignal(delivery, whole(decoded, delivery, fields), receivedAt, reading.prefix, { provenance, leftOut });
   return recorded.unstorable ? unstorable(event) : event;
 }
 
 /** Of a payload that was too large only the head is kept: what it hashed to as a whole is taken as recorded. */
-function whole(decoded: Decoded, { fullLength, payload }: Delivery, { digest }: SignalFields): Decoded {
+function whole<T extends Decoded>(decoded: T, { fullLength, payload }: Delivery, { digest }: SignalFields): T {
   if (decoded.kind !== "refused" || digest === null || fullLength === undefined || fullLength === payload.byteLength) return decoded;
   return { ...decoded, partial: { ...decoded.partial, digest: Buffer.from(digest, "hex") } };
 }

@@ -1,4 +1,6 @@
 import type { Definition } from "../decide/world-data.ts";
+import type { Definition as PartyDefinition } from "../parties/party.ts";
+import type { Signing } from "../parties/signing.ts";
 import type { Recipe } from "../registry/recipe.ts";
 import { instant } from "./instant.ts";
 import { refuse } from "./refuse.ts";
@@ -28,6 +30,9 @@ export interface Definitions {
   recipe(name: string): (Definition & { readonly recipe: Recipe }) | null;
   machine(name: string): Definition | null;
 }
+
+/** What a revision of a party says of the events that are signed. */
+export type ProposedParty = Pick<PartyDefinition, "may" | "signing">;
 
 /** How the site's deliveries are read. */
 export interface Reading {
@@ -92,6 +97,12 @@ export class SiteRecord {
   readonly bindingsOf = new Map<string, BindingRow[]>();
   /** by station, in order: at most the last one is open */
   readonly sessionsAt = new Map<string, SessionRow[]>();
+
+  /** by party and revision: what was proposed */
+  readonly partyRevisions = new Map<string, ProposedParty>();
+  readonly revokedKeys = new Map<string, string[]>();
+  /** by line and equipment: by which keys events are signed there */
+  readonly signing = new Map<string, Signing>();
 
   constructor(site: string, definitions: Definitions, reading: Reading, now: number) {
     this.site = site;

@@ -33,6 +33,7 @@ export function* standingOf(record: SiteRecord, { registered }: RecordedSite, to
   yield standing("stations", stations(record));
   yield standing("station_devices", bindings(record));
   yield standing("station_sessions", sessions(record));
+  yield standing("signing_branches", signing(record));
 }
 
 /** What cannot be told of them, in words. */
@@ -261,6 +262,13 @@ function* sessions({ site, sessionsAt }: SiteRecord): Generator<Row> {
         ended_why: ended?.why ?? null,
         ended_by: ended?.by ?? null,
       };
+}
+
+function* signing({ site, signing: rows }: SiteRecord): Generator<Row> {
+  for (const [branch, one] of rows) {
+    const [line, equipment] = branch.split("/");
+    yield { site, line, equipment, party: one.party, signing: one };
+  }
 }
 
 const maybe = (ms: number | null): string | null => (ms === null ? null : instant(ms));

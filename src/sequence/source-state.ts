@@ -1,3 +1,4 @@
+import type { Signing } from "../parties/signing.ts";
 import type { Range } from "./ranges.ts";
 
 /**
@@ -46,6 +47,8 @@ export interface SourceState {
   readonly connection: "online" | "offline" | null;
   /** The last number of each type whose order is monotonic. */
   readonly monotonic: Readonly<Record<string, readonly [epoch: string, sequence: string]>>;
+  /** By which keys what comes on its branch is signed. It changes with the source's version; absent: by none. */
+  readonly signing?: Signing;
 }
 
 /** An early event, durably kept. `ahead`: it has its verdict; only its number is still to be taken. */

@@ -106,6 +106,7 @@ export class ByActs {
       case "party.approved":
       case "party.activated":
       case "party.revoked":
+      case "party.key.revoked":
       case "party.credential.issued":
       case "parties.reviewed":
         this.parties.next(signal["type"], { site, position, by, reason: asked["reason"], made: made ?? {} });

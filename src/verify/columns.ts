@@ -71,6 +71,7 @@ export const EXEMPT: Readonly<Record<string, Readonly<Record<string, string>>>> 
   party_approvals: { approved_at: ACT_TIME },
   party_activations: { activated_at: ACT_TIME },
   party_revocations: { revoked_at: ACT_TIME },
+  party_key_revocations: { revoked_at: ACT_TIME },
   party_credentials: { issued_at: ACT_TIME },
   party_reviews: { reviewed_at: ACT_TIME },
   ...who("people", ["person", "issuer", "subject", "name", "created_by", "created_at"]),

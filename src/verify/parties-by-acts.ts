@@ -25,6 +25,10 @@ const ROWS = {
     row: ({ position, by, made }) => ({ party: made["party"], revision: made["revision"], position, activated_by: by }),
   },
   "party.revoked": { table: "party_revocations", row: ({ position, by, reason, made }) => ({ party: made["party"], position, reason, revoked_by: by }) },
+  "party.key.revoked": {
+    table: "party_key_revocations",
+    row: ({ position, by, reason, made }) => ({ party: made["party"], kid: made["kid"], position, reason, revoked_by: by }),
+  },
   "party.credential.issued": {
     table: "party_credentials",
     row: ({ position, by, made }) => ({ party: made["party"], position, verifier: made["verifierSha256"], issued_by: by }),

@@ -37,6 +37,7 @@ export const BY_ACTS = {
   party_approvals: table(["party", "revision"], ["position", "proposed_by", "approved_by"]),
   party_activations: table(["party", "revision"], ["position", "activated_by"]),
   party_revocations: table(["party", "position"], ["reason", "revoked_by"]),
+  party_key_revocations: table(["party", "kid"], ["position", "reason", "revoked_by"]),
   party_credentials: table(["party", "position"], ["verifier", "issued_by"]),
   party_reviews: table(["review"], ["digest", "parties", "conflicts", "finding", "reviewed_by"]),
 } as const;
@@ -86,6 +87,7 @@ export const BY_DECISIONS = {
   stations: table(["station"], ["version", "line", "title", "idle_seconds"]),
   station_devices: table(["source", "position"], ["station", "bound_at", "unbound_at", "unbound_position"]),
   station_sessions: table(["session"], ["station", "person", "idle_seconds", "opened_at", "seen_at", "ended_at", "ended_position", "ended_why", "ended_by"]),
+  signing_branches: table(["line", "equipment"], ["party", "signing"]),
 } as const;
 
 export const STANDING = { ...BY_ACTS, ...BY_DECISIONS } as const;

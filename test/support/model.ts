@@ -4,7 +4,7 @@ import type { BatchState, ContextLock, EquipmentState } from "../../src/authoris
 import type { PerformedBy } from "../../src/authorise/performer.ts";
 import { documentOf, type SettlementDocument } from "../../src/commit/settlement.ts";
 import type { CommandAnswer } from "../../src/decide/commands.ts";
-import { inHandOf } from "../../src/decide/in-hand.ts";
+import { eventSignal } from "../../src/decide/in-hand.ts";
 import { createMachines, type Machines } from "../../src/decide/machines.ts";
 import type { Settlement } from "../../src/decide/settle.ts";
 import type { Branch, Command, CommandSignal, Signal, Tick } from "../../src/decide/signal.ts";
@@ -358,7 +358,7 @@ export class Model extends SiteRecord {
     const decoded = decode(delivery, { prefix: "", maxBytes: MAX_BYTES });
     if (decoded.kind === "ignored") throw new Error(`ignored: ${decoded.why}`);
     if (decoded.kind === "diag") return { kind: "diag", delivery, diagnosis: decoded.diagnosis, receivedAt: this.clock };
-    return { kind: "event", delivery, inHand: inHandOf(delivery, decoded, this.clock, "") };
+    return eventSignal(delivery, decoded, this.clock, "");
   }
 
   command(command: Command, more: Partial<CommandSignal> = {}): CommandSignal {

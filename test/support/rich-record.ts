@@ -1,6 +1,6 @@
 import { openDatabase } from "../../src/db/database.ts";
 import { readAccessReport, signOff } from "../../src/parties/access-review.store.ts";
-import { activate, approve, giveCredential, propose, revoke } from "../../src/parties/parties.store.ts";
+import { activate, approve, giveCredential, propose, revoke, revokeKey } from "../../src/parties/parties.store.ts";
 import { approveDefinition } from "../../src/registry/governed.store.ts";
 import { putRecipe, putStateMachine } from "../../src/registry/registry.store.ts";
 import { shippedStateMachines } from "../../src/registry/state-machines.file.ts";
@@ -11,6 +11,7 @@ import { deviceRights } from "./parties.ts";
 import { person } from "./people.ts";
 import type { Day } from "./signed-record.ts";
 import { SITE } from "./signed-record.ts";
+import { deviceKey } from "./signs.ts";
 
 // What happens in a plant beside what goes well: so much of it that every table of the record has rows when the day is over, and every column of them something in it.
 
@@ -166,17 +167,20 @@ async function parties(url: string): Promise<void> {
   const { db, close } = openDatabase(url, { max: 1, applicationName: "parties" });
   const by = (person: string) => ({ actor: `person:${person}`, from: null, reason: "as planned" });
   try {
-    for (const name of ["scale-1", "mixer-1"]) {
+    for (const [n, name] of ["scale-1", "mixer-1"].entries()) {
+      const keys = [1, 2].map((key) => deviceKey(`${name}-${key}`, 10 * (n + 1) + key));
+      const signing = { keys: keys.map(({ kid, publicKey }) => ({ kid, publicKey, validFrom: null, validUntil: null })), must: [] };
       const asked = (person: string) => ({ site: SITE, party: name, by: by(person), key: null });
       const definition = { kind: "device", owner: "person:ann", may: [...deviceRights(name)], validFrom: null, validUntil: null } as const;
       const done = [
-        await propose(db, asked("ann"), { ...definition, may: [...definition.may] }),
+        await propose(db, asked("ann"), { ...definition, may: [...definition.may], signing }),
         await approve(db, asked("bob"), 1),
         await activate(db, asked("ann"), 1),
         await giveCredential(db, asked("ann")),
       ];
       if (done.some(({ kind }) => kind === "refused")) throw new Error(JSON.stringify(done));
     }
+    await revokeKey(db, { site: SITE, party: "scale-1", by: by("ann"), key: null }, "scale-1-1", "the device was opened");
     await revoke(db, { site: SITE, party: "mixer-1", by: by("ann"), key: null }, "out of use");
     const report = await readAccessReport(db, SITE, "", Date.now());
     await signOff(db, { site: SITE, by: by("carl"), key: null }, { digest: report?.digest ?? "", finding: "As it should be." }, "", Date.now());

@@ -59,6 +59,7 @@ const BODIES: Readonly<Record<string, (site: string) => unknown>> = {
   "POST /v1/sites/:site/parties/:party/approval": () => ({ revision: 1 }),
   "POST /v1/sites/:site/parties/:party/activation": () => ({ revision: 1 }),
   "POST /v1/sites/:site/parties/:party/revocation": () => ({ reason: "so" }),
+  "POST /v1/sites/:site/parties/:party/keys/:kid/revocation": () => ({ reason: "so" }),
   "PUT /v1/sites/:site/stations/:station": () => ({ line: "4" }),
   "POST /v1/sites/:site/stations/:station/devices": () => ({ source: "none" }),
   "POST /v1/sites/:site/stations/:station/devices/removal": () => ({ source: "none" }),
@@ -75,6 +76,7 @@ const BODIES: Readonly<Record<string, (site: string) => unknown>> = {
 };
 const PLACES: Readonly<Record<string, string>> = {
   party: "p-1",
+  kid: "k-1",
   station: "s-1",
   session: "1",
   batch: "B-0",

@@ -1,15 +1,22 @@
 // Promise: nobody is in force at the broker whom one person proposed and another did not approve; what is in force, its credential and its reviews are on record, and over REST.
 // Attack: approving one's own proposal, approving as nobody, activating what nobody approved, bringing back what was revoked; over REST, in the store, and past both in the database itself.
+import { createPublicKey } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { sql } from "kysely";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parse } from "../../../src/cli/parse.ts";
+import { partiesAddKey, partiesRevokeKey } from "../../../src/cli/parties-keys.ts";
 import { type Db, openDatabase } from "../../../src/db/database.ts";
 import { signOff } from "../../../src/parties/access-review.store.ts";
 import { fits } from "../../../src/parties/credentials.ts";
-import { activate, approve, giveCredential, propose, readActive, readInForce, readRevisions, revoke } from "../../../src/parties/parties.store.ts";
+import { activate, approve, giveCredential, propose, readActive, readInForce, readRevisions, revoke, revokeKey } from "../../../src/parties/parties.store.ts";
 import type { Definition } from "../../../src/parties/party.ts";
 import { deviceRights } from "../../support/parties.ts";
 import { person } from "../../support/people.ts";
 import { type Plant, startPlant } from "../../support/plant.ts";
+import { deviceKey } from "../../support/signs.ts";
 
 const SITE = "rtm1";
 const device = (equipment = "scale-1", more: Partial<Definition> = {}): Definition => ({
@@ -174,7 +181,10 @@ describe("the database itself refuses", () => {
     await refused(approval("q-1", 2, "person:ann", "person:bob")).toThrow(/revoked/);
   });
   test("changing or taking away any of it, the owner of the tables too", async () => {
-    for (const table of ["party_revisions", "party_approvals", "party_activations", "party_revocations", "party_credentials"]) {
+    const { kid, publicKey } = deviceKey("q", 7);
+    await propose(db, asked("q-2", "ann"), device("q-2", { signing: { keys: [{ kid, publicKey, validFrom: null, validUntil: null }], must: "all" } }));
+    expect(await revokeKey(db, asked("q-2", "bob"), kid, "lost")).toMatchObject({ kind: "done" });
+    for (const table of ["party_revisions", "party_approvals", "party_activations", "party_revocations", "party_credentials", "party_key_revocations"]) {
       await refused(`delete from ${table}`).toThrow(/permission denied/);
       const owner = openDatabase(plant.database.ownerUrl, { max: 1, applicationName: "owner" });
       await expect(sql.raw(`update ${table} set position = position + 1`).execute(owner.db)).rejects.toThrow(/append-only/);
@@ -185,6 +195,55 @@ describe("the database itself refuses", () => {
 });
 
 describe("over REST", () => {
+  test("signing keys are proposed and revoked, by the command line too; on record, and no other key than such a one", async () => {
+    const [first, second] = [deviceKey("first", 1), deviceKey("second", 2)];
+    const signing = { keys: [{ kid: first.kid, publicKey: first.publicKey }], must: ["signalbox.step.evidence.v1"] };
+    const put = (said: unknown) => plant.ask("PUT", path("k-1"), { ...device("k-1"), signing: said });
+    for (const [said, at] of [
+      [{ ...signing, must: ["signalbox.no.such.v1"] }, "/signing/must"],
+      [{ ...signing, keys: [] }, "/signing/keys"],
+      [{ ...signing, alg: "none" }, "/signing"],
+      [{ ...signing, keys: [{ kid: "first", publicKey: first.publicKey.slice(1) }] }, "/signing/keys/0/publicKey"],
+      [{ ...signing, keys: [{ kid: "a b", publicKey: first.publicKey }] }, "/signing/keys/0/kid"],
+    ] as const) {
+      const { status, body } = await put(said);
+      expect([status, JSON.stringify(body.errors)]).toEqual([400, expect.stringContaining(at)]);
+    }
+    expect((await plant.ask("PUT", path("k-2"), { kind: "dashboard", owner: "person:ann", may: [], signing })).status).toBe(400);
+    expect(await put(signing)).toMatchObject({
+      status: 201,
+      body: { revision: 1, signing: { keys: [{ kid: "first", validFrom: null }], must: ["signalbox.step.evidence.v1"] } },
+    });
+
+    const home = mkdtempSync(join(tmpdir(), "signalbox-keys-"));
+    const [open, secret] = [join(home, "open.pem"), join(home, "secret.pem")];
+    writeFileSync(open, createPublicKey(second.privateKey).export({ type: "spki", format: "pem" }));
+    writeFileSync(secret, second.privateKey.export({ type: "pkcs8", format: "pem" }));
+    const run = async (...argv: readonly string[]) => {
+      const out: string[] = [];
+      const parsed = parse([...argv, "--url", plant.url, "--site", SITE], [partiesAddKey, partiesRevokeKey], {});
+      if (parsed.kind !== "run") throw new Error(`${argv.join(" ")} is ${parsed.kind}`);
+      const exit = await parsed.command.run(parsed.call, { out: (line) => out.push(line), err: () => {}, progress: () => {}, paint: (_, text) => text });
+      return [exit, out.join("\n")];
+    };
+    await expect(run("parties", "add-key", "k-1", "second", secret)).rejects.toThrow(/is a private key/);
+    expect(await run("parties", "add-key", "k-1", "second", open, "--must", "all")).toEqual([0, expect.stringMatching(/revision 2 of k-1/)]);
+    expect(Object((await plant.ask("GET", path("k-1"))).body).revisions[1]).toMatchObject({
+      state: "proposed",
+      signing: { keys: [{ kid: "first" }, { kid: "second", publicKey: second.publicKey }], must: "all" },
+    });
+
+    expect(await plant.ask("POST", path("k-1", "/keys/third/revocation"), { reason: "lost" })).toMatchObject({ status: 404 });
+    expect(await plant.ask("POST", path("k-1", "/keys/first/revocation"), { reason: "lost" })).toMatchObject({ status: 200 });
+    expect(await plant.ask("POST", path("k-1", "/keys/first/revocation"), { reason: "lost" })).toMatchObject({ status: 409, body: { code: "PARTY_STATE" } });
+    expect((await acts("party.key.revoked")).at(-1)).toMatchObject({
+      body: { object: "key first of party k-1", new: { party: "k-1", kid: "first" }, reason: "lost" },
+    });
+    await expect(run("parties", "add-key", "k-1", "first", open)).rejects.toThrow(/PARTY_CONFLICT/);
+    expect(await run("parties", "revoke-key", "k-1", "second", "--reason", "opened")).toEqual([0, "Key second of k-1 is revoked."]);
+    rmSync(home, { recursive: true });
+  });
+
   test("nobody who is not signed in approves; what is proposed, revoked and issued is answered and on record", async () => {
     const put = await plant.ask("PUT", path("r-1"), device("r-1"), { reason: "new line" });
     expect(put).toMatchObject({ status: 201, body: { revision: 1, state: "proposed", proposed: { by: "unattributed" } } });

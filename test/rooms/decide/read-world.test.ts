@@ -57,6 +57,7 @@ const sourceRow: WorldRows["sources"][number] = {
   waiting_bytes: 30,
   connection: "online",
   monotonic: { "equipment.state": ["7", "9"] },
+  signing: null,
   skipped: [{ first: "42", last: "43" }],
   deferred: { count: 4, bytes: 50 },
 };

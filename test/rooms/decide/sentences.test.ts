@@ -31,6 +31,7 @@ import {
 } from "../../support/given.ts";
 import { HOSTILE } from "../../support/hostile.ts";
 import { measured } from "../../support/measure.ts";
+import { deviceKey, signs } from "../../support/signs.ts";
 
 const [WEIGH, STIR] = BLEND.steps;
 const plant = (...steps: readonly object[]) => ({ ...PLANT, recipes: [{ ...BLEND, ...{ steps } }] });
@@ -65,6 +66,20 @@ const stamped =
     const { delivery, provenance } = provenanceOf(signal.delivery, { property: "from", required: true }, "scales");
     return { ...signal, delivery, ...(provenance === null ? {} : { provenance }) };
   };
+const signing = (more: Readonly<Record<string, unknown>> = {}): Line => {
+  const line = given();
+  const key = { kid: "k1", publicKey: deviceKey("k1").publicKey, validFrom: null, validUntil: null, ...more };
+  line.model.signing.set("4/scale-1", { party: "scales", must: "all", keys: [key] });
+  return line;
+};
+const wrapped =
+  (header: Readonly<Record<string, unknown>> = {}): Act =>
+  (line) => {
+    const signal = call(1)(line);
+    if (!("kind" in signal) || signal.kind !== "event") throw new Error("a call is an event");
+    const { topic, payload } = signal.delivery;
+    return line.model.signal(line.model.delivery(topic, signs(deviceKey("k1"), topic, new TextDecoder().decode(payload), header)));
+  };
 const settles = (line: Line): Act =>
   orders(
     { kind: "exception.resolve", position: line.model.exceptions[0]?.position ?? 0, ordinal: 1, disposition: "continue", linked: "DEV-7", reason: "seen" },
@@ -91,6 +106,16 @@ const CASES: Readonly<Record<string, readonly (() => readonly Told[])[]>> = {
   PROVENANCE_STAMP_DUPLICATE: [() => said(given(), "PROVENANCE_STAMP_DUPLICATE", stamped("scales", "scales"))],
   PROVENANCE_STAMP_MISSING: [() => said(given(), "PROVENANCE_STAMP_MISSING", stamped())],
   PROVENANCE_MISMATCH: [() => said(given(), "PROVENANCE_MISMATCH", stamped("panels"))],
+  PROVENANCE_SIGNATURE_MISSING: [() => said(signing(), "PROVENANCE_SIGNATURE_MISSING", call(1))],
+  PROVENANCE_SIGNATURE_INVALID: [
+    () => said(signing(), "PROVENANCE_SIGNATURE_INVALID", wrapped({ crit: [] })),
+    () => said(signing(), "PROVENANCE_SIGNATURE_INVALID", wrapped({ kid: "k9" })),
+    () => said(signing({ revoked: true }), "PROVENANCE_SIGNATURE_INVALID", wrapped()),
+    () => said(signing({ validFrom: "2030-01-01T00:00:00.000Z" }), "PROVENANCE_SIGNATURE_INVALID", wrapped()),
+    () => said(signing({ validUntil: "2020-01-01T00:00:00.000Z" }), "PROVENANCE_SIGNATURE_INVALID", wrapped()),
+    () => said(signing(), "PROVENANCE_SIGNATURE_INVALID", wrapped({ topic: "elsewhere" })),
+    () => said(signing({ publicKey: deviceKey("k1", 2).publicKey }), "PROVENANCE_SIGNATURE_INVALID", wrapped()),
+  ],
   ENV_RETAINED: [() => said(given(), "ENV_RETAINED", call(1, { delivery: { retained: true } }))],
   TOP_WRONG_DOMAIN: [() => said(given(), "TOP_WRONG_DOMAIN", (line) => line.model.signal(line.model.delivery("site/rtm1/line/4/eq/scale-1/telemetry", "{}")))],
   DUP_EXACT: [() => said(given(call(1)), "DUP_EXACT", again("scale-1-7-1"))],
@@ -332,6 +357,7 @@ describe("the record's sentence", () => {
     ]);
     for (const nothing of ["", "no JSON", "[1]", '"text"', '{"specversion":"1.0"}', '{"specversion":"1.0","data":5}', "{}"])
       expect(saidIn(Buffer.from(nothing)), nothing).toEqual([]);
+    expect(saidIn(Buffer.from(signs(deviceKey("k1"), "t", '{"specversion":"1.0","data":{"value":"1.0"}}')))).toEqual([{ name: "value", value: '"1.0"' }]);
     const long = saidIn(Buffer.from(JSON.stringify(Object.fromEntries(Array.from({ length: 100 }, (_, n) => [`n${n}`, "x".repeat(10_000)])))));
     expect(sentenceOf({ ...told, reason: "So.", said: long }).length).toBeLessThan(2_000);
   });
