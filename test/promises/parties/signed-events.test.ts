@@ -19,6 +19,7 @@ import { connectAs } from "../../support/party-matrix.ts";
 import { type Plant, startPlant } from "../../support/plant.ts";
 import { verifyDatabase } from "../../support/replay.ts";
 import { repository } from "../../support/repository.ts";
+import { runExport, runVerify } from "../../support/signed-record.ts";
 import { deviceKey, signs } from "../../support/signs.ts";
 import { run } from "../examples/program.ts";
 
@@ -65,6 +66,7 @@ describeWithMosquitto("with mosquitto, whose administrator may write everywhere"
     broker = await startMosquitto([`acl_file ${acl}`, `password_file ${passwords}`]);
     plant = await startPlant({
       broker: { url: broker.url },
+      settings: { AUDIT_DIR: joinPath(home, "state"), AUDIT_MIRROR_DIR: joinPath(home, "mirror") },
       replaced: {
         stages: (stages) => ({
           ...stages,
@@ -214,6 +216,17 @@ describeWithMosquitto("with mosquitto, whose administrator may write everywhere"
       `select convert_from(e.entry, 'UTF8') as text from audit_entries e join signals g using (site, position) join verdicts v using (site, position) where g.event_id = 's-2' and v.status = 'accepted'`,
     );
     expect(String(entry?.["text"])).toContain('"signed":{"kid":"2026-a","alg":"EdDSA"}');
+  });
+
+  test("a bundle of it is decided again with no database, although the key is revoked by then", async () => {
+    const [{ n: head = 0 } = {}] = await plant.database.query(`select position::int as n from sites where site = '${SITE}'`);
+    const folder = joinPath(home, "bundle");
+    const environment = { DATABASE_URL: plant.database.runtimeUrl };
+    await runExport(["--site", SITE, "--positions", `1-${head}`, "--out", folder, "--reason", "inspection", "--by", "ann"], environment);
+    const { report } = await runVerify(["--bundle", folder], {});
+    // nobody says here whose signature of the log is to be believed
+    expect(report.findings.filter(({ severity }) => severity !== "unclear")).toEqual([]);
+    expect(report.notCovered.join()).not.toMatch(/decided again/);
   });
 
   test("whoever changes in the database by which keys a branch is signed is found out", async () => {
