@@ -6,25 +6,30 @@ import { WAITING } from "../sequence/source-state.ts";
 export const worldStatement = (site: string, shard: string, asked: string) => sql`(
   with asked as materialized (select ${asked}::jsonb as q),
   near_locks as materialized (
-    select c.* from context_locks c, asked where c.site = ${site} and c.freed_at is null and c.equipment in (select jsonb_array_elements_text(q -> 'equipment'))
+    select c.* from asked, jsonb_array_elements_text(q -> 'equipment') a (equipment)
+      cross join lateral (select * from context_locks c where c.site = ${site} and c.equipment = a.equipment and c.freed_at is null ${BY_KEY}) c
   ),
   wanted_batches as materialized (
     select jsonb_array_elements_text(q -> 'batches') as batch from asked union select batch from near_locks
-    union select b.batch from batches b, asked where b.site = ${site} and b.job_order in (select jsonb_array_elements_text(q -> 'orders'))
+    union select b.batch from asked, jsonb_array_elements_text(q -> 'orders') a (job_order)
+      cross join lateral (select b.batch from batches b where b.site = ${site} and b.job_order = a.job_order ${BY_KEY}) b
   ),
-  found_batches as materialized (select b.* from batches b join wanted_batches w on b.site = ${site} and b.batch = w.batch),
+  found_batches as materialized (
+    select b.* from wanted_batches w cross join lateral (select * from batches b where b.site = ${site} and b.batch = w.batch ${BY_KEY}) b),
   wanted_equipment as materialized (
     select jsonb_array_elements_text(q -> 'equipment') as equipment from asked union select r.value from found_batches b, jsonb_each_text(b.roles) r
   ),
   wanted_sources as materialized (
-    select s.* from sources s, asked where s.source in (select jsonb_array_elements_text(q -> 'sources'))
-    union select s.* from sources s join wanted_equipment e on s.site = ${site} and s.equipment = e.equipment
+    select s.* from asked, jsonb_array_elements_text(q -> 'sources') a (source)
+      cross join lateral (select * from sources s where s.source = a.source ${BY_KEY}) s
+    union select s.* from wanted_equipment e cross join lateral (select * from sources s where s.site = ${site} and s.equipment = e.equipment ${BY_KEY}) s
   ),
   wanted_deferrals as materialized (
-    select d.position from deferrals d, asked where d.site = ${site} and d.position in (select jsonb_array_elements_text(q -> 'deferrals')::bigint)
+    select a.position::bigint as position from asked, jsonb_array_elements_text(q -> 'deferrals') a (position)
     union
-    select w.position from deferral_waits w where w.site = ${site} and w.waits_for in (
-      select 'batch:' || batch from wanted_batches union select 'equipment:' || equipment from wanted_equipment union select 'source:' || source from wanted_sources)
+    select w.position from (
+      select 'batch:' || batch as waits_for from wanted_batches union select 'equipment:' || equipment from wanted_equipment union select 'source:' || source from wanted_sources) a
+      cross join lateral (select w.position from deferral_waits w where w.site = ${site} and w.waits_for = a.waits_for ${BY_KEY}) w
   ),
   found_stations as materialized (
     select a.source, a.at, a.at::timestamptz as instant, d.station from asked, jsonb_to_recordset(q -> 'stations_at') as a (source text, at text)
@@ -50,21 +55,23 @@ export const worldStatement = (site: string, shard: string, asked: string) => sq
           where w.source_key = i.source_key and w.id_hash = i.id_hash and w.position = i.position and not w.ahead and w.incarnation = s.incarnation limit 1),
         'conflicts', (select coalesce(jsonb_agg(jsonb_build_object('digest', encode(c.digest, 'hex'), 'position', c.position) order by c.position, c.digest), '[]') from event_conflicts c
           where c.source_key = i.source_key and c.id_hash = i.id_hash)
-      )), '[]') from asked, jsonb_to_recordset(q -> 'ids') as a (source text, hash text) join sources s on s.source = a.source
-        join event_ids i on i.source_key = s.source_key and i.id_hash = decode(a.hash, 'hex')
+      )), '[]') from asked, jsonb_to_recordset(q -> 'ids') as a (source text, hash text) join wanted_sources s on s.source = a.source
+        cross join lateral (select * from event_ids i where i.source_key = s.source_key and i.id_hash = decode(a.hash, 'hex') ${BY_KEY}) i
         left join lateral (select v.position, v.round, v.status, v.code, v.first_position from ${ROUNDS} v where v.site = ${site} and v.event_position = i.position order by v.round desc limit 1) l on true),
     'numbers', (select coalesce(jsonb_agg(jsonb_build_object('source', a.source, 'epoch', a.epoch, 'sequence', a.sequence, 'position', n.position,
         'waiting', case when w.source_key is null then null else jsonb_build_object('position', w.position, 'id_hash', encode(w.id_hash, 'hex'), 'digest', encode(w.digest, 'hex'),
           'bytes', w.bytes, 'ahead', w.ahead) end)), '[]')
-      from asked, jsonb_to_recordset(q -> 'numbers') as a (source text, epoch text, sequence text) join sources s on s.source = a.source
-        left join event_numbers n on n.source_key = s.source_key and n.incarnation = s.incarnation and n.epoch = a.epoch::bigint and n.sequence = a.sequence::bigint
-        left join waiting w on w.source_key = s.source_key and w.incarnation = s.incarnation and w.epoch = a.epoch::bigint and w.sequence = a.sequence::bigint),
+      from asked, jsonb_to_recordset(q -> 'numbers') as a (source text, epoch text, sequence text) join wanted_sources s on s.source = a.source
+        left join lateral (select n.position from event_numbers n
+          where n.source_key = s.source_key and n.incarnation = s.incarnation and n.epoch = a.epoch::bigint and n.sequence = a.sequence::bigint ${BY_KEY}) n on true
+        left join lateral (select * from waiting w
+          where w.source_key = s.source_key and w.incarnation = s.incarnation and w.epoch = a.epoch::bigint and w.sequence = a.sequence::bigint ${BY_KEY}) w on true),
     'windows', (select coalesce(jsonb_agg(jsonb_build_object('source', a.source, 'incarnation', a.incarnation, 'epoch', a.epoch, 'events', (
         select coalesce(jsonb_agg(jsonb_build_object('key', w.source_key::text, 'sequence', w.sequence::text, 'position', w.position, 'id_hash', encode(w.id_hash, 'hex'),
           'digest', encode(w.digest, 'hex'), 'bytes', w.bytes, 'ahead', w.ahead, 'signal', ${signalJson(sql`g`)}) order by w.sequence), '[]')
         from (select * from waiting w where w.source_key = s.source_key and w.incarnation = a.incarnation and w.epoch = a.epoch::bigint and w.sequence > a.after::bigint
               order by w.sequence limit ${WAITING.slice}) w
-          join signals g on g.site = w.site and g.position = w.position))), '[]')
+          cross join lateral (select * from signals g where g.site = w.site and g.position = w.position ${BY_KEY}) g))), '[]')
       from asked, jsonb_to_recordset(q -> 'windows') as a (source text, incarnation integer, epoch text, after text) join sources s on s.source = a.source),
     'all_waiting', (select coalesce(jsonb_agg(jsonb_build_object('source', s.source, 'key', w.source_key::text, 'incarnation', w.incarnation, 'epoch', w.epoch::text,
         'sequence', w.sequence::text, 'position', w.position, 'id_hash', encode(w.id_hash, 'hex'), 'digest', encode(w.digest, 'hex'), 'bytes', w.bytes, 'ahead', w.ahead) order by w.source_key, w.epoch, w.sequence), '[]')
@@ -83,18 +90,21 @@ export const worldStatement = (site: string, shard: string, asked: string) => sq
         'open_exceptions', (select count(*) from exceptions x where x.site = b.site and x.batch = b.batch and x.resolved_at is null))), '[]') from found_batches b),
     'equipment', (select coalesce(jsonb_agg(to_jsonb(e) || jsonb_build_object('state_epoch', e.state_epoch::text, 'state_sequence', e.state_sequence::text,
         'locks', (select coalesce(jsonb_agg(to_jsonb(c) order by c.token), '[]') from context_locks c where c.site = e.site and c.equipment = e.equipment and c.freed_at is null))), '[]')
-      from equipment e join wanted_equipment w on e.site = ${site} and e.equipment = w.equipment),
-    'awaited', (select coalesce(jsonb_agg(jsonb_build_object('awaited', w.awaited, 'version', w.version)), '[]') from asked, awaited w
-      where w.site = ${site} and w.awaited in (select jsonb_array_elements_text(q -> 'awaited') union select 'batch:' || batch from wanted_batches)),
+      from wanted_equipment w cross join lateral (select * from equipment e where e.site = ${site} and e.equipment = w.equipment ${BY_KEY}) e),
+    'awaited', (select coalesce(jsonb_agg(jsonb_build_object('awaited', w.awaited, 'version', w.version)), '[]')
+      from (select a.awaited from asked, jsonb_array_elements_text(q -> 'awaited') a (awaited) union select 'batch:' || batch from wanted_batches) a
+        cross join lateral (select * from awaited w where w.site = ${site} and w.awaited = a.awaited ${BY_KEY}) w),
     'wanted_batches', (select coalesce(jsonb_agg(batch), '[]') from wanted_batches),
     'wanted_equipment', (select coalesce(jsonb_agg(equipment), '[]') from wanted_equipment),
-    'streams', (select coalesce(jsonb_agg(jsonb_build_object('stream', t.stream, 'line', t.line, 'sequence', t.sequence, 'opened_on', t.opened_on)), '[]') from asked, streams t
-      where t.site = ${site} and t.stream in (
-        select jsonb_array_elements_text(q -> 'streams') union select 'batch/' || batch from wanted_batches union select 'equipment/' || equipment from wanted_equipment)),
+    'streams', (select coalesce(jsonb_agg(jsonb_build_object('stream', t.stream, 'line', t.line, 'sequence', t.sequence, 'opened_on', t.opened_on)), '[]')
+      from (select a.stream from asked, jsonb_array_elements_text(q -> 'streams') a (stream)
+          union select 'batch/' || batch from wanted_batches union select 'equipment/' || equipment from wanted_equipment) a
+        cross join lateral (select * from streams t where t.site = ${site} and t.stream = a.stream ${BY_KEY}) t),
     'deferrals', (select coalesce(jsonb_agg(jsonb_build_object('position', d.position, 'version', d.version, 'round', d.round, 'source_key', d.source_key::text, 'code', d.code, 'batch', d.batch,
         'step', d.step, 'moves', d.moves, 'behind', d.behind, 'signal', ${signalJson(sql`g`)},
         'waits', (select coalesce(jsonb_agg(x.waits_for order by x.waits_for), '[]') from deferral_waits x where x.site = d.site and x.position = d.position))), '[]')
-      from deferrals d join wanted_deferrals w on d.site = ${site} and d.position = w.position join signals g on g.site = d.site and g.position = d.position),
+      from wanted_deferrals w cross join lateral (select * from deferrals d where d.site = ${site} and d.position = w.position ${BY_KEY}) d
+        cross join lateral (select * from signals g where g.site = d.site and g.position = d.position ${BY_KEY}) g),
     'quarantine', (select coalesce(jsonb_agg(jsonb_build_object('position', z.position, 'version', z.version, 'round', z.round, 'code', z.code, 'batch', z.batch,
         'judged_in', jsonb_build_object('batch', v.batch, 'step', v.step, 'attempt', v.attempt), 'signal', ${signalJson(sql`g`)})), '[]')
       from asked, quarantine z join signals g on g.site = z.site and g.position = z.position
@@ -118,6 +128,12 @@ export const worldStatement = (site: string, shard: string, asked: string) => sq
     'keys', (select coalesce(jsonb_agg(jsonb_build_object('key', k.key, 'request', k.request, 'digest', encode(k.body_digest, 'hex'), 'answer', k.answer, 'position', k.position)), '[]')
       from asked, idempotency_keys k where k.site = ${site} and k.key in (select jsonb_array_elements_text(q -> 'keys')))
   ))`;
+
+/**
+ * Each row is looked up by its key, whatever Postgres believes of the tables' sizes: with this, what stands inside is no join that it may turn round. A plan that was made while there was little, or before there were
+ * statistics, would read all that a site ever recorded.
+ */
+const BY_KEY = sql.raw("offset 0");
 
 const utc = (time: ReturnType<typeof sql>) => sql`to_char(${time} at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
 

@@ -53,12 +53,13 @@ export const VERDICT_COLUMNS = sql`
   case when pb.position is null then null else jsonb_build_object('person', pb.person, 'station', pb.station, 'session', pb.session,
     'at', to_char(pb.performed_at at time zone 'utc', ${UTC}), 'clock', pb.clock) end as "performedBy"`;
 
+/** What a round refers to is looked up by its position: with `offset 0` Postgres makes no other join of it, which where it has no statistics would read all that a site recorded. */
 export const VERDICT_JOINS = sql`
   left join performances pb on pb.site = v.site and pb.position = v.position
-  left join verdicts f on f.site = v.site and f.position = v.first_position
+  left join lateral (select f.generation, f.status, f.code from verdicts f where f.site = v.site and f.position = v.first_position offset 0) f on true
   left join disposed_verdicts fd on fd.site = v.site and fd.position = v.first_position
-  left join verdicts e on e.site = v.site and e.position = v.event_position and v.round > 1
-  left join disposed_verdicts ed on ed.site = v.site and ed.position = v.event_position and v.round > 1`;
+  left join lateral (select e.generation from verdicts e where v.round > 1 and e.site = v.site and e.position = v.event_position offset 0) e on true
+  left join disposed_verdicts ed on ed.site = v.site and ed.position = case when v.round > 1 then v.event_position end`;
 
 type RawVerdict = Omit<VerdictRow, "position" | "eventPosition" | "cause"> & {
   readonly position: string;
@@ -101,10 +102,11 @@ async function readPublishable(db: Db, at: { readonly site: string; readonly sha
   const [verdicts, outcomes] = await Promise.all([
     sql<RawVerdict & { responseTopic: string | null; correlationData: Uint8Array | null }>`${sql.raw(FIXED)}
       select ${VERDICT_COLUMNS}, g.response_topic as "responseTopic", g.correlation_data as "correlationData"
-      from verdicts v ${VERDICT_JOINS} left join signals g on g.site = v.site and g.position = v.event_position
+      from verdicts v ${VERDICT_JOINS}
+        left join lateral (select g.response_topic, g.correlation_data from signals g where g.site = v.site and g.position = v.event_position offset 0) g on true
       where v.site = ${at.site} and v.shard = ${at.shard} and v.position > ${after} and v.position <= ${through} order by v.position`.execute(db),
     sql<RawOutcome>`${sql.raw(FIXED)}
-      select ${OUTCOME_COLUMNS} from outcomes o join streams s on s.site = o.site and s.stream = o.stream
+      select ${OUTCOME_COLUMNS} from outcomes o cross join lateral (select s.line from streams s where s.site = o.site and s.stream = o.stream offset 0) s
       where o.site = ${at.site} and o.position > ${after} and o.position <= ${through} order by o.position, o.ordinal`.execute(db),
   ]);
   return { verdicts: verdicts.rows.map(verdictRow), outcomes: outcomes.rows.map(outcomeRow), through, committed, shown };
