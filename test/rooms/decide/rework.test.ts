@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { BLEND } from "../../support/blend.ts";
 import { type Act, all, commands, given, type Line, mixer, on, PLANT, running, scale, signedBy, speaker, stepCommand, weighing } from "../../support/given.ts";
-import { replay } from "../../support/model.ts";
+import { type Model, replay } from "../../support/model.ts";
 
 const [WEIGH, STIR] = BLEND.steps;
 const STEPS = [
@@ -155,7 +155,9 @@ test("on whatever day, a step is complete only by what its own attempt has, behi
       const again = replay(line.model);
       expect(again.facts).toEqual(line.model.facts);
       expect(again.outcomes).toEqual(line.model.outcomes);
-      expect(again.stepsOfBatch).toEqual(line.model.stepsOfBatch);
+      // in which order a group puts its rows there says nothing
+      const inOrder = (model: Model) => [...(model.stepsOfBatch.get("B-1") ?? [])].sort((a, b) => a.step.localeCompare(b.step) || a.attempt - b.attempt);
+      expect(inOrder(again)).toEqual(inOrder(line.model));
     }),
     { numRuns: 60 },
   );
