@@ -23,9 +23,13 @@ describe("two stages", () => {
   test("are signed one after the other, and each says so", () => {
     const line = stopped();
     expect(stands(line)).toEqual(["pending_review", null]);
-    expect(line.answer(disposes("recommend"))).toMatchObject({ kind: "done", batch: { disposition: "pending_review", signed: "recommended" } });
+    expect(line.answer(disposes("recommend"))).toMatchObject({ kind: "done", created: false, batch: { disposition: "pending_review", signed: "recommended" } });
     expect(line.answer(disposes("release"))).toMatchObject({ kind: "done", batch: { disposition: "released", signed: "disposed" } });
-    expect(line.facts("disposition.signed")).toHaveLength(2);
+    expect(line.model.facts.filter(({ kind }) => kind === "disposition.signed").map(({ data, from, to }) => ({ ...data, from, to }))).toEqual([
+      { stage: "recommended", before: "pending_review", from: null, to: null },
+      { stage: "disposed", before: "pending_review", from: null, to: null },
+    ]);
+    expect(line.model.outcomes.find(({ type }) => type === "batch.recommended")?.data["report"]).toEqual({ actor: "person:sam" });
     expect(outcomes(line).slice(-2)).toEqual(["batch.recommended", "batch.released"]);
   });
   for (const command of ["release", "conditional", "reject"] as const)
@@ -38,6 +42,23 @@ describe("two stages", () => {
       });
       expect(stands(line)).toEqual(["pending_review", null]);
     });
+  test("production recommends where something waits for quality's word, and says what stands where nothing does", () => {
+    const line = given(running());
+    expect(line.answer(disposes("recommend"))).toMatchObject({
+      code: "STA_INVALID_TRANSITION",
+      reason: "The disposition of batch B-1 is not_reviewed; there is nothing to recommend.",
+    });
+    line.when(commands("stop"));
+    for (const command of ["recommend", "conditional", "recommend"] as const) expect(answered(line, disposes(command))).toBe("done");
+    expect(stands(line)).toEqual(["conditional", "recommended"]);
+    expect(line.facts("reported")).toHaveLength(2);
+  });
+  test("a recommendation from before signatures were bound to the record says so, and signs nothing", () => {
+    const line = stopped();
+    expect(answered(line, disposes("recommend", "B-1", false))).toBe("done");
+    expect(stands(line)).toEqual(["pending_review", null]);
+    expect(outcomes(line).at(-1)).toBe("batch.recommended");
+  });
   test("a conditional release is followed by a final one without another recommendation, and both fall to where the batch was", () => {
     const line = stopped();
     for (const command of ["recommend", "conditional", "release"] as const) expect(answered(line, disposes(command))).toBe("done");
@@ -104,6 +125,13 @@ describe("a change of the record", () => {
     expect(stands(line)).toEqual(["released", "disposed"]);
     expect(answered(line, commands("close"))).toBe("done");
     expect([line.batch().execution, ...stands(line)]).toEqual(["closed", "released", "disposed"]);
+  });
+  test("is that the batch itself is aborted after all", () => {
+    const line = stopped();
+    line.when(disposes("recommend"));
+    expect(answered(line, commands("abort"))).toBe("done");
+    expect([line.batch().execution, ...stands(line)]).toEqual(["aborted", "pending_review", null]);
+    expect(line.model.facts.at(-1)?.kind).toBe("disposition.voided");
   });
   test("voids once, whatever else changes", () => {
     const line = stopped();
