@@ -69,6 +69,8 @@ describe("an amendment", () => {
     expect(line.answer(amends(no("hotter")))).toMatchObject({ kind: "done", created: false, batch: { recipe: "blend@4" } });
     expect(line.batch().recipeHash).toBe(line.model.definitions.recipe("blend@4")?.hash);
     expect(line.model.outcomes.at(-1)).toMatchObject({ type: "batch.amended", data: { recipe: "blend@4", amended: { from: "blend@3", to: "blend@4" } } });
+    const stays = { batch: "running", disposition: "not_reviewed" };
+    expect(line.model.outcomes.at(-1)?.data).toMatchObject({ from: stays, to: stays });
     const fact = line.model.facts.at(-1);
     expect(fact).toMatchObject({ kind: "batch.amended", from: "blend@3", to: "blend@4" });
     expect(fact?.data).toEqual({ recipeHash: line.batch().recipeHash, parameters: line.batch().parameters });

@@ -110,6 +110,29 @@ describe("a change of the record", () => {
     expect(line.model.facts.slice(facts).map(({ ordinal }) => ordinal)).toEqual([1, 2]);
     expect(line.model.verdicts.at(-1)?.facts).toBe(1);
   });
+  test("says which event made it void, where one did; it is marked by nothing of it", () => {
+    const line = stopped();
+    const voided = () => line.model.outcomes.at(-1);
+    line.when(disposes("recommend"), late);
+    expect(voided()).toMatchObject({ type: "batch.disposition-voided", causation: "scale-1-7-2", data: { flags: [] } });
+    line.when(disposes("recommend"), rejects(line));
+    expect(voided()).toMatchObject({ type: "batch.disposition-voided", causation: null, data: { flags: [] } });
+    // unreadable, under the identity of another
+    line.when(disposes("recommend"), scale.weighs("12.500", { id: "scale-1-7-2", sequence: 2, data: { nonsense: 1 } }));
+    expect(line.model.verdicts.at(-1)).toMatchObject({ status: "quarantined", code: "DUP_ID_REUSED" });
+    expect(voided()).toMatchObject({ type: "batch.disposition-voided", causation: null });
+  });
+  test("stands behind what an event brings about that a person has judged again", () => {
+    const line = stopped();
+    line.when(scale.says("call.raised", { sequence: 4, data: { call: "c" } }));
+    const { gap } = line.source(scale);
+    line.when(orders({ kind: "gap.resolve", source: scale.name, gap: gap?.position ?? 0, action: "skip", epoch: null, sequence: null, reason: "seen" }));
+    expect(told(line.when(scale.alarms({ batch: "B-1", sequence: 2 })))).toEqual(["quarantined SEQ_SKIPPED"]);
+    line.when(disposes("recommend"));
+    const before = line.model.facts.length;
+    line.when(orders({ kind: "quarantine.resolve", event: quarantined(line), action: "reprocess", reason: "seen" }));
+    expect(line.model.facts.slice(before).map(({ ordinal, kind }) => `${ordinal} ${kind}`)).toEqual(["1 reported", "2 disposition.voided"]);
+  });
   test("is what a person decides about a quarantined event, too", () => {
     const line = stopped();
     line.when(late, disposes("recommend"));

@@ -162,7 +162,12 @@ describe("nobody disposes of", () => {
       what: `exception 9 at position ${opened?.position}`,
     });
     expect(line.answer(resolves(opened, "continue", { ...signedBy(), ifVersion: 99 }))).toMatchObject({ kind: "stale" });
-    line.together(resolves(opened), resolves(opened));
+    const signals = line.signals([resolves(opened), resolves(opened)]);
+    const [settled] = line.model.run(signals, [2]);
+    expect([...(settled?.answers.values() ?? [])].map(({ answer }) => (answer.kind === "refused" ? answer.code : answer.kind))).toEqual([
+      "done",
+      "QLT_EXCEPTION_CLOSED",
+    ]);
     expect(line.facts("exception.disposed")).toHaveLength(1);
     expect(line.batch().openExceptions).toBe(0);
   });

@@ -107,7 +107,7 @@ describe("a session", () => {
   test("is not kept open by what a device says again", () => {
     const line = station();
     opens(line, "olga", 60);
-    line.when(alarm());
+    expect(byWhom(line.when(alarm()))).toEqual(["olga"]);
     line.after(50_000);
     const [copy] = line.when(again("scale-1-7-1"));
     expect(copy).toMatchObject({ status: "duplicate", performedBy: null });
