@@ -116,6 +116,18 @@ describe("a session", () => {
   });
 });
 
+test("a copy in the group of the first tells of nothing that anybody performed", () => {
+  const line = station();
+  opens(line, "olga");
+  const [signal] = line.signals([alarm()]);
+  if (signal?.kind !== "event") throw new Error("that was no event");
+  line.model.run([signal, line.model.signal({ ...signal.delivery, dup: true })], [2]);
+  expect(line.model.verdicts.slice(-2)).toMatchObject([
+    { status: "accepted", performedBy: { person: "olga" } },
+    { status: "duplicate", performedBy: null },
+  ]);
+});
+
 describe("what is judged later", () => {
   test("was performed by who was there when it came: one that waits for its number", () => {
     const line = station();
