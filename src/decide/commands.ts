@@ -71,6 +71,7 @@ export function judgeCommand(signal: CommandSignal, at: Ref, tools: CommandTools
 }
 
 type Of<K extends Command["kind"]> = Extract<Command, { kind: K }>;
+type Refusal = Extract<CommandAnswer, { kind: "refused" }>;
 
 function createBatch(command: Of<"batch.create">, at: string, tools: CommandTools): CommandAnswer {
   const { world, machines } = tools;
@@ -282,10 +283,7 @@ function commandStep(command: Of<"step.command">, signal: CommandSignal, at: Ref
     ]);
     return done(batch, false);
   }
-  if (command.command === "rework") {
-    const again = reworked(batch, step, command.linked, signal, at, tools);
-    return again.kind === "accepted" || again.explanation !== null ? settled(again, batch, step, tools) : again;
-  }
+  if (command.command === "rework") return settled(reworked(batch, step, command.linked, signal, at, tools), batch, step, tools);
   const judgement = judgeStep(
     tools.world,
     tools.machines,
@@ -311,15 +309,15 @@ function reworked(
   signal: CommandSignal,
   at: Ref,
   { world, machines }: CommandTools,
-): Judgement | (Extract<CommandAnswer, { kind: "refused" }> & { readonly explanation: null }) {
-  const no = (code: string, reason: string) => ({ kind: "refused", code, reason, explanation: null }) as const;
+): Judgement | Refusal {
   if (linked === undefined)
-    return no("STP_REWORK_NOT_AUTHORISED", `The recipe provides for no rework of step ${step.step}; name the deviation that it is done under.`);
+    return refused("STP_REWORK_NOT_AUTHORISED", `The recipe provides for no rework of step ${step.step}; name the deviation that it is done under.`);
   if (batch.execution !== "running" && batch.execution !== "paused")
-    return no("CTX_BATCH_NOT_RUNNING", `Batch ${batch.batch} is ${batch.execution}; a step is done again while its batch is being executed.`);
+    return refused("CTX_BATCH_NOT_RUNNING", `Batch ${batch.batch} is ${batch.execution}; a step is done again while its batch is being executed.`);
   const dependents = dependentsOf(batch, step.step);
   const open = inTheWay(dependents);
-  if (open.length > 0) return no("STP_OPEN", `What comes after step ${step.step} is going on (${open.map((one) => `${one.step}: ${one.state}`).join(", ")}).`);
+  if (open.length > 0)
+    return refused("STP_OPEN", `What comes after step ${step.step} is going on (${open.map((one) => `${one.step}: ${one.state}`).join(", ")}).`);
   const judgement = judgeStep(world, machines, batch, step, "step.rework", asked(signal), claimed(batch, step), [], byPerson(at));
   if (judgement.kind === "refused") return judgement;
   return {
@@ -331,7 +329,7 @@ function reworked(
 const claimed = ({ batch }: BatchState, { step, attempt }: StepState): ContextInWords => ({ batch, step, attempt, from: "claim" });
 const byPerson = (at: Ref): StepAsk => ({ at, eventId: null, source: null, activity: null, data: {} });
 
-function settled(judgement: Judgement, batch: BatchState, step: StepState | null, tools: CommandTools): CommandAnswer {
+function settled(judgement: Judgement | Refusal, batch: BatchState, step: StepState | null, tools: CommandTools): CommandAnswer {
   if (judgement.kind === "refused") return refused(judgement.code, judgement.reason, judgement.explanation);
   tools.bringAbout(judgement.facts);
   for (const { code, reason } of judgement.exceptions) tools.exception(code, reason, batch.batch, step?.step ?? null, step?.attempt ?? null);
@@ -455,7 +453,7 @@ const isOther = (version: number, signal: CommandSignal): boolean => signal.ifVe
 const isStale = (batch: BatchState, signal: CommandSignal, tools: CommandTools): boolean => isOther(tools.world.batchVersion(batch.batch), signal);
 const stale = (batch: BatchState, tools: CommandTools): CommandAnswer => ({ kind: "stale", version: tools.world.batchVersion(batch.batch) });
 const unknown = (what: string): CommandAnswer => ({ kind: "unknown", what });
-const refused = (code: string, reason: string, explanation: Explanation | null = null): CommandAnswer => ({ kind: "refused", code, reason, explanation });
+const refused = (code: string, reason: string, explanation: Explanation | null = null): Refusal => ({ kind: "refused", code, reason, explanation });
 const notApproved = (recipe: string): CommandAnswer => refused("REV_NOT_APPROVED", `Recipe ${recipe} is registered, and nobody has approved it yet.`);
 const needsSignature = (): CommandAnswer => refused("SIG_MISSING", "This act needs an electronic signature.");
 const done = (batch: BatchState, created: boolean): CommandAnswer => ({ kind: "done", created, batch: batchView(batch), warnings: [] });

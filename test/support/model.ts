@@ -51,7 +51,7 @@ export const MAX_BYTES = 262_144;
 export interface ModelOptions {
   readonly site: string;
   readonly recipes: readonly { readonly recipe: string; readonly revision: number }[];
-  /** Of those, by recipe@revision, which nobody has approved yet. */
+  /** Of those, and of the state machines, by name@revision: which nobody has approved yet. */
   readonly awaiting?: readonly string[];
   readonly equipment: readonly { readonly equipment: string; readonly line: string; readonly class: string }[];
   /** Beside the one numbering source that each equipment has. */
@@ -160,16 +160,20 @@ export class Model extends SiteRecord {
   readonly #known = new Set<string>();
 
   constructor(options: ModelOptions) {
+    const awaits = (name: string) => (options.awaiting?.includes(name) ? ({ awaitsApproval: true } as const) : {});
     const recipes = new Map(
       options.recipes.map((content) => {
         const name = `${content.recipe}@${content.revision}`;
-        const awaits = options.awaiting?.includes(name) ? ({ awaitsApproval: true } as const) : {};
-        return [name, { hash: hashOf(content), content, recipe: freeze(parseRecipe(content)), ...awaits }];
+        return [name, { hash: hashOf(content), content, recipe: freeze(parseRecipe(content)), ...awaits(name) }];
       }),
     );
+    const machineOf = (name: string): Definition | null => {
+      const shipped = SHIPPED.get(name);
+      return shipped === undefined ? null : { ...shipped, ...awaits(name) };
+    };
     super(
       options.site,
-      { recipe: (name) => recipes.get(name) ?? null, machine: (name) => SHIPPED.get(name) ?? null },
+      { recipe: (name) => recipes.get(name) ?? null, machine: machineOf },
       { prefix: "", maxBytes: MAX_BYTES },
       options.now ?? Date.parse("2026-11-22T08:00:00.000Z"),
     );

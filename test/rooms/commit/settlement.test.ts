@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { documentOf, HEAD_BYTES } from "../../../src/commit/settlement.ts";
-import { type Act, given, type Line, mixer, on, PLANT, running, scale, speaker, told, weighing } from "../../support/given.ts";
+import { applyStationAct } from "../../../src/replay/station-acts.ts";
+import { type Act, commands, disposes, given, type Line, mixer, on, PLANT, running, scale, speaker, stepCommand, told, weighing } from "../../support/given.ts";
 
 // One settlement is one document: what it assumed, what it writes, and the bytes of its deliveries beside it.
 
@@ -94,5 +95,26 @@ describe("a settlement's document", () => {
     expect(Object.keys(written(line, [speaker("nobody-1").says("call.raised", { data: { call: "c" } })]).content).sort()).toEqual(["signals", "verdicts"]);
     const nothing = line.model.judge([line.model.tick({ tick: "drain", source: scale.name })]);
     expect(nothing.positions).toBe(0);
+  });
+  test("proves the stations of its devices in one order, whoever spoke first, so that no two commits wait for each other", () => {
+    const line = given();
+    const act = (type: Parameters<typeof applyStationAct>[1], station: string, said: object) =>
+      expect(applyStationAct(line.model, type, { station, at: line.model.clock, ...said }, "person:it")).toBe(null);
+    for (const [station, { name }] of [
+      ["a", scale],
+      ["b", mixer],
+    ] as const) {
+      act("station.registered", station, { line: "4", title: null, idleSeconds: 600 });
+      act("station.device.bound", station, { source: name });
+    }
+    const { content } = written(line, [mixer.says("call.raised", { data: { call: "c" } }), scale.says("call.raised", { data: { call: "c" } })]);
+    expect((content["stations"] ?? []).map(({ station }) => station)).toEqual(["a", "b"]);
+  });
+  test("writes the signature about a disposition anew where only what it goes back to is another", () => {
+    const line = given(running(), scale.starts("weigh"), commands("stop"), disposes("recommend"));
+    const acts = [stepCommand("comment", "weigh", { comment: "late" }), disposes("conditional", "B-1", false), disposes("recommend")];
+    expect(written(line, acts).content["signed"]).toEqual([{ batch: "B-1", stage: "recommended", before: "conditional" }]);
+    line.together(...acts);
+    expect(line.batch().signed).toEqual({ stage: "recommended", before: "conditional" });
   });
 });

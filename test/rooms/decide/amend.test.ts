@@ -48,6 +48,7 @@ const REVISIONS = {
   otherMachines: revised(12, { stateMachines: { ...BLEND.stateMachines, step: "step/other@1" } }),
   tooSalty: revised(13, salt("15.100")),
   otherBatchMachine: revised(14, { stateMachines: { ...BLEND.stateMachines, batch: "batch/other@1" } }),
+  inOtherWords: revised(16, {}, { after: [] }),
   otherClass: revised(15, {}, {}, { equipment: [{ role: "mixer", class: "press", locked: "batch" }] }),
 } as const;
 const plant = { ...PLANT, recipes: [BLEND, ...JSON.parse(JSON.stringify(Object.values(REVISIONS)))] };
@@ -65,10 +66,14 @@ const no = (name: keyof typeof REVISIONS) => REVISIONS[name].revision;
 describe("an amendment", () => {
   test("binds the batch to the other revision, and what follows is held against it", () => {
     const line = on(plant, weighing());
-    expect(line.answer(amends(no("hotter")))).toMatchObject({ kind: "done", batch: { recipe: "blend@4" } });
+    expect(line.answer(amends(no("hotter")))).toMatchObject({ kind: "done", created: false, batch: { recipe: "blend@4" } });
     expect(line.batch().recipeHash).toBe(line.model.definitions.recipe("blend@4")?.hash);
     expect(line.model.outcomes.at(-1)).toMatchObject({ type: "batch.amended", data: { recipe: "blend@4", amended: { from: "blend@3", to: "blend@4" } } });
-    expect(line.model.facts.at(-1)).toMatchObject({ kind: "batch.amended", from: "blend@3", to: "blend@4" });
+    const stays = { batch: "running", disposition: "not_reviewed" };
+    expect(line.model.outcomes.at(-1)?.data).toMatchObject({ from: stays, to: stays });
+    const fact = line.model.facts.at(-1);
+    expect(fact).toMatchObject({ kind: "batch.amended", from: "blend@3", to: "blend@4" });
+    expect(fact?.data).toEqual({ recipeHash: line.batch().recipeHash, parameters: line.batch().parameters });
     line.when(scale.weighs("12.500"), scale.completes("weigh"));
     expect(told(line.when(mixer.starts("blend", { more: { reciperevision: "blend@3" } })))).toEqual(["rejected REV_MISMATCH"]);
     expect(told(line.when(mixer.starts("blend", { more: { reciperevision: "blend@4" } }), mixer.gives("blend", "end-temperature", "50", "Cel")))).toEqual([
@@ -92,6 +97,19 @@ describe("an amendment", () => {
     expect(answered(line, amends(3))).toBe("done");
     expect(line.batch().parameters).toEqual({ salt: { value: "12.500", unit: "kg" } });
   });
+  test("may say in other words that a step comes after none", () => {
+    expect(answered(on(plant, running()), amends(no("inOtherWords")))).toBe("done");
+  });
+  test("may follow when a step has begun whose evidence has no limits, or limits of its own", () => {
+    const counts = { step: "count", evidence: [{ evidence: "pieces", kind: "count", count: 1 }] };
+    const bare = { step: "look" };
+    const own = { step: "feel", evidence: [{ evidence: "heat", kind: "measurement", unit: "Cel", count: 1, limits: { low: "20", high: "35" } }] };
+    const of = (revision: number, value: string) => revised(revision, { ...salt(value), steps: [...BLEND.steps, counts, bare, own] });
+    const recipes = JSON.parse(JSON.stringify([of(3, "12.500"), of(4, "12.600")]));
+    const line = on({ ...plant, recipes }, running(), ...["count", "look", "feel"].map((step) => stepCommand("start", step)));
+    expect(line.batch().steps.map(({ state }) => state)).toEqual(["ready", "pending", "in_progress", "in_progress", "in_progress"]);
+    expect(line.answer(amends(4))).toMatchObject({ kind: "done", created: false });
+  });
   test("may say otherwise of a step that is done again and has not begun anew", () => {
     const line = on(plant, weighed());
     expect(answered(line, amends(no("slower")))).toBe("REV_NOT_AMENDABLE");
@@ -107,12 +125,14 @@ describe("an amendment is refused", () => {
       expect(answered(line, amends(4, how))).toBe("SIG_MISSING");
     expect(answered(line, amends(4, signedBy(), null))).toBe("SIG_REASON_MISSING");
     for (const revision of [99, undefined]) expect(answered(line, amends(revision))).toBe("REV_NOT_EFFECTIVE");
+    expect(reasonOf(line, amends(99))).toBe("No recipe blend@99 is registered.");
     expect(reasonOf(line, amends(3))).toBe("Batch B-1 is bound to blend@3 already.");
     expect(line.facts("batch.amended")).toEqual([]);
   });
   test("while nobody has approved the revision", () => {
     const line = on({ ...plant, awaiting: ["blend@4"] }, running());
     expect(answered(line, amends(no("hotter")))).toBe("REV_NOT_APPROVED");
+    expect(reasonOf(line, amends(no("hotter")))).toBe("Recipe blend@4 is registered, and nobody has approved it yet.");
     expect(answered(line, amends(no("slower")))).toBe("done");
   });
   const never: readonly (readonly [keyof typeof REVISIONS, string])[] = [

@@ -56,4 +56,27 @@ describe("what a judgement changed", () => {
     const wish = new NotRead("batch B-1", () => {});
     expect(() => changes.attempt(thrown(wish))).toThrow(wish);
   });
+  test("is taken back whole with what was tried within it, whether that came to its end or not", () => {
+    const { changes, map, set } = state();
+    const outer = changes.attempt(() => {
+      changes.set(map, "there", 2);
+      expect(changes.attempt(() => changes.set(map, "inner", 3)).ok).toBe(true);
+      expect(
+        changes.attempt(() => {
+          changes.add(set, "inner");
+          thrown("inner")();
+        }),
+      ).toEqual({ ok: false, error: "inner" });
+      expect([[...map], [...set]]).toEqual([
+        [
+          ["there", 2],
+          ["inner", 3],
+        ],
+        ["there"],
+      ]);
+      thrown("outer")();
+    });
+    expect(outer).toEqual({ ok: false, error: "outer" });
+    expect([...map]).toEqual([["there", 1]]);
+  });
 });

@@ -88,6 +88,23 @@ describe("a batch", () => {
     expect(create({ equipment: { oven: "mixer-1" } })).toBe("EQP_NOT_ASSIGNED");
     expect(line.model.facts).toEqual([]);
   });
+  for (const name of ["batch/governed@1", "step/governed@1"])
+    test(`is not made by ${name} while nobody has approved that`, () => {
+      const line = on({ ...PLANT, awaiting: [name] });
+      expect(line.answer(creates())).toEqual({
+        kind: "refused",
+        code: "REV_NOT_APPROVED",
+        reason: "A state machine of recipe blend@3 is registered, and nobody has approved it yet.",
+        explanation: null,
+      });
+      expect(line.model.facts).toEqual([]);
+    });
+  test("has no attempt yet that another has superseded", () => {
+    const facts = given()
+      .settlements(creates())
+      .flatMap(({ rows }) => rows.facts.map(({ fact }) => fact));
+    expect(facts).toMatchObject([{ kind: "batch.created", batch: { superseded: [], signed: null } }]);
+  });
   test("changes before its start, and not after", () => {
     const line = given(creates());
     const update = (value: string, more: object = {}) =>

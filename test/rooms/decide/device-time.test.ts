@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { fitClock, isAhead, isHistory } from "../../../src/decide/device-time.ts";
+import { actTime, fitClock, isAhead, isHistory } from "../../../src/decide/device-time.ts";
 import type { DeviceEvent } from "../../../src/decode/event.ts";
 import { given, scale } from "../../support/given.ts";
 import { event, structured, weight } from "../decode/deliveries.ts";
@@ -37,5 +37,15 @@ describe("a device's time", () => {
       fitClock(at(time, { timesource: "none" }), source, NOW),
       fitClock(at("2026-11-22T08:01:00.000Z"), source, NOW),
     ]).toEqual([null, null, null, null]);
+  });
+  test("tells when an act was done only where the clock is set by another and the time is there; of history it tells nothing, by no clock", () => {
+    const arrival = { at: NOW, clock: "arrival" };
+    for (const timesource of ["ntp", "ptp", "gps"] as const)
+      expect(actTime(at("2026-11-22T08:59:00+01:00", { timesource }), NOW)).toEqual({ at: "2026-11-22T07:59:00.000000Z", clock: "device" });
+    expect(actTime(at("2026-11-22T08:00:20Z", { timesource: "ntp" }), NOW)).toEqual({ at: NOW, clock: "device" });
+    expect(actTime(at(null, { timesource: "ntp" }), NOW)).toEqual(arrival);
+    expect(actTime(at("2026-11-22T07:59:00Z", { timesource: "rtc" }), NOW)).toEqual(arrival);
+    expect(actTime(at("2026-11-22T08:00:31Z", { timesource: "ntp" }), NOW)).toEqual(arrival);
+    expect(actTime(at("2026-10-23T07:59:59.999Z", { timesource: "ntp" }), NOW)).toBe(null);
   });
 });

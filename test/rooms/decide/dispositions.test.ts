@@ -23,9 +23,13 @@ describe("two stages", () => {
   test("are signed one after the other, and each says so", () => {
     const line = stopped();
     expect(stands(line)).toEqual(["pending_review", null]);
-    expect(line.answer(disposes("recommend"))).toMatchObject({ kind: "done", batch: { disposition: "pending_review", signed: "recommended" } });
+    expect(line.answer(disposes("recommend"))).toMatchObject({ kind: "done", created: false, batch: { disposition: "pending_review", signed: "recommended" } });
     expect(line.answer(disposes("release"))).toMatchObject({ kind: "done", batch: { disposition: "released", signed: "disposed" } });
-    expect(line.facts("disposition.signed")).toHaveLength(2);
+    expect(line.model.facts.filter(({ kind }) => kind === "disposition.signed").map(({ data, from, to }) => ({ ...data, from, to }))).toEqual([
+      { stage: "recommended", before: "pending_review", from: null, to: null },
+      { stage: "disposed", before: "pending_review", from: null, to: null },
+    ]);
+    expect(line.model.outcomes.find(({ type }) => type === "batch.recommended")?.data["report"]).toEqual({ actor: "person:sam" });
     expect(outcomes(line).slice(-2)).toEqual(["batch.recommended", "batch.released"]);
   });
   for (const command of ["release", "conditional", "reject"] as const)
@@ -38,6 +42,23 @@ describe("two stages", () => {
       });
       expect(stands(line)).toEqual(["pending_review", null]);
     });
+  test("production recommends where something waits for quality's word, and says what stands where nothing does", () => {
+    const line = given(running());
+    expect(line.answer(disposes("recommend"))).toMatchObject({
+      code: "STA_INVALID_TRANSITION",
+      reason: "The disposition of batch B-1 is not_reviewed; there is nothing to recommend.",
+    });
+    line.when(commands("stop"));
+    for (const command of ["recommend", "conditional", "recommend"] as const) expect(answered(line, disposes(command))).toBe("done");
+    expect(stands(line)).toEqual(["conditional", "recommended"]);
+    expect(line.facts("reported")).toHaveLength(2);
+  });
+  test("a recommendation from before signatures were bound to the record says so, and signs nothing", () => {
+    const line = stopped();
+    expect(answered(line, disposes("recommend", "B-1", false))).toBe("done");
+    expect(stands(line)).toEqual(["pending_review", null]);
+    expect(outcomes(line).at(-1)).toBe("batch.recommended");
+  });
   test("a conditional release is followed by a final one without another recommendation, and both fall to where the batch was", () => {
     const line = stopped();
     for (const command of ["recommend", "conditional", "release"] as const) expect(answered(line, disposes(command))).toBe("done");
@@ -89,6 +110,29 @@ describe("a change of the record", () => {
     expect(line.model.facts.slice(facts).map(({ ordinal }) => ordinal)).toEqual([1, 2]);
     expect(line.model.verdicts.at(-1)?.facts).toBe(1);
   });
+  test("says which event made it void, where one did; it is marked by nothing of it", () => {
+    const line = stopped();
+    const voided = () => line.model.outcomes.at(-1);
+    line.when(disposes("recommend"), late);
+    expect(voided()).toMatchObject({ type: "batch.disposition-voided", causation: "scale-1-7-2", data: { flags: [] } });
+    line.when(disposes("recommend"), rejects(line));
+    expect(voided()).toMatchObject({ type: "batch.disposition-voided", causation: null, data: { flags: [] } });
+    // unreadable, under the identity of another
+    line.when(disposes("recommend"), scale.weighs("12.500", { id: "scale-1-7-2", sequence: 2, data: { nonsense: 1 } }));
+    expect(line.model.verdicts.at(-1)).toMatchObject({ status: "quarantined", code: "DUP_ID_REUSED" });
+    expect(voided()).toMatchObject({ type: "batch.disposition-voided", causation: null });
+  });
+  test("stands behind what an event brings about that a person has judged again", () => {
+    const line = stopped();
+    line.when(scale.says("call.raised", { sequence: 4, data: { call: "c" } }));
+    const { gap } = line.source(scale);
+    line.when(orders({ kind: "gap.resolve", source: scale.name, gap: gap?.position ?? 0, action: "skip", epoch: null, sequence: null, reason: "seen" }));
+    expect(told(line.when(scale.alarms({ batch: "B-1", sequence: 2 })))).toEqual(["quarantined SEQ_SKIPPED"]);
+    line.when(disposes("recommend"));
+    const before = line.model.facts.length;
+    line.when(orders({ kind: "quarantine.resolve", event: quarantined(line), action: "reprocess", reason: "seen" }));
+    expect(line.model.facts.slice(before).map(({ ordinal, kind }) => `${ordinal} ${kind}`)).toEqual(["1 reported", "2 disposition.voided"]);
+  });
   test("is what a person decides about a quarantined event, too", () => {
     const line = stopped();
     line.when(late, disposes("recommend"));
@@ -104,6 +148,13 @@ describe("a change of the record", () => {
     expect(stands(line)).toEqual(["released", "disposed"]);
     expect(answered(line, commands("close"))).toBe("done");
     expect([line.batch().execution, ...stands(line)]).toEqual(["closed", "released", "disposed"]);
+  });
+  test("is that the batch itself is aborted after all", () => {
+    const line = stopped();
+    line.when(disposes("recommend"));
+    expect(answered(line, commands("abort"))).toBe("done");
+    expect([line.batch().execution, ...stands(line)]).toEqual(["aborted", "pending_review", null]);
+    expect(line.model.facts.at(-1)?.kind).toBe("disposition.voided");
   });
   test("voids once, whatever else changes", () => {
     const line = stopped();

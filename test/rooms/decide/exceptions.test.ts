@@ -3,6 +3,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ExceptionDisposition } from "../../../src/decide/exception.ts";
+import { BLEND } from "../../support/blend.ts";
 import {
   type Act,
   all,
@@ -11,7 +12,9 @@ import {
   given,
   type Line,
   mixer,
+  on,
   orders,
+  PLANT,
   running,
   scale,
   signedBy,
@@ -30,13 +33,18 @@ const resolves = (opened: Opened | undefined, disposition: ExceptionDisposition 
   orders({ kind: "exception.resolve", position: opened?.position ?? 0, ordinal: opened?.ordinal ?? 0, disposition, linked: "DEV-7", reason: "seen" }, how);
 const open = (line: Line): readonly Opened[] => line.model.exceptions.filter(({ resolved }) => !resolved);
 const outside = () => given(weighing(), scale.weighs("19.000"));
+const DONE = { kind: "done", created: false, batch: null, warnings: [] };
+const reasonOf = (line: Line, act: Act): string => {
+  const answer = line.answer(act);
+  return answer.kind === "refused" ? answer.reason : answer.kind;
+};
 const doubted = scale.gives("weigh", "net-weight", "19.000", "kg", { data: { evidence: "net-weight", value: "19.000", unit: "kg", quality: "bad" } });
 
 describe("let go on", () => {
   test("evidence that lies outside counts, and is shown as it is", () => {
     const line = outside();
     expect(told(line.when(scale.completes("weigh")))).toEqual(["rejected QLT_EXCEPTION_OPEN"]);
-    expect(line.answer(resolves(open(line)[0]))).toMatchObject({ kind: "done" });
+    expect(line.answer(resolves(open(line)[0]))).toEqual(DONE);
     expect(line.batch().openExceptions).toBe(0);
     expect(line.step("weigh").evidence).toMatchObject([{ value: "19.000", within: false, accepted: true }]);
     expect(line.model.facts.at(-1)).toMatchObject({
@@ -72,10 +80,20 @@ describe("let go on", () => {
     const line = given(scale.says("call.raised", { sequence: 1, data: { call: "c" } }), scale.lost(2, 3, { sequence: 4 }));
     const [opened] = open(line);
     if (opened === undefined) throw new Error("nothing was opened");
-    expect(answered(line, resolves(opened, "abort"))).toBe("STA_INVALID_TRANSITION");
+    expect(reasonOf(line, resolves(opened, "abort"))).toBe("The exception is about no step that could be aborted.");
+    expect(reasonOf(line, resolves(opened, "rework"))).toBe("The exception is about no step that could be done again.");
     expect(answered(line, resolves(opened))).toBe("done");
     expect(line.model.outcomes.at(-1)).toMatchObject({ stream: "site", type: "exception.disposed" });
-    expect(answered(line, resolves(opened))).toBe("QLT_EXCEPTION_CLOSED");
+    expect(line.answer(resolves(opened))).toMatchObject({ code: "QLT_EXCEPTION_CLOSED", reason: "The exception is disposed of already." });
+  });
+  test("evidence counts beside other that lies within and that nobody had to let go on", () => {
+    const [WEIGH, STIR] = BLEND.steps;
+    const weigh = { ...WEIGH, evidence: [...WEIGH.evidence, { evidence: "tare", kind: "measurement", unit: "kg", count: 1, limits: { low: "1", high: "2" } }] };
+    const recipes = [{ ...BLEND, ...JSON.parse(JSON.stringify({ steps: [weigh, STIR] })) }];
+    const line = on({ ...PLANT, recipes }, weighing(), scale.weighs("19.000"), scale.gives("weigh", "tare", "1.5", "kg"));
+    line.when(resolves(open(line)[0]));
+    expect(line.step("weigh").evidence.map(({ accepted }) => accepted)).toEqual([true, undefined]);
+    expect(told(line.when(scale.completes("weigh")))).toEqual(["accepted"]);
   });
   test("a batch closes when nothing of it is open, and a disposition that was signed before is void", () => {
     const line = given(weighing(), scale.weighs("19.000"), commands("stop"));
@@ -90,7 +108,7 @@ describe("let go on", () => {
 describe("its step is", () => {
   test("aborted", () => {
     const line = outside();
-    expect(answered(line, resolves(open(line)[0], "abort"))).toBe("done");
+    expect(line.answer(resolves(open(line)[0], "abort"))).toEqual(DONE);
     expect(line.step("weigh").state).toBe("aborted");
     expect(line.batch().openExceptions).toBe(0);
     expect(line.model.openLocks("scale-1")).toEqual([]);
@@ -114,8 +132,20 @@ describe("its step is", () => {
     expect(answered(line, resolves(opened, "rework"))).toBe("STP_OPEN");
     expect(line.batch().openExceptions).toBe(1);
     line.when(mixer.aborts("blend"), stepCommand("rework", "weigh", { linked: "DEV-1" }, signedBy()));
-    for (const disposition of ["rework", "abort"] as const)
-      expect(line.answer(resolves(opened, disposition))).toMatchObject({ kind: "refused", code: "STA_INVALID_TRANSITION" });
+    for (const [disposition, what] of [
+      ["rework", "done again"],
+      ["abort", "aborted"],
+    ] as const)
+      expect(line.answer(resolves(opened, disposition))).toEqual({
+        kind: "refused",
+        code: "STA_INVALID_TRANSITION",
+        reason: `The exception is about no step that could be ${what}.`,
+        explanation: null,
+      });
+    // the attempt that goes on now is another than the one that it is about
+    line.when(scale.starts("weigh"));
+    expect(reasonOf(line, resolves(opened, "abort"))).toBe("The exception is about no step that could be aborted.");
+    expect(line.step("weigh")).toMatchObject({ attempt: 2, state: "in_progress" });
     expect(answered(line, resolves(opened))).toBe("done");
     expect(line.step("weigh").evidence).toEqual([]);
   });
@@ -127,9 +157,17 @@ describe("nobody disposes of", () => {
     const [opened] = open(line);
     for (const how of [{}, { actor: "machine:mes-1", role: "mes" }, { actor: "person:quinn", role: "qa_approver" }])
       expect(answered(line, resolves(opened, "continue", how))).toBe("SIG_MISSING");
-    expect(line.answer(resolves({ position: opened?.position ?? 0, ordinal: 9 }))).toMatchObject({ kind: "unknown" });
+    expect(line.answer(resolves({ position: opened?.position ?? 0, ordinal: 9 }))).toEqual({
+      kind: "unknown",
+      what: `exception 9 at position ${opened?.position}`,
+    });
     expect(line.answer(resolves(opened, "continue", { ...signedBy(), ifVersion: 99 }))).toMatchObject({ kind: "stale" });
-    line.together(resolves(opened), resolves(opened));
+    const signals = line.signals([resolves(opened), resolves(opened)]);
+    const [settled] = line.model.run(signals, [2]);
+    expect([...(settled?.answers.values() ?? [])].map(({ answer }) => (answer.kind === "refused" ? answer.code : answer.kind))).toEqual([
+      "done",
+      "QLT_EXCEPTION_CLOSED",
+    ]);
     expect(line.facts("exception.disposed")).toHaveLength(1);
     expect(line.batch().openExceptions).toBe(0);
   });
@@ -137,7 +175,10 @@ describe("nobody disposes of", () => {
     const line = given(running(), scale.weighs("12.500"), commands("stop"));
     line.after(31_000);
     const [opened] = open(line);
-    expect(answered(line, resolves(opened))).toBe("SYS_OPEN_QUEUE");
+    expect(line.answer(resolves(opened))).toMatchObject({
+      code: "SYS_OPEN_QUEUE",
+      reason: "The exception is that of an event in quarantine, and ends when a person decides about that.",
+    });
     const event = [...line.model.quarantine.keys()][0] ?? 0;
     line.when(orders({ kind: "quarantine.resolve", event, action: "reject", reason: "seen" }));
     expect(line.batch().openExceptions).toBe(0);

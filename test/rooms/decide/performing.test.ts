@@ -107,13 +107,25 @@ describe("a session", () => {
   test("is not kept open by what a device says again", () => {
     const line = station();
     opens(line, "olga", 60);
-    line.when(alarm());
+    expect(byWhom(line.when(alarm()))).toEqual(["olga"]);
     line.after(50_000);
     const [copy] = line.when(again("scale-1-7-1"));
     expect(copy).toMatchObject({ status: "duplicate", performedBy: null });
     line.after(10_000);
     expect(byWhom(line.when(alarm()))).toEqual([null]);
   });
+});
+
+test("a copy in the group of the first tells of nothing that anybody performed", () => {
+  const line = station();
+  opens(line, "olga");
+  const [signal] = line.signals([alarm()]);
+  if (signal?.kind !== "event") throw new Error("that was no event");
+  line.model.run([signal, line.model.signal({ ...signal.delivery, dup: true })], [2]);
+  expect(line.model.verdicts.slice(-2)).toMatchObject([
+    { status: "accepted", performedBy: { person: "olga" } },
+    { status: "duplicate", performedBy: null },
+  ]);
 });
 
 describe("what is judged later", () => {

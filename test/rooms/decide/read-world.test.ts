@@ -386,6 +386,17 @@ describe("a batch", () => {
     const world = assembled({ batches: [{ ...batchRow, disposition_stage: "disposed", disposition_before: "pending_review" }], wanted_batches: ["B-1"] });
     expect(world.batches.get("B-1")?.signed).toEqual({ stage: "disposed", before: "pending_review" });
   });
+  test("has evidence that lies outside and was let go on as such", () => {
+    const [step] = batchRow.steps;
+    const [item] = step?.evidence ?? [];
+    if (step === undefined || item === undefined) throw new Error("there is no evidence to read");
+    const world = assembled({
+      batches: [{ ...batchRow, steps: [{ ...step, evidence: [{ ...item, within: false, accepted: true }, item] }] }],
+      wanted_batches: ["B-1"],
+    });
+    expect(world.batches.get("B-1")?.steps[0]?.evidence).toMatchObject([{ within: false, accepted: true }, { within: true }]);
+    expect(world.batches.get("B-1")?.steps[0]?.evidence[1]).not.toHaveProperty("accepted");
+  });
   test("has every field as it is stored, and its times in one form", () => {
     const world = assembled({ batches: [batchRow], wanted_batches: ["B-1"] });
     expect(world.batches.get("B-1")).toEqual({
@@ -637,5 +648,22 @@ describe("reading a world", () => {
     ]);
     await readDefinitions(db, ["blend@3"], ["step/governed@1"], known);
     expect(asked).toHaveLength(3);
+  });
+  test("reads again what awaited its approval, until somebody has approved it", async () => {
+    const known = noDefinitions();
+    let awaits = true;
+    const { db, asked } = answering(({ sql }) =>
+      sql.includes("from recipes") ? [{ name: "blend@3", hash: "rh", content: BLEND, awaits }] : [{ name: "step/governed@1", hash: "sh", content: 2, awaits }],
+    );
+    const read = () => readDefinitions(db, ["blend@3"], ["step/governed@1"], known);
+    await read();
+    expect([known.recipes.get("blend@3"), known.machines.get("step/governed@1")]).toMatchObject([{ awaitsApproval: true }, { awaitsApproval: true }]);
+    awaits = false;
+    await read();
+    expect(asked).toHaveLength(4);
+    expect(known.recipes.get("blend@3")).not.toHaveProperty("awaitsApproval");
+    expect(known.machines.get("step/governed@1")).toEqual({ hash: "sh", content: 2 });
+    await read();
+    expect(asked).toHaveLength(4);
   });
 });

@@ -37,6 +37,22 @@ describe("an event", () => {
     const late = scale.says("alarm.raised", { data: { alarm: "a" }, more: { time: "2026-11-22T07:59:00.5Z", timesource: "ptp" } });
     expect(asked(given(), late)).toMatchObject({ stationsAt: { [scale.name]: ["2026-11-22T08:00:00.000000Z", "2026-11-22T07:59:00.500000Z"] } });
   });
+  test("is looked for only where its source was when it came, when it is history", () => {
+    const old = scale.says("alarm.raised", { data: { alarm: "a" }, more: { time: "2026-09-01T08:00:00Z", timesource: "ptp" } });
+    expect(asked(given(), old)).toMatchObject({ stationsAt: { [scale.name]: ["2026-11-22T08:00:00.000000Z"] } });
+  });
+  test("that is a copy needs who performed the first one, while that only waits", () => {
+    const widened = (line: Line, id: string) => {
+      const request = requestFor(line.signals([again(id)]));
+      widen(request, line.model.read(request));
+      const { size } = request.performances;
+      request.performances.clear();
+      return { size, more: widen(request, line.model.read(request)) };
+    };
+    const call = (sequence: number) => scale.says("call.raised", { sequence, data: { call: "c" } });
+    expect(widened(given(call(1), call(3)), "scale-1-7-3")).toEqual({ size: 1, more: true });
+    expect(widened(given(call(1), call(3)), "scale-1-7-1")).toEqual({ size: 0, more: false });
+  });
   test("that has no number, or names no batch, needs none", () => {
     const button = speaker("panel-1", { device: "button", numbers: false });
     expect(asked(given(), button.says("call.raised", { id: "x", data: { call: "c" } }))).toEqual({
@@ -181,4 +197,8 @@ describe("what was not read", () => {
     error.add(request);
     expect([error.message, inWords(request)]).toEqual(["batch B-1 has not been read", { batches: ["B-1"] }]);
   });
+});
+
+test("a person's word about an exception needs what was opened at its position", () => {
+  expect(command({ kind: "exception.resolve", position: 9, ordinal: 1, disposition: "continue", linked: "DEV-7", reason: "r" })).toEqual({ exceptions: [9] });
 });

@@ -104,6 +104,31 @@ describe("a rework is refused", () => {
       const far = on(plant, through("weigh", "blend"), scale.starts("look"));
       expect(refused(far, rework("weigh"))).toBe("STP_OPEN");
     });
+  test("while several steps that come after are going on: each is named", () => {
+    const both = [...STEPS.slice(0, 2), ...["tumble", "press"].map((step) => ({ step, after: ["weigh"] }))];
+    const line = on({ ...PLANT, recipes: [{ ...BLEND, ...JSON.parse(JSON.stringify({ steps: both })) }] }, through("weigh"));
+    line.when(...["tumble", "press"].map((step) => stepCommand("start", step)));
+    expect(line.answer(rework("weigh"))).toMatchObject({
+      code: "STP_OPEN",
+      reason: "What comes after step weigh is going on (tumble: in_progress, press: in_progress).",
+    });
+  });
+  test("with what it lacks in words, and with what the state permits instead only where that is why", () => {
+    const line = on(plant, running());
+    expect(line.answer(rework("weigh", { reason: null }))).toMatchObject({ reason: "To rework a step, give a reason." });
+    expect(line.answer(stepCommand("correct", "weigh", { reason: null }))).toMatchObject({ reason: "To correct evidence, give a reason." });
+    expect(line.answer(stepCommand("rework", "weigh", {}, signedBy()))).toEqual({
+      kind: "refused",
+      code: "STP_REWORK_NOT_AUTHORISED",
+      reason: "The recipe provides for no rework of step weigh; name the deviation that it is done under.",
+      explanation: null,
+    });
+    const refusal = line.answer(rework("weigh"));
+    expect(Object.keys(refusal).sort()).toEqual(["code", "explanation", "kind", "reason"]);
+    expect(refusal).toMatchObject({
+      explanation: { state: "ready", stateMachine: "step/governed@1", permitted: expect.arrayContaining(["signalbox.step.start.v1"]) },
+    });
+  });
   test("of a step that is not complete", () => {
     for (const line of [on(plant, running()), on(plant, weighing()), on(plant, weighing(), scale.pauses("weigh"))])
       expect(refused(line, rework("weigh"))).toBe("STA_INVALID_TRANSITION");
