@@ -132,7 +132,8 @@ answering({
   open({ rate = 0 }) {
     began = now();
     const tick = (): void => {
-      release(Math.floor(((now() - began) / 1000) * rate));
+      // the first is due at once
+      release(1 + Math.floor(((now() - began) / 1000) * rate));
       ticking = released < order.length ? setTimeout(tick, 1) : null;
     };
     tick();

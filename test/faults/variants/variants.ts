@@ -20,8 +20,8 @@ const ACKNOWLEDGE_ON_RECEIPT: Change = {
   module: "src/drive.js",
   lines: [
     [
-      "this.#queue.push({ signal: null, delivery, slot, bytes: delivery.payload.byteLength, answer: null });",
-      "if (slot !== null) this.#options.stages.acknowledge([slot]);\n        this.#queue.push({ signal: null, delivery, slot, bytes: delivery.payload.byteLength, answer: null });",
+      "this.#queue.push({ signal: null, delivery, held: null, slots: slot === null ? [] : [slot], bytes, answer: null });",
+      "if (slot !== null) this.#options.stages.acknowledge([slot]);\n            this.#queue.push({ signal: null, delivery, held: null, slots: slot === null ? [] : [slot], bytes, answer: null });",
     ],
   ],
 };
