@@ -54,7 +54,9 @@ export async function readDeeds(db: Db, { path, body, site }: Asked, actor: stri
     return (await hasActed(db, { site, batch, step, acts: sql`not (g.kind = 'command' and g.body ->> 'command' = any(${[...DISPOSES]}::text[]))` }, actor))
       ? "You have acted in this batch yourself; another person disposes of it."
       : null;
-  const excepting = OF_EXCEPTION.exec(path);
+  // the same address in other characters is the same act
+  const address = decodeURIComponent(path);
+  const excepting = OF_EXCEPTION.exec(address);
   if (excepting !== null) {
     const [, position, ordinal] = excepting;
     const of = await batchIn(db, sql`exceptions where site = ${site} and position = ${position}::bigint and ordinal = ${ordinal}::integer`);
@@ -64,7 +66,7 @@ export async function readDeeds(db: Db, { path, body, site }: Asked, actor: stri
       ? "You have acted in this batch yourself; another person disposes of its exceptions."
       : null;
   }
-  const concluding = OF_REVIEW.exec(path);
+  const concluding = OF_REVIEW.exec(address);
   if (concluding !== null) {
     const of = await batchIn(db, sql`audit_reviews where site = ${site} and review = ${concluding[1]}::bigint`);
     return (await hasActed(db, { site, batch: of, step: null, acts: ANY }, actor)) ? "You have acted in this batch yourself; another person reviews it." : null;

@@ -142,7 +142,8 @@ describe("an exception is disposed of", () => {
   test("with its step aborted, and not by whoever acted in the batch", async () => {
     const { batch, path } = await outside();
     expect((await post(of(batch, "weigh"), { command: "comment", comment: "look" }, "rita")).status).toBe(200);
-    expect(await ask(path, settling, "rita")).toMatchObject({ status: 403, body: { code: "SIGNATURE_OWN_DEED" } });
+    for (const address of [path, path.replaceAll(".", "%2E")])
+      expect(await ask(address, settling, "rita"), address).toMatchObject({ status: 403, body: { code: "SIGNATURE_OWN_DEED" } });
     const rework = await signed(path, { ...settling, disposition: "rework" }, "quinn");
     expect(rework).toMatchObject({ status: 409, body: { code: "STA_INVALID_TRANSITION" } });
     expect(await exceptionsOf(batch)).toMatchObject([{ disposition: null, resolvedAt: null }]);
