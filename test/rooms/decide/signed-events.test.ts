@@ -67,6 +67,28 @@ function refuses(line: Line, act: Act, expected: string): VerdictRow {
   return round;
 }
 
+// Whoever administers the broker can flood a branch too: what counts for how far a source has come is believed or not as any event is.
+describe("what stands for a flood on a branch where everything is signed", () => {
+  const FLOOD = { count: 9, bytes: 900, from: "2026-11-22T08:00:00.000Z", to: "2026-11-22T08:00:00.900Z" };
+  const flood =
+    (act: Act): Act =>
+    (line) =>
+      [act(line)].flat().map((signal) => (signal.kind === "event" ? { ...signal, leftOut: FLOOD } : signal));
+  const highest = (act: Act): bigint => {
+    const line = signed();
+    expect(told(line.when(call(1)))).toEqual(["accepted"]);
+    expect(told(line.when(flood(act)))).toEqual(["rejected SYS_RATE_LIMITED"]);
+    return line.source(scale).highest;
+  };
+  test("says how far its source has counted when it is signed", () => {
+    expect(highest(call(9))).toBe(9n);
+  });
+  test("says nothing of its source when it is not, or by another key", () => {
+    expect(highest(call(9, {}, true))).toBe(1n);
+    expect(highest(call(9, { key: OTHER }))).toBe(1n);
+  });
+});
+
 describe("a signed event", () => {
   test("is an event like any other, on record with its key and its bytes as they came", () => {
     const line = signed();

@@ -2,21 +2,11 @@ import { describe, expect, test } from "vitest";
 import type { Delivery } from "../../../src/receive/delivery.ts";
 import { HOLD, LeftOuts } from "../../../src/receive/left-out.ts";
 import type { Slot } from "../../../src/receive/window.ts";
+import { delivery as told } from "../decode/deliveries.ts";
 
 // Promise: what was left out is told of once a second and branch, with every slot that is owed; and earlier before it can keep the broker from sending.
 
-const delivery = (topic: string, text: string): Delivery => ({
-  topic,
-  payload: new TextEncoder().encode(text),
-  qos: 1,
-  retained: false,
-  dup: false,
-  protocol: "5",
-  contentType: null,
-  responseTopic: null,
-  correlationData: null,
-  userProperties: [],
-});
+const delivery = (topic: string, text: string): Delivery => told(text, { topic });
 const slot = (arrival: number): Slot => ({ connection: 1, arrival, messageId: arrival + 1, bytes: 10 });
 const at = (ms: number): string => new Date(ms).toISOString();
 
