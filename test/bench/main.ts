@@ -1,8 +1,8 @@
 // npm run bench: how fast the service is, what an event costs, and what the machine could do at most. Built by tsconfig.bench.json.
 import { writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
+import { askedOf } from "../support/asked.ts";
 import { measured } from "../support/measure.ts";
-import { findCommand } from "../support/needs.ts";
 import { nameBinaries } from "../support/postgres-binaries.ts";
 import { between, rawLoop, transactions } from "./comparisons.ts";
 import { ofService } from "./of-service.ts";
@@ -39,22 +39,7 @@ async function measure(options: BenchOptions): Promise<Results> {
   return Object.fromEntries(Object.entries(results).filter(([, result]) => result !== undefined));
 }
 
-let options: BenchOptions | "help";
-try {
-  options = parseOptions(process.argv.slice(2));
-} catch (error) {
-  console.error(error instanceof Error ? error.message : error);
-  console.error(`\n${HELP}`);
-  process.exit(2);
-}
-if (options === "help") {
-  console.log(HELP);
-  process.exit(0);
-}
-if (findCommand("mosquitto") === null) {
-  console.error("bench needs mosquitto, and none is installed");
-  process.exit(2);
-}
+const options = askedOf("bench", HELP, parseOptions);
 await nameBinaries();
 try {
   const results = await measure(options);

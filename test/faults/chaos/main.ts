@@ -1,8 +1,8 @@
 // npm run chaos: breaks everything that is real for so many minutes, and shows that nothing was lost, doubled or misordered. Built by tsconfig.faults.json.
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { askedOf } from "../../support/asked.ts";
 import { measured } from "../../support/measure.ts";
-import { findCommand } from "../../support/needs.ts";
 import { nameBinaries } from "../../support/postgres-binaries.ts";
 import { repository } from "../../support/repository.ts";
 import { type ChaosOptions, HELP, parseOptions } from "./options.ts";
@@ -57,22 +57,7 @@ async function chaos(options: ChaosOptions): Promise<number> {
   return 0;
 }
 
-let options: ChaosOptions | "help";
-try {
-  options = parseOptions(process.argv.slice(2));
-} catch (error) {
-  console.error(error instanceof Error ? error.message : error);
-  console.error(`\n${HELP}`);
-  process.exit(2);
-}
-if (options === "help") {
-  console.log(HELP);
-  process.exit(0);
-}
-if (findCommand("mosquitto") === null) {
-  console.error("chaos needs mosquitto, and none is installed");
-  process.exit(2);
-}
+const options = askedOf("chaos", HELP, parseOptions);
 if (!existsSync(join(repository(), "dist", "main.js"))) {
   console.error("chaos needs the built service: npm run build");
   process.exit(2);
