@@ -3,7 +3,9 @@ import type { TrailSearch } from "../audit/trail.store.ts";
 
 // What a bundle holds, as its manifest.json tells. Nothing of it is signed: every word of it is held against entries that are.
 
-export const FORMAT = "signalbox-bundle/1";
+export const FORMAT = "signalbox-bundle/2";
+/** What is still read: a bundle is kept for longer than the program that wrote it. */
+const FORMATS = ["signalbox-bundle/1", FORMAT] as const;
 
 /** What was exported: all of a batch, or all of a range of positions. */
 const chosen = z.union([z.strictObject({ batch: z.string() }), z.strictObject({ from: z.int().min(1), to: z.int().min(1) })]);
@@ -30,7 +32,7 @@ const log = z.strictObject({
 export type BundledLog = z.infer<typeof log>;
 
 const manifest = z.strictObject({
-  format: z.literal(FORMAT),
+  format: z.enum(FORMATS),
   site: z.string(),
   of: chosen,
   /** The entry by which the export itself is on record, and what it says of how much there was. */
@@ -72,6 +74,9 @@ export const FILES = {
   tree: (log: number): string => `log-${log}/tree.txt`,
   checkpoint: (log: number): string => `log-${log}/checkpoint.txt`,
   keys: (log: number): string => `log-${log}/keys.notes`,
+  deliveries: (log: number): string => `log-${log}/deliveries.bin`,
+  deliveryLines: (log: number): string => `log-${log}/deliveries.txt`,
+  /** In format 1. */
   delivery: (sha256: string): string => `deliveries/${sha256}`,
   definition: (sha256: string): string => `definitions/${sha256}`,
 } as const;

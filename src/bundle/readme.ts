@@ -19,7 +19,8 @@ WHAT IS HERE
                               level, index, SHA-256, and of the leaves of these entries their position
   log-N/checkpoint.txt        what the signer signed: the log's name, its size, the root of its tree (base64)
   log-N/keys.notes            checkpoints by which one key of the signer introduced the next, if any did
-  deliveries/                 each message as it came, named by the SHA-256 of its bytes, which its entry holds
+  log-N/deliveries.bin        each message as it came, one behind the other; its entry holds the SHA-256 of its bytes
+  log-N/deliveries.txt        where in that file they are: position, first byte (from 0), how many bytes
   definitions/                recipes and state machines that decisions rest on, named by the SHA-256 of the file
   ${FILES.manifest}, ${FILES.sums}   what was exported; the SHA-256 of every file, against damage on the way
 
@@ -34,8 +35,8 @@ WITH SIGNALBOX
 WITH STOCK TOOLS (sh, sed, awk, xxd, base64, sha256sum, openssl 3), in this folder; nothing may say WRONG, FAILED or Failure
 1. Every file is as it was written:
      sha256sum -c ${FILES.sums}
-   and each delivery and definition has the bytes that its name says:
-     for f in deliveries/* definitions/*; do test -f "$f" || continue
+   and each definition has the bytes that its name says:
+     for f in definitions/*; do test -f "$f" || continue
        test "$(sha256sum < "$f" | cut -c1-64)" = "$(basename "$f")" || echo "WRONG $f"; done
 2. Each entry is a leaf of the tree: SHA-256 of a zero byte and its two lines, without the last line break:
      for log in ${folders}; do
@@ -44,6 +45,14 @@ WITH STOCK TOOLS (sh, sed, awk, xxd, base64, sha256sum, openssl 3), in this fold
          test "$got" = "$hash" || echo "WRONG entry $position"; n=$((n + 2)); done; }; done
    The first line of the entry at position p says "position":p; for a batch it numbers the entries 1, 2, 3, … In tree.txt it is
    leaf ${manifest.logs.map(({ log, first }) => `p - ${first} of log ${log}`).join(", ")}.
+   Each delivery has the SHA-256 that its entry holds:
+     for log in ${folders}; do
+       test ! -f $log/deliveries.txt || awk '
+         NR % 2 { match($0, /"position":[0-9]+/); position = substr($0, RSTART + 11, RLENGTH - 11); next }
+         match($0, /"raw_sha256":"[0-9a-f]+"/) { print position, substr($0, RSTART + 14, 64) }' $log/entries.txt |
+         paste -d ' ' - $log/deliveries.txt | while read -r position hash place offset length; do
+           got=$(tail -c +$((offset + 1)) $log/deliveries.bin | head -c "$length" | sha256sum | cut -c1-64)
+           test "$position $hash" = "$place $got" || echo "WRONG delivery $position"; done; done
 3. The tree has the root that was signed. Two neighbours make the node above them: SHA-256 of a byte 01, the left hash, the right hash:
      node() { printf '01%s%s' "$1" "$2" | xxd -r -p | sha256sum | cut -c1-64; }
      for log in ${folders}; do

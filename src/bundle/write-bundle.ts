@@ -1,7 +1,8 @@
 import { createHash, type Hash as Hashing } from "node:crypto";
 import { parseEntry } from "../audit/entry.ts";
-import { type Hash, leafHash, sha256 } from "../audit/hash.ts";
+import { type Hash, leafHash } from "../audit/hash.ts";
 import type { ChosenRecord, Gap } from "./chosen.store.ts";
+import { writeDeliveryLine } from "./delivery-line.ts";
 import type { Exported } from "./export.store.ts";
 import { type Chosen, FILES, FORMAT, type Manifest, writeManifest } from "./manifest.ts";
 import { itemAt, NotAnEntry } from "./reading-copy.ts";
@@ -44,12 +45,13 @@ export async function writeBundle(folder: Folder, site: string, of: Chosen, made
     await files.append(FILES.checkpoint(log.log), log.note);
     for (const note of log.keys) await files.append(FILES.keys(log.log), `${note}\n`);
     let covered = 0;
+    let delivered = 0;
     for await (const page of record.pages(log.positions)) {
       const gaps = page.map(
         ({ position }, i): Gap => ({ begin: (page[i - 1]?.position ?? log.first + covered - 1) + 1 - log.first, end: position - log.first }),
       );
       const roots = [...(await record.roots(log, gaps))];
-      for (const [i, { position, bytes }] of page.entries()) {
+      for (const [i, { position, bytes, raw }] of page.entries()) {
         const { begin, end } = gaps[i] ?? { begin: 0, end: 0 };
         const leaf = writeTreeLine({ subtree: { level: 0, index: end }, hash: leafHash(bytes), position });
         await files.append(FILES.tree(log.log), `${treeLines({ begin, end }, roots)}${leaf}`);
@@ -57,12 +59,16 @@ export async function writeBundle(folder: Folder, site: string, of: Chosen, made
           throw new NotAnEntry(`The entry at position ${position} is none. Verify the record.`);
         await files.append(FILES.entries(log.log), bytes);
         await files.append(FILES.entries(log.log), "\n");
+        if (raw !== null) {
+          await files.append(FILES.deliveryLines(log.log), writeDeliveryLine({ position, offset: delivered, length: raw.length }));
+          await files.append(FILES.deliveries(log.log), raw);
+          delivered += raw.length;
+        }
         const item = itemAt(position, bytes);
         await files.append(FILES.html, htmlRow(item, batch));
         await files.append(FILES.csv, csvRow(item, batch));
         covered = end + 1;
       }
-      await Promise.all(page.map(({ raw }) => raw && files.put(FILES.delivery(sha256(raw).toString("hex")), raw)));
     }
     const rest = { begin: covered, end: log.size };
     await files.append(FILES.tree(log.log), treeLines(rest, [...(await record.roots(log, [rest]))]));

@@ -3,7 +3,7 @@ import type { BundleFolder } from "../bundle/folder.file.ts";
 import type { Manifest } from "../bundle/manifest.ts";
 import type { EntryRow, SiteRecord } from "../verify/record.ts";
 import type { LoggedPosition } from "./recorded.ts";
-import { deliveryOf, entriesIn } from "./recorded-bundle.ts";
+import { entriesIn } from "./recorded-bundle.ts";
 
 export interface Archived {
   /** The last position that is taken from them. */
@@ -30,10 +30,10 @@ export function archivedRecord(
     *entries() {
       let last = first - 1;
       for (const { folder, manifest, to } of ranges)
-        for (const { position, entry } of entriesIn(folder, manifest)) {
+        for (const { position, entry, raw } of entriesIn(folder, manifest)) {
           if (position <= last || position > Math.min(to, through)) continue;
           last = position;
-          yield { kind: "entry", position, entry, raw: deliveryOf(folder, entry) };
+          yield { kind: "entry", position, entry, raw };
         }
     },
   };

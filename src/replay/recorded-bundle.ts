@@ -1,4 +1,5 @@
 // A site's record as a bundle holds it, from its first position on.
+import { type Deliveries, deliveriesOf } from "../bundle/deliveries.ts";
 import type { BundleFolder } from "../bundle/folder.file.ts";
 import { FILES, type Manifest } from "../bundle/manifest.ts";
 import { asJsonb } from "./jsonb.ts";
@@ -34,7 +35,7 @@ export function recordedBundle(folder: BundleFolder, manifest: Manifest): Record
       let part: LoggedPosition[] = [];
       for (const commit of commitsIn(folder, manifest, of.to)) {
         through += commit.length;
-        for (const { position, entry } of commit) part.push({ kind: "entry", position, entry, raw: deliveryOf(folder, entry) });
+        for (const { position, entry, raw } of commit) part.push({ kind: "entry", position, entry, raw });
         if (part.length < PART) continue;
         yield part;
         part = [];
@@ -64,28 +65,29 @@ interface Placed {
   readonly position: number;
   readonly base: number;
   readonly entry: Buffer;
+  /** The bytes of the delivery that the entry names; null: it names none, or they are not there. */
+  readonly raw: Buffer | null;
 }
 
 /** All entries, in order. */
-export function* entriesIn(folder: BundleFolder, { logs }: Manifest): Generator<Placed> {
-  for (const { log } of logs)
-    for (const entry of folder.pairs(FILES.entries(log))) {
+export function* entriesIn(folder: BundleFolder, manifest: Manifest): Generator<Placed> {
+  for (const log of manifest.logs) {
+    const deliveries = deliveriesOf(folder, manifest, log);
+    for (const entry of folder.pairs(FILES.entries(log.log))) {
       const end = entry.indexOf(BREAK);
       // half of one is for whoever verifies to see
       if (end === -1) continue;
       const { position, base }: Pick<Placed, "position" | "base"> = JSON.parse(entry.toString("utf8", 0, end));
-      yield { position, base, entry };
+      yield { position, base, entry, raw: deliveryIn(deliveries, position, entry) };
     }
+  }
 }
 
 const BREAK = 0x0a;
 
 const NAMED = Buffer.from('"raw_sha256":"');
-const SHA256 = /^[0-9a-f]{64}$/;
 
-/** The bytes of the delivery that an entry names; null: it names none, or they are not there. */
-export function deliveryOf(folder: BundleFolder, entry: Buffer): Buffer | null {
+function deliveryIn(deliveries: Deliveries, position: number, entry: Buffer): Buffer | null {
   const at = entry.indexOf(NAMED) + NAMED.length;
-  const sha256 = at < NAMED.length ? "" : entry.toString("latin1", at, at + 64);
-  return SHA256.test(sha256) ? folder.bytes(FILES.delivery(sha256)) : null;
+  return at < NAMED.length ? null : deliveries.at(position, entry.toString("latin1", at, at + 64));
 }

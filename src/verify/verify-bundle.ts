@@ -3,6 +3,7 @@ import { Cover } from "../audit/cover.ts";
 import { type Entry, parseEntry, trailItem } from "../audit/entry.ts";
 import { leafHash } from "../audit/hash.ts";
 import { readMirror } from "../audit/mirror.ts";
+import { type Deliveries, deliveriesOf } from "../bundle/deliveries.ts";
 import type { BundleFolder } from "../bundle/folder.file.ts";
 import { type BundledLog, EXPORTED, FILES, type Manifest, nameOf, readManifest } from "../bundle/manifest.ts";
 import { CSV_HEAD, csvRow } from "../bundle/record-csv.ts";
@@ -67,7 +68,7 @@ class BundleVerification {
   private undecided: string | null = null;
   /** The deliveries of the entry that was looked at last. */
   private delivered: readonly string[] = [];
-  /** Deliveries that have the bytes by whose hash they are named. */
+  /** Files of deliveries that have the bytes by whose hash they are named. */
   private readonly sound = new Set<string>();
   /** Files of which something was said. */
   private readonly said = new Set<string>();
@@ -193,6 +194,7 @@ class BundleVerification {
     const cover = new Cover();
     const anchors = this.options.keys === null ? [] : anchorMarks(this.options.keys, this.options.anchors ?? [], log.origin, this.findings);
     const entries = this.folder.pairs(FILES.entries(log.log))[Symbol.iterator]();
+    const deliveries = deliveriesOf(this.folder, this.manifest, log);
     for (const text of this.folder.lines(FILES.tree(log.log))) {
       const line = readTreeLine(text.toString());
       if (line === null || !cover.fits(line.subtree))
@@ -204,12 +206,14 @@ class BundleVerification {
         if (next.done === true || !next.value.includes(0x0a))
           return this.found("incomplete", FILES.entries(log.log), `There is no entry for position ${line.position}.`, null, "an entry", line.position);
         this.entry(log, line.position, line.subtree.index, line.hash, next.value);
-        this.deliveries(line.position);
+        this.deliveries(deliveries, line.position);
       }
       const anchor = anchors.find(({ size }) => size === cover.size);
       if (anchor !== undefined) this.root(FILES.tree(log.log), cover, anchor.root, "anchor");
     }
     if (entries.next().done !== true) this.found("altered", FILES.entries(log.log), "There are more entries than leaves of them in the tree.");
+    const rest = deliveries.rest();
+    if (rest !== null) this.found("altered", FILES.deliveryLines(log.log), `There is more than the deliveries that entries tell of: ${rest}.`);
     if (signed === null) return;
     if (cover.size !== signed.size)
       return this.found("incomplete", FILES.tree(log.log), "The tree is not as large as the one that was signed.", String(cover.size), String(signed.size));
@@ -282,12 +286,14 @@ class BundleVerification {
     if (this.count % 1_000 === 0) this.options.progress(position, this.manifest.export.position);
   }
 
-  private deliveries(position: number): void {
+  private deliveries(deliveries: Deliveries, position: number): void {
     for (const sha256 of this.delivered) {
-      const name = FILES.delivery(sha256);
-      const bytes = this.folder.bytes(name);
-      if (bytes !== null && hash("sha256", bytes, "hex") === sha256) this.sound.add(name);
-      else this.sameBytes(name, sha256, "A delivery is not the one that its entry tells of.", position);
+      const bytes = deliveries.at(position, sha256);
+      const own = bytes === null ? null : hash("sha256", bytes, "hex");
+      const file = deliveries.fileOf(sha256);
+      if (own === sha256) this.sound.add(file);
+      else if (own === null) this.found("incomplete", file, "A delivery is gone.", null, sha256, position);
+      else this.found("altered", file, "A delivery is not the one that its entry tells of.", own, sha256, position);
     }
   }
 

@@ -2,8 +2,9 @@
 // Attack: bundles of a batch and of a range, of a record that a real signer signs; every file of them changed and taken away, entries left out, proofs made to fit, and the procedure of
 // README.txt done by a shell with sha256sum, xxd and openssl.
 import { spawnSync } from "node:child_process";
-import { appendFileSync, cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { appendFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { signCheckpoint } from "../../../src/audit/checkpoint.ts";
 import { Cover } from "../../../src/audit/cover.ts";
@@ -121,7 +122,7 @@ describe("a bundle", () => {
   });
   test("holds what the batch was bound to, and every delivery", () => {
     expect(readdirSync(join(batch, "definitions"))).toHaveLength(3);
-    expect(readdirSync(join(batch, "deliveries")).length).toBeGreaterThan(3);
+    expect(readFileSync(join(batch, "log-1/deliveries.txt"), "utf8").split("\n").length).toBeGreaterThan(4);
   });
   test("is on record, with how much there was", async () => {
     const [act] = await copy.query("select actor, body from signals where type = 'audit.exported' order by position limit 1");
@@ -181,6 +182,32 @@ describe("in a bundle of the record from its beginning, made to fit by who has s
     const { here, thread } = await decidedTwice(forged);
     expect(here).toMatchObject({ different: 1, differences: [{ position }] });
     expect(thread).toEqual(here);
+  });
+});
+
+describe("a bundle of format 1, in which each delivery has a file of its own,", () => {
+  const FORMAT_1 = fileURLToPath(new URL("../../data/bundles/format-1.tar.gz", import.meta.url));
+  let old: string;
+  beforeAll(() => {
+    old = join(record.home, "format-1");
+    mkdirSync(old);
+    expect(spawnSync("tar", ["-xzf", FORMAT_1, "-C", old]).status).toBe(0);
+  });
+  const check = (folder: string): Promise<Verification> => runVerify(["--bundle", folder, "--key", join(old, "signer.vkey")], {});
+
+  test("is sound, and is decided again", async () => {
+    const { exit, report } = await check(join(old, "bundle"));
+    expect([exit, report.findings]).toEqual([0, []]);
+    expect(report.notCovered.join()).not.toContain("the decisions: ");
+  });
+  test("has a delivery that was changed or taken away named", async () => {
+    const [name = ""] = readdirSync(join(old, "bundle", "deliveries"));
+    const edited = changed(join(old, "bundle"), (path) => appendFileSync(join(path, "deliveries", name), " "));
+    expect((await check(edited)).report.first).toMatchObject({ severity: "altered", key: { file: `deliveries/${name}`, position: expect.any(Number) } });
+    const without = changed(join(old, "bundle"), (path) => rmSync(join(path, "deliveries", name)));
+    const { exit, report } = await check(without);
+    expect(exit).toBe(3);
+    expect(report.first).toMatchObject({ severity: "incomplete", key: { file: `deliveries/${name}`, position: expect.any(Number) } });
   });
 });
 
@@ -291,9 +318,23 @@ describeWith({ sha256sum, xxd, "openssl 3": openssl }, "with stock tools, as REA
     expect(wrong.stdout).toContain("FAILED");
   });
 
-  // its first step complained of deliveries/* where nothing had been delivered
+  test("a delivery is found changed, and found missing", () => {
+    const edited = changed(batch, (path) => {
+      const bytes = readFileSync(join(path, "log-1/deliveries.bin"));
+      bytes[20] = (bytes[20] ?? 0) ^ 1;
+      writeFileSync(join(path, "log-1/deliveries.bin"), bytes);
+    });
+    expect(procedure(edited).stdout.match(/WRONG delivery/g)).toHaveLength(1);
+    const without = changed(batch, (path) => {
+      const lines = readFileSync(join(path, "log-1/deliveries.txt"), "utf8").split("\n");
+      writeFileSync(join(path, "log-1/deliveries.txt"), [...lines.slice(0, 2), ...lines.slice(3)].join("\n"));
+    });
+    expect(procedure(without).stdout).toContain("WRONG delivery");
+  });
+
+  // its first step complained of deliveries where nothing had been delivered
   test("a bundle of what was only registered, without any delivery, is found sound", () => {
-    expect(existsSync(join(registered, "deliveries"))).toBe(false);
+    expect(existsSync(join(registered, "log-1/deliveries.bin"))).toBe(false);
     const { stdout, stderr } = procedure(registered);
     expect([stderr, stdout.match(complains), verified(stdout)]).toEqual(["", null, 1]);
   });

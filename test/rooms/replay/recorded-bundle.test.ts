@@ -6,7 +6,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { bundleIn } from "../../../src/bundle/folder.file.ts";
-import type { Manifest } from "../../../src/bundle/manifest.ts";
+import { FORMAT, type Manifest } from "../../../src/bundle/manifest.ts";
 import type { LoggedPosition } from "../../../src/replay/recorded.ts";
 import { recordedBundle } from "../../../src/replay/recorded-bundle.ts";
 
@@ -26,7 +26,7 @@ function entriesOf(commits: readonly number[], long = 40): { readonly position: 
 }
 
 const manifestTo = (to: number): Manifest => ({
-  format: "signalbox-bundle/1",
+  format: FORMAT,
   site: "s",
   of: { from: 1, to },
   export: { position: to + 1, entries: to },
