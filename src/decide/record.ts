@@ -60,18 +60,10 @@ const NO_EVENT = {
   body: null,
 } as const;
 
-/** What a command asks may name numbers of a source, which go on record as text. */
-function bodyOf(signal: CommandSignal): Readonly<Record<string, unknown>> {
-  return JSON.parse(
-    JSON.stringify(
-      {
-        ...signal.command,
-        ifVersion: signal.ifVersion,
-        ...(signal.from === null ? {} : { from: signal.from }),
-        ...(signal.role === null ? {} : { role: signal.role }),
-        ...(signal.signature === null ? {} : { signature: signal.signature }),
-      },
-      (_, value) => (typeof value === "bigint" ? value.toString() : value),
-    ),
-  );
+/** As it goes on record: numbers of a source as text, and nothing of what is not said. */
+function bodyOf({ command, ifVersion, from, role, signature }: CommandSignal): Readonly<Record<string, unknown>> {
+  const asked =
+    command.kind === "gap.resolve" ? { ...command, epoch: command.epoch?.toString() ?? null, sequence: command.sequence?.toString() ?? null } : command;
+  const said = { from, role, signature };
+  return JSON.parse(JSON.stringify({ ...asked, ifVersion, ...Object.fromEntries(Object.entries(said).filter(([, value]) => value !== null)) }));
 }

@@ -89,7 +89,8 @@ export interface Measured {
 /** Holds a measured value (a decimal as text) against limits: rounded half up to each limit's places, then compared. A value on the limit is within. */
 export function withinLimits(value: string, limits: Limits): Measured {
   const { low, high, places } = limits;
-  const below = low !== undefined && new Exact(roundedTo(value, placesOf(low))).lt(low);
-  const above = high !== undefined && new Exact(roundedTo(value, placesOf(high))).gt(high);
-  return { within: !below && !above, low: low ?? null, high: high ?? null, rounded: roundedTo(value, places) };
+  const exact = new Exact(value);
+  const below = low !== undefined && exact.toDecimalPlaces(placesOf(low)).lt(low);
+  const above = high !== undefined && exact.toDecimalPlaces(placesOf(high)).gt(high);
+  return { within: !below && !above, low: low ?? null, high: high ?? null, rounded: plain(exact, places) };
 }
