@@ -20,7 +20,7 @@ export interface Committed {
  * Commits a group in one round trip: proves what the judge assumed, then writes all of it or nothing. What it locks and in which order stands in migration 0004, what else it writes in 0010.
  * Throws what the database throws; whether it was the group's fault or everyone's is told by `db/failure.ts`.
  */
-export async function commitGroup(db: Db, owner: Owner, group: string, settlement: SettlementDocument): Promise<Committed> {
+export async function commitGroup(db: Db, owner: Owner, group: string, settlement: Omit<SettlementDocument, "written">): Promise<Committed> {
   const { rows } = await sql<{ base: string; generation: number; recorded_at: string }>`
     select base::text, generation, to_char(recorded_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as recorded_at
     from settle(${owner.site}, ${owner.shard}, ${owner.term}, ${group}::uuid, ${settlement.positions}, ${settlement.document}::jsonb, ${settlement.raws}::bytea[], ${settlement.correlations}::bytea[],

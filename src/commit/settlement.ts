@@ -15,6 +15,9 @@ type Json = Readonly<Record<string, unknown>>;
 /** One settlement as the database takes it: what it assumed and what it writes in one document, and beside it the bytes of its deliveries and the audit entry of each position. */
 export interface SettlementDocument {
   readonly positions: number;
+  /** The document before it becomes text: for who writes it where no text is needed. What Postgres cannot hold in text still stands in it. */
+  readonly written: Json;
+  /** Made when it is asked for, as the entries are. */
   readonly document: string;
   readonly raws: readonly (Buffer | null)[];
   readonly correlations: readonly (Buffer | null)[];
@@ -25,12 +28,6 @@ export interface SettlementDocument {
 export const HEAD_BYTES = 1024;
 
 export function documentOf(settlement: Settlement, maxBytes: number): SettlementDocument {
-  const { document, ...rest } = writtenBy(settlement, maxBytes);
-  return { ...rest, document: storable(document) };
-}
-
-/** The document before it becomes text: for who writes it where no text is needed. What Postgres cannot hold in text still stands in it. */
-export function writtenBy(settlement: Settlement, maxBytes: number): Omit<SettlementDocument, "document"> & { readonly document: Json } {
   const { world, rows, positions } = settlement;
   const raws: (Buffer | null)[] = [];
   const correlations: (Buffer | null)[] = [];
@@ -138,8 +135,19 @@ export function writtenBy(settlement: Settlement, maxBytes: number): Omit<Settle
   };
   const { bodies, batches } = entriesOf(settlement, lists);
   const filled = Object.fromEntries(Object.entries({ ...lists, entry_batches: batches }).filter(([, list]) => list.length > 0));
-  const document = { ...filled, ...(rows.interruptionMs > 0 ? { interruption_ms: rows.interruptionMs } : {}) };
-  return { positions, document, raws, correlations, entries: bodies.map(storable) };
+  const written = { ...filled, ...(rows.interruptionMs > 0 ? { interruption_ms: rows.interruptionMs } : {}) };
+  return {
+    positions,
+    written,
+    get document() {
+      return storable(written);
+    },
+    raws,
+    correlations,
+    get entries() {
+      return bodies.map(storable);
+    },
+  };
 }
 
 /** What nobody performed has no row: an entry says as much as it did before there were sessions. */

@@ -1,5 +1,5 @@
 // Decides a site's record again, group by group, in the order and at the times of its commits, and compares what comes out with what is recorded, byte for byte.
-import { documentOf, writtenBy } from "../commit/settlement.ts";
+import { documentOf } from "../commit/settlement.ts";
 import { createMachines, type Machines } from "../decide/machines.ts";
 import type { Settlement } from "../decide/settle.ts";
 import type { Signal } from "../decide/signal.ts";
@@ -125,12 +125,11 @@ export class Replay {
     this.counted.signals += group.signals.length;
     const signals = group.signals.map((recorded) => this.#readable(recorded));
     const settlement = this.#settle(signals, group.base);
-    const { document, raws, entries } = writtenBy(settlement, record.reading.maxBytes);
+    const document = documentOf(settlement, record.reading.maxBytes);
+    const { entries } = document;
     // what is shown as the replacement character in an entry is so in every row
-    const written: Written = entries.some((entry) => entry.includes("\uFFFD"))
-      ? JSON.parse(documentOf(settlement, record.reading.maxBytes).document)
-      : Object(document);
-    const commit = write(record, written, settlement.positions, raws);
+    const written: Written = entries.some((entry) => entry.includes("\uFFFD")) ? JSON.parse(document.document) : Object(document.written);
+    const commit = write(record, written, settlement.positions, document.raws);
     this.#count(written);
     if (group.entries !== null) this.#compare(group.entries, entries, written);
     if (settlement.positions !== group.positions) {

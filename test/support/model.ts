@@ -60,7 +60,7 @@ export interface ModelOptions {
   readonly machines?: (machines: Machines) => Machines;
   /** Milliseconds since 1970 at which the model's clock begins. */
   readonly now?: number;
-  /** Whether what is read is frozen, and what is left behind compared with what the judge believed. On unless speed matters more. */
+  /** Whether a commit goes through its text, what is read is frozen, and what is left behind compared with what the judge believed. On unless speed matters more. */
   readonly careful?: boolean;
 }
 
@@ -452,9 +452,9 @@ export class Model extends SiteRecord {
   }
 
   /** What `settle()` does with the document of a settlement; returns the position after which its own begin. */
-  apply({ document, positions, raws }: SettlementDocument): number {
-    const p: Written = JSON.parse(document);
-    const commit = write(this, p, positions, raws);
+  apply(document: SettlementDocument): number {
+    const p: Written = this.options.careful === false ? Object(document.written) : JSON.parse(document.document);
+    const commit = write(this, p, document.positions, document.raws);
     for (const r of p.facts ?? []) this.facts.push(factRow(r, commit));
     for (const r of p.verdicts ?? []) {
       const performed = p.performances?.find(({ ref }) => ref === r.ref);

@@ -89,9 +89,10 @@ export class SimDatabase {
   readonly commits: CommitSeen[] = [];
   readonly relay = { position: 0 };
   readonly log: Log;
-  /** The entries of the log, in order: the first is that of the log's first position. */
+  /** The entries of the log, in order: the first is that of the log's first position. None where nobody signs. */
   readonly entries: Buffer[] = [];
   readonly checkpoints: SignedCheckpoint[] = [];
+  readonly #signs: boolean;
   readonly #shows: "commit" | "checkpoint";
   readonly #time: Time;
   readonly #latency: () => number;
@@ -109,11 +110,12 @@ export class SimDatabase {
   constructor(
     time: Time,
     model: Model,
-    options: { readonly latency: () => number; readonly shows: "commit" | "checkpoint"; onPoint(point: DatabasePoint): void },
+    options: { readonly latency: () => number; readonly signs: boolean; readonly shows: "commit" | "checkpoint"; onPoint(point: DatabasePoint): void },
   ) {
     this.#time = time;
     this.model = model;
     this.log = { log: 1, origin: `signalbox/${model.options.site}/1`, first: model.position + 1 };
+    this.#signs = options.signs;
     this.#shows = options.shows;
     this.#latency = options.latency;
     this.#onPoint = options.onPoint;
@@ -296,10 +298,10 @@ export class SimDatabase {
           throw ERRORS.fenced();
         }
         const base = this.model.apply(document);
-        for (const [n, said] of document.entries.entries())
-          this.entries.push(Buffer.from(`{"position":${base + n + 1},"term":${term},"base":${base}}\n${said}`));
-        const { interruption_ms: counted = 0 } = Object(document.document.includes('"interruption_ms"') ? JSON.parse(document.document) : {});
-        if (this.#receivedUntil !== null) this.#receivedUntil += counted;
+        if (this.#signs)
+          for (const [n, said] of document.entries.entries())
+            this.entries.push(Buffer.from(`{"position":${base + n + 1},"term":${term},"base":${base}}\n${said}`));
+        if (this.#receivedUntil !== null) this.#receivedUntil += Number(document.written["interruption_ms"] ?? 0);
         const committed = { base, generation: GENERATION, recordedAt: this.model.clock };
         this.#groups.set(group, committed);
         this.commits.push({ at: this.#time.now(), owner: process.name, term, first: base + 1, last: base + document.positions });
@@ -311,8 +313,8 @@ export class SimDatabase {
   }
 
   /** Whether this commit is the next that is to stall. */
-  #stalls({ document }: SettlementDocument): boolean {
-    const which = this.troubles.stalls > 0 ? "stalls" : this.troubles.nameless > 0 && !document.includes('"ids":') ? "nameless" : null;
+  #stalls({ written }: SettlementDocument): boolean {
+    const which = this.troubles.stalls > 0 ? "stalls" : this.troubles.nameless > 0 && written["ids"] === undefined ? "nameless" : null;
     if (which !== null) this.troubles[which] -= 1;
     return which !== null;
   }

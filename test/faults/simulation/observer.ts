@@ -12,6 +12,8 @@ export class Observer {
   readonly #now: () => number;
   readonly #model: Model;
   readonly #sent: { -readonly [K in keyof Sent]: Sent[K] }[] = [];
+  /** By what it sent. */
+  readonly #said = new Map<string, Send>();
   readonly #dropped = new Set<string>();
   readonly #heard: Heard[] = [];
   readonly #acknowledged: Acknowledged[] = [];
@@ -28,6 +30,7 @@ export class Observer {
   /** A device publishes; returns what is called when the broker acknowledges it. */
   sends(send: Send): { acknowledged(): void } {
     const { source, id, epoch, sequence, type, payload } = send;
+    this.#said.set(payload, send);
     const sent: { -readonly [K in keyof Sent]: Sent[K] } = { at: this.#now(), source, id, epoch, sequence, type, content: payload, acknowledgedAt: null };
     this.#sent.push(sent);
     return {
@@ -54,13 +57,13 @@ export class Observer {
   }
 
   dropped(publication: Publication): boolean {
-    const said = saidIn(publication);
+    const said = this.#saidIn(publication);
     if (said !== null) this.#dropped.add(`${said.source} ${said.id}`);
     return said !== null;
   }
 
   acknowledged(publication: Publication): void {
-    const said = saidIn(publication);
+    const said = this.#saidIn(publication);
     if (said === null) return;
     const durable = this.#model.knows(said.source, said.id);
     this.#acknowledged.push({ at: this.#now(), source: said.source, id: said.id, durable });
@@ -106,8 +109,8 @@ export class Observer {
       batches: [],
     };
   }
-}
 
-function saidIn({ topic, payload }: Publication): { readonly source: string; readonly id: string } | null {
-  return topic.endsWith("/event") ? JSON.parse(String(payload)) : null;
+  #saidIn({ topic, payload }: Publication): Send | null {
+    return topic.endsWith("/event") ? (this.#said.get(String(payload)) ?? null) : null;
+  }
 }

@@ -45,6 +45,7 @@ export class Plant {
     this.observer = new Observer(() => this.time.now(), model);
     this.database = new SimDatabase(this.time, model, {
       latency: () => 0.2 + this.#random() * 2 + this.#random() * this.database.troubles.slow,
+      signs: plan.signs,
       shows: plan.shows,
       onPoint: (point) => this.hit(point),
     });

@@ -71,7 +71,7 @@ export function stagesWithPoints(points: Failpoints, stages: DriveStages, diedWh
     async commit(group, document) {
       const here: Point[] = [];
       if (document.raws.some((raw) => raw !== null)) here.push("C3");
-      if (document.document.includes('"waiting_gone"')) here.push("C11");
+      if (document.written["waiting_gone"] !== undefined) here.push("C11");
       const dies = stages.unacknowledged() > 0 && here.some((point) => points.next(point));
       const committing = stages.commit(group, document);
       if (dies) diedWhileSending();

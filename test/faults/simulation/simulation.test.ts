@@ -68,8 +68,7 @@ describe("ten seeds", () => {
 
 test("a failing plan is made smaller, and still fails in the same way", async () => {
   // a device that says other things under an id that it has used is what a conflict is; to this check, any conflict counts as a failure
-  const seed = 1;
-  const plan = planOf(seed);
+  const plan = Array.from({ length: 50 }, (_, n) => planOf(n + 1)).find(({ mischief }) => mischief.conflict > 0) ?? planOf(1);
   const failing = async (candidate: typeof plan) => {
     const { history } = await simulate(candidate);
     const conflicts = history.end?.verdicts.filter(({ code }) => code === "DUP_ID_REUSED" || code === "SEQ_REUSED") ?? [];
