@@ -68,6 +68,8 @@ export interface DiagSignal {
   readonly delivery: Delivery;
   readonly diagnosis: Diagnosis;
   readonly receivedAt: string;
+  /** It is decided again. What is not believed is not put on record, and what is on record was believed, also before that was asked of a diagnosis; absent: it has just come. */
+  readonly onRecord?: true;
 }
 
 export type BatchCommandName = "release-to-floor" | "revoke" | "cancel" | "start" | "pause" | "resume" | "stop" | "abort" | "amend" | "close" | DispositionName;

@@ -19,7 +19,7 @@ export function signalOf(recorded: GroupSignal, reading: Reading): Signal {
   const delivery = deliveryOf(recorded);
   const decoded = decode(delivery, reading);
   if (decoded.kind === "ignored") throw new Unreadable(position, `the delivery is no signal: ${decoded.why}`);
-  if (decoded.kind === "diag") return { kind: "diag", delivery, diagnosis: decoded.diagnosis, receivedAt };
+  if (decoded.kind === "diag") return { kind: "diag", delivery, diagnosis: decoded.diagnosis, receivedAt, onRecord: true };
   const { provenance, leftOut } = Object(fields.body);
   // by whom it is signed is found again, not taken from the record
   const event = eventSignal(delivery, whole(decoded, delivery, fields), receivedAt, reading.prefix, { provenance, leftOut });

@@ -280,6 +280,55 @@ describe("an event without a signature", () => {
   });
 });
 
+// A diagnosis has no signature, and says how far its source has counted and whether it is there: in the mouth of whoever administers the broker that opened a gap that nothing closes.
+describe("a diagnosis on a branch where everything is signed", () => {
+  const far: Act = scale.beats({ state: "offline", epoch: 7, sequence: 50 });
+  const settled = (line: Line, act: Act) => {
+    const [settlement] = line.settlements(act);
+    return settlement ?? expect.unreachable("nothing was settled");
+  };
+  /** As a version decided it that did not ask whether it is believed; so it stands in its record. */
+  const onRecord =
+    (act: Act): Act =>
+    (line) =>
+      [act(line)].flat().map((signal) => (signal.kind === "diag" ? { ...signal, onRecord: true } : signal));
+
+  test.each([
+    ["its party's", signing()],
+    ["nobody's, whose party or key was revoked", signing({ keys: [keyRow(KEY, { revoked: true })] })],
+  ])("changes nothing and is not on record, and is told as not believed: %s", (_whose, by) => {
+    const line = signed();
+    line.when(call(1));
+    line.model.signing.set("4/scale-1", by);
+    const before = line.source(scale);
+    for (const beat of [far, scale.beats({ state: "online" }), scale.beats({ epoch: 7, sequence: 2 }), scale.beats({})]) {
+      const { positions, unbelieved } = settled(line, beat);
+      expect([positions, unbelieved.size]).toEqual([0, 1]);
+    }
+    expect(line.source(scale)).toEqual(before);
+    line.model.signing.set("4/scale-1", signing());
+    expect(told(line.when(call(2)))).toEqual(["accepted"]);
+  });
+
+  test("says what it always said where only some types must be signed, or none", () => {
+    for (const by of [null, signing({ must: [EVIDENCE] }), signing({ must: [] })]) {
+      const line = signed(by);
+      line.when(call(1, {}, true));
+      const { positions, unbelieved } = settled(line, far);
+      expect([positions, unbelieved.size]).toEqual([1, 0]);
+      expect(line.source(scale)).toMatchObject({ highest: 50n, connection: "offline" });
+    }
+  });
+
+  test("that is on record was believed, and is decided again as it was", () => {
+    const line = signed();
+    line.when(call(1));
+    const { rows, unbelieved } = settled(line, onRecord(far));
+    expect(rows.signals).toMatchObject([{ kind: "diag", source: scale.name, sequence: 50n }]);
+    expect([unbelieved.size, line.source(scale).highest]).toEqual([0, 50n]);
+  });
+});
+
 describe("where nobody signs", () => {
   test("what has the form of a signed event is what it was before there were any: no event, and nobody's", () => {
     for (const [contentType, code] of [
