@@ -43,7 +43,7 @@ describeWithMosquitto("with mosquitto, whose administrator may write everywhere"
   /** Done once, between the reading of the world and its commit. */
   let between: (() => Promise<unknown>) | null = null;
   /** Until the next commit the judge is that of a version before a diagnosis was asked whether it is believed: it did not look at who signs. */
-  let before: (() => void) | null = null;
+  let asEarlier: (() => void) | null = null;
 
   const asked = (person: string, party = "scale") => ({ site: SITE, party, by: { actor: `person:${person}`, from: null, reason: "test" }, key: null });
   /** Another revision of a device, proposed by one person and put into force by another. */
@@ -77,7 +77,7 @@ describeWithMosquitto("with mosquitto, whose administrator may write everywhere"
           ...stages,
           async read(request) {
             const world = await stages.read(request);
-            if (before === null) return world;
+            if (asEarlier === null) return world;
             const sources = [...world.sources].map(([name, source]) => [name, source === null ? null : unsigned(source)] as const);
             return { ...world, sources: new Map(sources) };
           },
@@ -86,7 +86,7 @@ describeWithMosquitto("with mosquitto, whose administrator may write everywhere"
             between = null;
             await now?.();
             const committed = await stages.commit(group, document);
-            before?.();
+            asEarlier?.();
             return committed;
           },
         }),
@@ -140,6 +140,18 @@ describeWithMosquitto("with mosquitto, whose administrator may write everywhere"
     return Object(ears.seen[before]?.body).data;
   }
   const viewOf = async ({ verdict }: { readonly verdict: string }) => Object((await plant.ask("GET", `/v1/events/${verdict}`)).body);
+
+  /** Lets what is done be judged in one commit as a version did it that did not ask who signs there. */
+  async function asBefore(act: () => Promise<unknown>): Promise<void> {
+    const committed = new Promise<void>((done) => {
+      asEarlier = () => {
+        asEarlier = null;
+        done();
+      };
+    });
+    await act();
+    await committed;
+  }
 
   test("what its administrator injects is refused, and takes neither number nor id; the device's own is believed, over both protocols", async () => {
     const forged = weight(2, "99.9");
@@ -208,15 +220,22 @@ describeWithMosquitto("with mosquitto, whose administrator may write everywhere"
     // settled in the order in which they came
     expect(await say(admin, event(5, "call.raised", { call: "help" }))).toMatchObject({ code: "PROVENANCE_SIGNATURE_MISSING" });
     expect([await scaleNow(), await counted()]).toEqual([[{ highest: 4, connection: null, whole: true }], "1"]);
-    const believed = new Promise<void>((done) => {
-      before = () => {
-        before = null;
-        done();
-      };
-    });
-    await admin.publishAsync(TOPIC.replace(/event$/, "diag"), diag, { qos: 1 });
-    await believed;
+    await asBefore(() => admin.publishAsync(TOPIC.replace(/event$/, "diag"), diag, { qos: 1 }));
     expect(await scaleNow()).toEqual([{ highest: 50, connection: "offline", whole: false }]);
+  });
+
+  test("what names no source of the branch was not signed either; one from before the branch was asked stands as it stood", async () => {
+    expect(await say(admin, "{")).toMatchObject({ status: "rejected", code: "PROVENANCE_SIGNATURE_MISSING" });
+    const elsewhere = event(6, "call.raised", { call: "help" }, sourceOf(SITE, "4", "mixer-1"));
+    expect(await say(scale, signed(elsewhere, NEW))).toMatchObject({ code: "PROVENANCE_SIGNATURE_INVALID", reason: "Key 2026-b of scale is revoked." });
+    let verdict: unknown;
+    await asBefore(async () => {
+      verdict = await say(admin, "{");
+    });
+    expect(verdict).toMatchObject({ status: "rejected", code: "ENV_NOT_JSON" });
+    const newest = deviceKey("2026-d", 4);
+    await register({ keys: keys(newest), must: "all" });
+    expect(await say(scale, signed(elsewhere, newest))).toMatchObject({ status: "rejected", code: "TOP_PAYLOAD_MISMATCH" });
   });
 
   test("the example device signs by a key in PEM, and is believed where everything must be signed", async () => {
