@@ -4,7 +4,7 @@ import { identityIn } from "./decide/event-identity.ts";
 import { eventSignal } from "./decide/in-hand.ts";
 import { unstorable } from "./decide/poison.ts";
 import type { Settlement } from "./decide/settle.ts";
-import type { Command, CommandSignal, EventSignal, Signal, Tick } from "./decide/signal.ts";
+import type { Command, CommandSignal, DiagSignal, EventSignal, Signal, Tick } from "./decide/signal.ts";
 import { claimsOf } from "./decide/signed.ts";
 import type { Verdict } from "./decide/verdict.ts";
 import { type Decoded, insideOf } from "./decode/event.ts";
@@ -331,12 +331,12 @@ export class Drive {
       meter.ignored(decoded.why);
       return null;
     }
-    this.#watch(decoded, receivedAt);
     if (decoded.kind === "diag") {
       if (held === null) return { kind: "diag", delivery, diagnosis: decoded.diagnosis, receivedAt };
       meter.ignored("quota");
       return null;
     }
+    this.#watchEvent(decoded, receivedAt);
     return eventSignal(delivery, decoded, receivedAt, prefix, {
       provenance: provenance ?? undefined,
       leftOut: held === null ? undefined : this.#leftOutOf(held),
@@ -363,14 +363,24 @@ export class Drive {
     return Object.keys(claimed).length === 0 ? told : { ...told, first: claimed };
   }
 
-  #watch(decoded: Decoded, receivedAt: string): void {
-    const { watch } = this.#options;
+  #watchEvent(decoded: Decoded, receivedAt: string): void {
     const now = Date.parse(receivedAt);
     const said = insideOf(decoded);
-    if (said.kind === "event") watch.heard(said.event.source, now, said.event.time === null ? null : Date.parse(said.event.time) - now);
-    if (decoded.kind !== "diag") return;
-    watch.heard(decoded.diagnosis.source, now, null);
-    if (decoded.diagnosis.state !== null) watch.connection(decoded.diagnosis.source, decoded.diagnosis.state, now);
+    if (said.kind === "event") this.#options.watch.heard(said.event.source, now, said.event.time === null ? null : Date.parse(said.event.time) - now);
+  }
+
+  /** Who is silent and who comes and goes is told by what is believed alone, which is known once it is settled. */
+  #watchDiagnosis({ diagnosis, receivedAt }: DiagSignal, believed: boolean): void {
+    const { watch, meter, log } = this.#options;
+    const { source, state, epoch, sequence } = diagnosis;
+    if (!believed) {
+      meter.ignored("unsigned");
+      log.info({ source, epoch: epoch?.toString(), sequence: sequence?.toString() }, "diagnosis not believed: everything is signed on its branch");
+      return;
+    }
+    const now = Date.parse(receivedAt);
+    watch.heard(source, now, null);
+    if (state !== null) watch.connection(source, state, now);
   }
 
   /** Routes works as one group; what cannot be stored is found by halving, and stands alone then. */
@@ -426,6 +436,7 @@ export class Drive {
     for (const work of works) {
       this.#finished.add(work);
       if (work.held !== null) this.#options.meter.leftOut(work.held.last.topic.endsWith("/diag") ? "diag" : "event", work.held.count);
+      if (work.signal?.kind === "diag") this.#watchDiagnosis(work.signal, !settlement.unbelieved.has(work.signal));
       if (work.signal?.kind === "tick") this.#pending.delete(JSON.stringify(work.signal.tick));
       if (work.answer === null || work.signal === null) continue;
       const answered = settlement.answers.get(work.signal);

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { EVENT_TYPES } from "../decode/event-types.ts";
-import { readAccessReport, signOff } from "../parties/access-review.store.ts";
+import { KEY_STATES, readAccessReport, signOff } from "../parties/access-review.store.ts";
 import { mosquittoAcl } from "../parties/mosquitto-acl.ts";
 import {
   type Answer,
@@ -72,6 +72,21 @@ const reportSchema = z.object({
       validFrom: z.string().nullable(),
       validUntil: z.string().nullable(),
       signing: definitionSchema.shape.signing,
+      keys: z
+        .array(
+          z.object({
+            kid: z.string(),
+            publicKey: z.string(),
+            state: z
+              .enum(KEY_STATES)
+              .describe("early: in force and not yet valid; unused: no revision in force has it; revoked: by itself, or with its party, for good."),
+            validFrom: z.string().nullable(),
+            validUntil: z.string().nullable(),
+            revoked: z.object({ by: z.string(), at: z.string(), reason: z.string() }).nullable(),
+          }),
+        )
+        .optional()
+        .describe("Every signing key that any revision of the party ever had; absent where it had none."),
       proposedBy: z.string(),
       approvedBy: z.string().nullable(),
       approvedAt: z.string().nullable(),

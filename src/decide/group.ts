@@ -33,6 +33,8 @@ export class Group {
   readonly touchedSources = new Set<string>();
   readonly touchedBatches = new Set<string>();
   readonly followUps: Tick[] = [];
+  /** What came without a signature where everything must be signed, and gets no verdict that says so. */
+  readonly unbelieved = new Set<Signal>();
   /** How many deferred events were judged again so far. */
   judgedAgain = 0;
   /** What has changed, and behind which position the deferred events that wait for it are still to be judged again (0: all of them). */

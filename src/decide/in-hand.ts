@@ -1,7 +1,7 @@
 import type { PerformedBy } from "../authorise/performer.ts";
 import { type Decoded, insideOf } from "../decode/event.ts";
 import type { Provenance } from "../decode/provenance.ts";
-import { branchOf } from "../decode/topic.ts";
+import { branchOf, parseTopic, sourceText } from "../decode/topic.ts";
 import type { Delivery } from "../receive/delivery.ts";
 import type { LeftOut } from "../receive/left-out.ts";
 import { identityIn } from "./event-identity.ts";
@@ -27,10 +27,13 @@ export function eventSignal(
   { provenance, leftOut }: { readonly provenance?: Provenance | undefined; readonly leftOut?: LeftOut | undefined } = {},
 ): EventSignal {
   const signed = decoded.kind === "refused" ? decoded.signed : undefined;
+  const inHand = inHandOf(delivery, decoded, receivedAt, prefix);
+  const topic = leftOut === undefined && (signed !== undefined || inHand.claimed.source === null) ? parseTopic(delivery.topic, prefix) : null;
   return {
     kind: "event",
     delivery,
-    inHand: inHandOf(delivery, decoded, receivedAt, prefix),
+    inHand,
+    ...(topic === null ? {} : { branchSource: sourceText(topic) }),
     ...(provenance === undefined ? {} : { provenance }),
     ...(leftOut === undefined ? {} : { leftOut }),
     ...(signed === undefined ? {} : { wrapped: { jws: signed.jws, inHand: inHandOf(delivery, signed.said, receivedAt, prefix) } }),

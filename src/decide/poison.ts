@@ -74,7 +74,7 @@ export const inWords = (error: unknown): string => (error instanceof Error ? err
 /** An event that the database cannot hold is settled as unreadable, without what may have been the reason. */
 export function unstorable(signal: EventSignal): EventSignal {
   const refusal = { code: "SYS_POISON", reason: "The event cannot be stored as it is.", errors: [] };
-  const { provenance: _, wrapped, ...rest } = signal;
+  const { provenance: _, branchSource: __, wrapped, ...rest } = signal;
   const bare = (inHand: EventInHand): EventInHand => saying(inHand, { kind: "refused", refusal, partial: partialOf(inHand) });
   return {
     ...rest,

@@ -25,12 +25,13 @@ export function recordEvent(group: Group, ref: Ref, signal: EventSignal, source:
 }
 
 /** What is known of a delivery beyond its bytes; what there is nothing of is absent, and null: nothing. */
-function besideDelivery({ provenance, signed, leftOut }: EventSignal): SignalRow["body"] {
-  if (provenance === undefined && signed === undefined && leftOut === undefined) return null;
+function besideDelivery({ provenance, signed, leftOut, askedOfBranch }: EventSignal): SignalRow["body"] {
+  if (provenance === undefined && signed === undefined && leftOut === undefined && askedOfBranch === undefined) return null;
   return {
     ...(provenance === undefined ? {} : { provenance }),
     ...(signed === undefined ? {} : { signed }),
     ...(leftOut === undefined ? {} : { leftOut }),
+    ...(askedOfBranch === undefined ? {} : { askedOfBranch }),
   };
 }
 

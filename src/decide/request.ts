@@ -11,6 +11,7 @@ export function requestFor(signals: readonly Signal[]): WorldRequest {
     if (signal.kind === "event") {
       const inHand = claimsOf(signal);
       const { claimed } = inHand;
+      if (signal.branchSource !== undefined) request.sources.add(signal.branchSource);
       if (claimed.source === null) continue;
       request.sources.add(claimed.source);
       if (claimed.equipment !== null) request.equipment.add(claimed.equipment);

@@ -54,12 +54,12 @@ function settleArrival(group: Group, { signal, unbelieved }: Heard): void {
     giveVerdict(group, came, firstRound(ref), { status: "rejected", code: provenance.refused, by: "speaker", reason: inWords(provenance) });
     return;
   }
-  if (source === undefined || source.revoked) {
-    settleUnbelieved(group, came, ref, source);
+  if (unbelieved !== null && source?.revoked !== true) {
+    giveVerdict(group, came, firstRound(ref), { status: "rejected", by: "speaker", ...unbelieved });
     return;
   }
-  if (unbelieved !== null) {
-    giveVerdict(group, came, firstRound(ref), { status: "rejected", by: "speaker", ...unbelieved });
+  if (source === undefined || source.revoked) {
+    settleUnbelieved(group, came, ref, source);
     return;
   }
   const inHand = withPerformer(group, source, came, ref);

@@ -23,6 +23,8 @@ export interface Settlement {
   readonly touchedBatches: ReadonlySet<string>;
   /** Work that goes on in the next commit, before any later signal. */
   readonly followUps: readonly Tick[];
+  /** Diagnoses that were not believed: they change nothing and are not on record. */
+  readonly unbelieved: ReadonlySet<Signal>;
 }
 
 /**
@@ -38,8 +40,8 @@ export function settle(data: WorldData, machines: Machines, signals: readonly Si
   return settlementOf(group);
 }
 
-export function settlementOf({ world, rows, positions, answers, touchedSources, touchedBatches, followUps }: Group): Settlement {
-  return { world, rows, positions, answers, touchedSources, touchedBatches, followUps };
+export function settlementOf({ world, rows, positions, answers, touchedSources, touchedBatches, followUps, unbelieved }: Group): Settlement {
+  return { world, rows, positions, answers, touchedSources, touchedBatches, followUps, unbelieved };
 }
 
 /** Settles one signal of a group, without what comes free by it. */

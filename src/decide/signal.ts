@@ -61,6 +61,10 @@ export interface EventSignal {
   readonly wrapped?: { readonly jws: Jws; readonly inHand: EventInHand };
   /** By which key it was signed; absent: that was not asked, or by none. */
   readonly signed?: Signed;
+  /** The source of the equipment on whose branch it came, where it names no source that agrees with that, or says so only inside of a signature. Absent on record from before it was asked. */
+  readonly branchSource?: string;
+  /** What must be signed was asked of its branch, since it has no source of which it could be; it goes on record, so that it is asked again. */
+  readonly askedOfBranch?: true;
 }
 
 export interface DiagSignal {
@@ -68,6 +72,8 @@ export interface DiagSignal {
   readonly delivery: Delivery;
   readonly diagnosis: Diagnosis;
   readonly receivedAt: string;
+  /** It is decided again. What is not believed is not put on record, and what is on record was believed, also before that was asked of a diagnosis; absent: it has just come. */
+  readonly onRecord?: true;
 }
 
 export type BatchCommandName = "release-to-floor" | "revoke" | "cancel" | "start" | "pause" | "resume" | "stop" | "abort" | "amend" | "close" | DispositionName;

@@ -61,6 +61,13 @@ export class World {
     return read ?? undefined;
   }
 
+  /** A source on whose branch events are signed. Where none are it is not looked at: whoever is given keys meanwhile signs what comes after that. */
+  signingSource(source: string): SourceState | undefined {
+    const read = this.#data.sources.get(source);
+    if (read === undefined) throw new NotRead(`source ${source}`, (r) => r.sources.add(source));
+    return read?.signing === undefined ? undefined : this.source(source);
+  }
+
   batch(batch: string): BatchState | undefined {
     const changed = this.#batches.get(batch);
     if (changed !== undefined) return changed;

@@ -37,8 +37,8 @@ export const METRICS = {
     kind: "counter",
     unit: null,
     meaning:
-      "Deliveries that get no verdict: not on an event topic, or a diag message that cannot be read. `quota`: diag messages beyond their quota, counted once together.",
-    labels: { why: ["topic", "unreadable", "quota", "other"] },
+      "Deliveries that get no verdict: not on an event topic, or a diag message that cannot be read. `quota`: diag messages beyond their quota, counted once together. `unsigned`: diag messages where everything must be signed, which change nothing.",
+    labels: { why: ["topic", "unreadable", "quota", "unsigned", "other"] },
   },
   signalbox_commit_duration_seconds: {
     kind: "histogram",

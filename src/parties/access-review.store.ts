@@ -4,10 +4,25 @@ import { recordAct } from "../audit/act.store.ts";
 import type { Db } from "../db/database.ts";
 import { safePosition } from "../db/position.ts";
 import { canonicalJson } from "../registry/canonical.ts";
-import { type Conflict, conflictsOf, inWords, toReview } from "./conflicts.ts";
+import { type Conflict, conflictsOf, conflictsOfKeys, inWords, toReview } from "./conflicts.ts";
+import { type KeyOfRevision, readKeysEver } from "./keys.store.ts";
 import { ACTS, type Answer, type Asked, change, done, isPerson, type Revision, readActive, readRevisions, refused, under } from "./parties.store.ts";
-import type { Definition, Party, PartyKind, PartyState } from "./party.ts";
+import { type Definition, isValid, type Party, type PartyKind, type PartyState } from "./party.ts";
 import { filtersOf } from "./topics.ts";
+
+/** Where a signing key of a party stands. `early`: it is in force and not yet valid; `unused`: no revision in force has it. */
+export const KEY_STATES = ["valid", "early", "expired", "unused", "revoked"] as const;
+
+/** A signing key that any revision of a party ever had. */
+export interface ReviewedKey {
+  readonly kid: string;
+  readonly publicKey: string;
+  readonly state: (typeof KEY_STATES)[number];
+  readonly validFrom: string | null;
+  readonly validUntil: string | null;
+  /** By itself, or with its party. */
+  readonly revoked: { readonly by: string; readonly at: string; readonly reason: string } | null;
+}
 
 /** One party as a reviewer sees it: what it may do in words and in topics, who answers for it, who approved it, and what speaks against it. */
 export interface ReviewedParty {
@@ -21,6 +36,8 @@ export interface ReviewedParty {
   readonly validUntil: string | null;
   /** By which keys it signs; absent: by none. */
   readonly signing?: Definition["signing"];
+  /** Every key that it ever had, the oldest first; absent: it had none. */
+  readonly keys?: readonly ReviewedKey[];
   readonly proposedBy: string;
   readonly approvedBy: string | null;
   readonly approvedAt: string | null;
@@ -66,10 +83,13 @@ async function reportOf(trx: Db, site: string, prefix: string, nowMs: number): P
   const active = await readActive(trx);
   const people = await readPeople(trx);
   const credentials = await readCredentials(trx, site);
+  const keysEver = await readKeysEver(trx);
   const parties = counting(await readRevisions(trx, site)).map((revision) => {
     const credential = credentials.get(revision.party) ?? { state: "none" as const, issuedAt: null };
     const others = active.filter((one) => one.site !== site || one.party !== revision.party);
-    return reviewed(revision, credential, others, prefix, { seenAt: history[0]?.at ?? null, people, nowMs });
+    const inForce = active.find((one) => one.site === site && one.party === revision.party)?.revision ?? null;
+    const keys = keysOf(revision, keysEver, inForce, nowMs);
+    return reviewed(revision, { credential, keys, keysEver }, others, prefix, { seenAt: history[0]?.at ?? null, people, nowMs });
   });
   return { site, parties, digest: hash("sha256", canonicalJson(parties), "hex"), history };
 }
@@ -86,9 +106,37 @@ function counting(revisions: readonly Revision[]): readonly Revision[] {
   });
 }
 
+/** The keys that a party ever had, each once, as the revision in force says of it, or else the last one that had it. */
+function keysOf({ site, party }: Party, ever: readonly KeyOfRevision[], inForce: number | null, nowMs: number): readonly ReviewedKey[] {
+  const found = new Map<string, { readonly said: KeyOfRevision; readonly revoked: KeyOfRevision["revoked"] }>();
+  for (const key of ever) {
+    if (key.site !== site || key.party !== party) continue;
+    const name = `${key.kid} ${key.publicKey}`;
+    const known = found.get(name);
+    found.set(name, { said: known?.said.revision === inForce ? known.said : key, revoked: known?.revoked ?? key.revoked });
+  }
+  return [...found.values()].map(({ said, revoked }) => {
+    const { kid, publicKey, validFrom, validUntil } = said;
+    const early = validFrom !== null && nowMs < Date.parse(validFrom);
+    const inUse = isValid(said, nowMs) ? "valid" : early ? "early" : "expired";
+    const state = revoked !== null ? "revoked" : said.revision === inForce ? inUse : "unused";
+    return { kid, publicKey, state, validFrom, validUntil, revoked: revoked === null ? null : { by: revoked.by, at: revoked.at, reason: revoked.reason } };
+  });
+}
+
+/** What a revision's keys are held against: not what was revoked of its own since it is in force, which needs no second look. */
+const keysAgainst = ({ site, party, activated, state }: Revision, ever: readonly KeyOfRevision[]): readonly KeyOfRevision[] =>
+  ever.filter(
+    (key) => state !== "active" || key.site !== site || key.party !== party || key.revoked === null || key.revoked.position < (activated?.position ?? 0),
+  );
+
 function reviewed(
   revision: Revision,
-  credential: ReviewedParty["credential"],
+  {
+    credential,
+    keys,
+    keysEver,
+  }: { readonly credential: ReviewedParty["credential"]; readonly keys: readonly ReviewedKey[]; readonly keysEver: readonly KeyOfRevision[] },
   others: readonly Party[],
   prefix: string,
   { seenAt, people, nowMs }: { readonly seenAt: string | null; readonly people: ReadonlySet<string> | null; readonly nowMs: number },
@@ -105,6 +153,7 @@ function reviewed(
       ? []
       : [
           ...conflictsOf(revision, others, prefix),
+          ...conflictsOfKeys(revision, keysAgainst(revision, keysEver)),
           ...(state === "active" ? toReview(revision, { credential: credential.state, seenAt: last, people, nowMs }) : []),
         ];
   return {
@@ -121,6 +170,7 @@ function reviewed(
     validFrom,
     validUntil,
     ...(signing === undefined ? {} : { signing }),
+    ...(keys.length === 0 ? {} : { keys }),
     proposedBy: proposed.by,
     approvedBy: approved?.by ?? null,
     approvedAt,

@@ -16,7 +16,7 @@ export const CONFLICTS = {
   SHARED_IDENTITY: { refuses: true, meaning: "One user name at the broker stands for one party." },
   SHARED_BRANCH: { refuses: true, meaning: "Two parties publish events of one branch: nobody could tell which of them said what." },
   SHARED_KEY: { refuses: true, meaning: "A signing key, and its id, stand for one party and nothing else, for good." },
-  REVOKED_KEY: { refuses: true, meaning: "A signing key that was revoked never comes back." },
+  REVOKED_KEY: { refuses: true, meaning: "A signing key that was revoked, by itself or with its party, never comes back." },
   INVALID_PERIOD: { refuses: true, meaning: "The validity ends before it begins." },
   EXPIRED: { refuses: false, meaning: "The party is active and no longer valid: the registry grants it nothing." },
   ORPHAN_OWNER: { refuses: false, meaning: "The person who answers for the party is not known, or not any more." },
@@ -90,15 +90,29 @@ function ofKeys({ party, kind, signing }: Party): readonly Conflict[] {
   return found;
 }
 
-/** What is wrong with the keys of a revision, by what its party's keys were before. */
-export function conflictsOfKeys({ party, signing }: Party, before: readonly Pick<Party, "signing">[], revoked: ReadonlySet<string>): readonly Conflict[] {
+/** A signing key that some revision of some party has or had, at whatever site; `revoked`: by itself or with its party, whatever else is said of that. */
+export interface KeyOnRecord {
+  readonly site: string;
+  readonly party: string;
+  readonly kid: string;
+  readonly publicKey: string;
+  readonly revoked: object | null;
+}
+
+/** What is wrong with the keys of a revision, by every key that there ever was. Of whom another one is, is told within a site alone. */
+export function conflictsOfKeys({ site, party, signing }: Party, ever: readonly KeyOnRecord[]): readonly Conflict[] {
   const found: Conflict[] = [];
-  const known = before.flatMap((one) => one.signing?.keys ?? []);
+  const own = ever.filter((key) => key.site === site && key.party === party);
   for (const { kid, publicKey } of signing?.keys ?? []) {
-    const same = known.find((key) => (key.kid === kid) !== (key.publicKey === publicKey));
-    if (revoked.has(kid)) found.push(conflict("REVOKED_KEY", `Key ${kid} of ${party} was revoked.`));
-    else if (same !== undefined)
-      found.push(conflict("SHARED_KEY", `Key ${kid} of ${party} is not the one that was called so before, or was called ${same.kid}.`));
+    const same = ever.filter((key) => key.publicKey === publicKey);
+    const other = same.find((key) => key.site !== site || key.party !== party);
+    const renamed = own.find((key) => (key.kid === kid) !== (key.publicKey === publicKey));
+    if (same.some(({ revoked }) => revoked !== null) || own.some((key) => key.kid === kid && key.revoked !== null))
+      found.push(conflict("REVOKED_KEY", `Key ${kid} of ${party} was revoked.`));
+    else if (other !== undefined)
+      found.push(conflict("SHARED_KEY", `Key ${kid} of ${party} is or was a key of ${other.site === site ? other.party : "another party"} too.`));
+    else if (renamed !== undefined)
+      found.push(conflict("SHARED_KEY", `Key ${kid} of ${party} is not the one that was called so before, or was called ${renamed.kid}.`));
   }
   return found;
 }
@@ -142,9 +156,6 @@ function besideOthers(party: Party, others: readonly Party[], prefix: string): r
       found.push(conflict("SHARED_IDENTITY", `${party.party} is a party of site ${other.site} too: at the broker they would be one.`));
     const shared = other.party === party.party ? undefined : eventsOf(other).find((filter) => own.some((mine) => overlap(mine, filter)));
     if (shared !== undefined) found.push(conflict("SHARED_BRANCH", `${party.party} and ${other.party} both publish on ${shared}.`));
-    const theirs = new Set((other.signing?.keys ?? []).map(({ publicKey }) => publicKey));
-    for (const { kid, publicKey } of party.signing?.keys ?? [])
-      if (theirs.has(publicKey)) found.push(conflict("SHARED_KEY", `Key ${kid} of ${party.party} is a key of ${other.party} too.`));
   }
   return found;
 }

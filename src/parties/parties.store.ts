@@ -6,6 +6,7 @@ import type { Db } from "../db/database.ts";
 import { safePosition } from "../db/position.ts";
 import { type Conflict, conflictsOf, conflictsOfKeys } from "./conflicts.ts";
 import { type Issued, issueCredential } from "./credentials.ts";
+import { readKeysEver } from "./keys.store.ts";
 import { type Definition, definitionSchema, isValid, type Party, type PartyState } from "./party.ts";
 import { lockSigning, readRevokedKeys, signByNobody, signByRevision, signWithoutKey } from "./signing.store.ts";
 
@@ -112,7 +113,7 @@ export async function propose(db: Db, { site, party, by, key }: Asked, definitio
       const revisions = await readRevisions(trx, site, party);
       const revision = (revisions.at(-1)?.revision ?? 0) + 1;
       const proposed: Party = { site, party, revision, ...definition };
-      const conflicts = await refusing(trx, proposed, revisions);
+      const conflicts = await refusing(trx, proposed);
       if (conflicts.length > 0) return refused({ because: "conflict", conflicts });
       const before = revisions.findLast(({ state }) => state === "active");
       const act = {
@@ -156,10 +157,10 @@ export async function activate(db: Db, { site, party, by, key }: Asked, revision
 }
 
 /** What stands against a revision beside all that is in force, and after all that was. */
-async function refusing(trx: Db, party: Party, revisions: readonly Revision[]): Promise<readonly Conflict[]> {
+async function refusing(trx: Db, party: Party): Promise<readonly Conflict[]> {
   const conflicts = conflictsOf(party, await readActive(trx)).filter(({ refuses }) => refuses);
   if (party.signing === undefined) return conflicts;
-  return [...conflicts, ...conflictsOfKeys(party, revisions, await readRevokedKeys(trx, party.site, party.party))];
+  return [...conflicts, ...conflictsOfKeys(party, await readKeysEver(trx))];
 }
 
 /** Changes a revision that stands where it must. Parties may have come beside it since it was proposed, so what is in conflict is asked again. */
@@ -180,7 +181,7 @@ async function onRevision(
       const found = revisions.find((one) => one.revision === revision);
       if (found === undefined) return refused({ because: "unknown", what: `revision ${revision} of party ${party} at site ${site}` });
       if (found.state !== from) return refused({ because: "state", state: found.state });
-      const conflicts = await refusing(trx, found, revisions);
+      const conflicts = await refusing(trx, found);
       if (conflicts.length > 0) return refused({ because: "conflict", conflicts });
       const came = await act(trx, found);
       return typeof came === "number" ? done(came, await read(trx)) : refused(came);

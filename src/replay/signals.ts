@@ -19,11 +19,13 @@ export function signalOf(recorded: GroupSignal, reading: Reading): Signal {
   const delivery = deliveryOf(recorded);
   const decoded = decode(delivery, reading);
   if (decoded.kind === "ignored") throw new Unreadable(position, `the delivery is no signal: ${decoded.why}`);
-  if (decoded.kind === "diag") return { kind: "diag", delivery, diagnosis: decoded.diagnosis, receivedAt };
-  const { provenance, leftOut } = Object(fields.body);
+  if (decoded.kind === "diag") return { kind: "diag", delivery, diagnosis: decoded.diagnosis, receivedAt, onRecord: true };
+  const { provenance, leftOut, askedOfBranch } = Object(fields.body);
   // by whom it is signed is found again, not taken from the record
   const event = eventSignal(delivery, whole(decoded, delivery, fields), receivedAt, reading.prefix, { provenance, leftOut });
-  return recorded.unstorable ? unstorable(event) : event;
+  const { branchSource: _, ...asBefore } = event;
+  const asked = askedOfBranch === true ? event : asBefore;
+  return recorded.unstorable ? unstorable(asked) : asked;
 }
 
 /** Of a payload that was too large only the head is kept: what it hashed to as a whole is taken as recorded. */

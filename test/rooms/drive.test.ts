@@ -20,6 +20,7 @@ function staged(before: (document: SettlementDocument) => void = () => {}) {
   const model: Model = createModel(PLANT);
   const acknowledged: number[] = [];
   const counted: string[] = [];
+  const watch = sourceWatch();
   let now = 0;
   const timers = new Set<{ readonly at: number; run(): void }>();
   const drive = new Drive({
@@ -39,7 +40,7 @@ function staged(before: (document: SettlementDocument) => void = () => {}) {
     },
     ...SILENT,
     meter: { ...SILENT.meter, leftOut: (branch, count) => counted.push(`${branch} ${count}`), ignored: (why) => counted.push(why) },
-    watch: sourceWatch(),
+    watch,
     onCommitted: () => {},
     onHalt: (_why, error) => {
       throw error;
@@ -73,6 +74,7 @@ function staged(before: (document: SettlementDocument) => void = () => {}) {
   return {
     drive,
     model,
+    watch,
     acknowledged,
     counted,
     settled,
@@ -177,4 +179,19 @@ describe("what comes beyond the quota of its branch", () => {
     expect(verdictsOf(model).map(([, code]) => code)).toEqual(["SEQ_GAP", "SEQ_GAP", "SEQ_GAP"]);
     await drive.stop();
   });
+});
+
+test("a diagnosis that is not believed is acknowledged and counted, and makes nobody look as if they came and went", async () => {
+  const { come, counted, acknowledged, watch, model, drive } = staged();
+  await later();
+  const says = (state: string) => come(1, { topic: `${BRANCH}/diag`, payload: JSON.stringify({ state }) });
+  model.signing.set("4/scale-1", { party: "scale", must: "all", keys: [] });
+  for (const state of ["online", "offline", "online"]) await says(state);
+  expect([acknowledged, counted, watch.count(Number.MAX_SAFE_INTEGER)]).toMatchObject([[0, 1, 2], ["unsigned", "unsigned", "unsigned"], { silent: 0 }]);
+  await drive.stop();
+  const believed = staged();
+  await later();
+  await believed.come(1, { topic: `${BRANCH}/diag`, payload: JSON.stringify({ state: "online" }) });
+  expect([believed.counted, believed.watch.count(Number.MAX_SAFE_INTEGER)]).toMatchObject([[], { silent: 1 }]);
+  await believed.drive.stop();
 });

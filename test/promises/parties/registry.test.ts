@@ -12,7 +12,7 @@ import { type Db, openDatabase } from "../../../src/db/database.ts";
 import { signOff } from "../../../src/parties/access-review.store.ts";
 import { fits } from "../../../src/parties/credentials.ts";
 import { activate, approve, giveCredential, propose, readActive, readInForce, readRevisions, revoke, revokeKey } from "../../../src/parties/parties.store.ts";
-import type { Definition } from "../../../src/parties/party.ts";
+import { type Definition, definitionSchema } from "../../../src/parties/party.ts";
 import { deviceRights } from "../../support/parties.ts";
 import { person } from "../../support/people.ts";
 import { type Plant, startPlant } from "../../support/plant.ts";
@@ -146,6 +146,132 @@ describe("a party", () => {
     expect(first).toMatchObject({ kind: "done", replayed: false, result: { revision: 1 } });
     expect(second).toMatchObject({ kind: "done", replayed: true, result: { revision: 1 } });
     expect(await readRevisions(db, SITE, "p-7")).toHaveLength(1);
+  });
+});
+
+describe("a signing key stands for one party for good", () => {
+  const OTHER_SITE = "ams2";
+  const [lost, kept, next, dropped, meant] = ["lost", "kept", "next", "dropped", "meant"].map((kid, n) => deviceKey(kid, 20 + n)) as [Key, Key, Key, Key, Key];
+  type Key = ReturnType<typeof deviceKey>;
+  const keysOf = (keys: readonly Key[]) => keys.map(({ kid, publicKey }) => ({ kid, publicKey, validFrom: null, validUntil: null }));
+  const by = (equipment: string, ...keys: readonly Key[]): Definition => device(equipment, { signing: { keys: keysOf(keys), must: "all" } });
+  const at = (site: string, party: string, who = "ann") => ({ ...asked(party, who), site });
+  const renamed = (key: Key, kid: string): Key => ({ ...key, kid });
+  async function inForce(party: string, ...keys: readonly Key[]): Promise<void> {
+    const proposed = await propose(db, asked(party, "ann"), by(party, ...keys));
+    const revision = proposed.kind === "done" ? proposed.result.revision : expect.unreachable(JSON.stringify(proposed));
+    expect(await approve(db, asked(party, "bob"), revision)).toMatchObject({ kind: "done" });
+    expect(await activate(db, asked(party, "bob"), revision)).toMatchObject({ kind: "done" });
+  }
+  beforeAll(async () => {
+    await plant.equipment(OTHER_SITE, "press-9", "4", "press");
+    // what is proposed elsewhere before its key is revoked here may come into force nowhere either
+    await inForce("s-1", dropped, lost);
+    await inForce("s-1", lost, kept);
+    await inForce("s-2", next);
+    await propose(db, asked("s-3", "ann"), by("s-3", meant));
+    await revokeKey(db, asked("s-1", "carl"), "lost", "the device was opened");
+    await revoke(db, asked("s-2", "carl"), "stolen");
+  });
+
+  test("a key that was revoked, or whose party was, comes back nowhere, under whatever name", async () => {
+    for (const [key, code] of [
+      [lost, "REVOKED_KEY"],
+      [next, "REVOKED_KEY"],
+      // taken out of its party, and meant for one: neither is revoked, and each is one party's
+      [dropped, "SHARED_KEY"],
+      [meant, "SHARED_KEY"],
+    ] as const)
+      for (const [site, party] of [
+        [SITE, "s-9"],
+        [OTHER_SITE, "s-9"],
+      ] as const)
+        for (const one of [key, renamed(key, "innocent")])
+          expect(await propose(db, at(site, party), by("s-9", one)), `${one.kid} ${site}`).toMatchObject({ because: "conflict", conflicts: [{ code }] });
+    // with its own party neither
+    expect(await propose(db, asked("s-1", "ann"), by("s-1", kept, lost))).toMatchObject({ conflicts: [{ code: "REVOKED_KEY" }] });
+    expect(await propose(db, asked("s-2", "ann"), by("s-2", next))).toMatchObject({ conflicts: [{ code: "REVOKED_KEY" }] });
+    expect(await propose(db, asked("s-2", "ann"), by("s-2", renamed(kept, "next")))).toMatchObject({ conflicts: [{ code: "REVOKED_KEY" }] });
+  });
+
+  test("a party goes on with its own keys over its revisions, and is given new ones", async () => {
+    await inForce("s-1", kept, dropped);
+    await inForce("s-1", kept, deviceKey("newer", 27));
+    await inForce("s-2", deviceKey("another", 28));
+    expect((await readActive(db)).filter(({ party }) => party === "s-1")).toMatchObject([{ signing: { keys: [{ kid: "kept" }, { kid: "newer" }] } }]);
+  });
+
+  test("of whom a key is or was is told to nobody at another site", async () => {
+    for (const key of [lost, next, dropped, meant]) {
+      const told = JSON.stringify(await propose(db, at(OTHER_SITE, "q-9"), by("q-9", renamed(key, "mine"))));
+      expect(told).toContain("mine of q-9");
+      expect(told).not.toMatch(/\bs-\d|rtm1/);
+    }
+    const raw = sql.raw(revisionOf(OTHER_SITE, "q-9", renamed(dropped, "mine"))).execute(db);
+    await expect(raw).rejects.toThrow(/key mine of party q-9/);
+    await expect(raw).rejects.not.toThrow(/\bs-\d|rtm1/);
+  });
+
+  const revisionOf = (site: string, party: string, ...keys: readonly Key[]): string =>
+    `insert into party_revisions (site, party, revision, position, content, proposed_by)
+     values ('${site}', '${party}', 900, 900900, '${JSON.stringify(by(party, ...keys))}', 'person:ann')`;
+  test("the database refuses it too: what is proposed, and what was before it was revoked", async () => {
+    for (const key of [lost, next, dropped, meant])
+      for (const site of [SITE, OTHER_SITE])
+        await expect(sql.raw(revisionOf(site, "s-9", renamed(key, "innocent"))).execute(db), `${key.kid} ${site}`).rejects.toThrow(/revoked, or is another/);
+    await expect(sql.raw(revisionOf(SITE, "s-1", lost)).execute(db)).rejects.toThrow(/revoked, or is another/);
+    await expect(sql.raw(revisionOf(SITE, "s-1", renamed(kept, "other"))).execute(db)).rejects.toThrow(/revoked, or is another/);
+    await expect(sql.raw(revisionOf(SITE, "s-2", next)).execute(db)).rejects.toThrow(/revoked, or is another/);
+    const late = deviceKey("late", 29);
+    await propose(db, asked("s-4", "ann"), by("s-4", late));
+    await propose(db, asked("s-4", "ann"), by("s-4", late));
+    expect(await approve(db, asked("s-4", "bob"), 2)).toMatchObject({ kind: "done" });
+    await revokeKey(db, asked("s-4", "carl"), "late", "lost");
+    expect(await approve(db, asked("s-4", "bob"), 1)).toMatchObject({ because: "conflict", conflicts: [{ code: "REVOKED_KEY" }] });
+    expect(await activate(db, asked("s-4", "bob"), 2)).toMatchObject({ because: "conflict", conflicts: [{ code: "REVOKED_KEY" }] });
+    for (const statement of [
+      `insert into party_approvals (site, party, revision, position, proposed_by, approved_by) values ('${SITE}', 's-4', 1, 900901, 'person:ann', 'person:bob')`,
+      `insert into party_activations (site, party, revision, position, activated_by) values ('${SITE}', 's-4', 2, 900902, 'person:bob')`,
+    ])
+      await expect(sql.raw(statement).execute(db)).rejects.toThrow(/revoked, or is another/);
+  });
+
+  test("an access review shows every key of a party with where it stands, and what came back before anybody asked", async () => {
+    const [soon, past] = [deviceKey("soon", 30), deviceKey("past", 31)];
+    const timed = [
+      { ...keysOf([soon])[0], validFrom: "2099-01-01T00:00:00.000Z" },
+      { ...keysOf([past])[0], validUntil: "2026-01-01T00:00:00.000Z" },
+    ];
+    await propose(db, asked("s-1", "ann"), definitionSchema.parse({ ...by("s-1", kept), signing: { keys: [...keysOf([kept]), ...timed], must: "all" } }));
+    await approve(db, asked("s-1", "bob"), 5);
+    await activate(db, asked("s-1", "bob"), 5);
+    const report = async () => Object((await plant.ask("GET", `/v1/sites/${SITE}/access-review`)).body);
+    const of = async (party: string) => (await report()).parties.find((one: { party: string; state: string }) => one.party === party && one.state === "active");
+    expect((await of("s-1")).keys.map(({ kid, state }: { kid: string; state: string }) => [kid, state])).toEqual([
+      ["dropped", "unused"],
+      ["lost", "revoked"],
+      ["kept", "valid"],
+      ["newer", "unused"],
+      ["past", "expired"],
+      ["soon", "early"],
+    ]);
+    expect((await of("s-1")).keys[1]).toMatchObject({
+      publicKey: lost.publicKey,
+      revoked: { by: "person:carl", at: expect.any(String), reason: "the device was opened" },
+    });
+    expect((await of("s-2")).keys).toMatchObject([
+      { kid: "next", state: "revoked", revoked: { by: "person:carl", reason: "stolen" } },
+      { kid: "another", state: "valid", revoked: null },
+    ]);
+    expect(await of("p-4")).not.toHaveProperty("keys");
+    // taking a key away from who is in force is no conflict of theirs; what stands by the key of another is one, also where it came into force before keys were compared
+    await revokeKey(db, asked("s-1", "carl"), "kept", "worn out");
+    expect((await of("s-1")).conflicts.map(({ code }: { code: string }) => code)).toEqual(["NO_CREDENTIAL"]);
+    await plant.database.query(`alter table party_revisions disable trigger keys_once`);
+    await sql.raw(revisionOf(SITE, "s-4", lost)).execute(db);
+    await plant.database.query(`alter table party_revisions enable trigger keys_once`);
+    const [back] = (await report()).parties.filter(({ party, revision }: { party: string; revision: number }) => party === "s-4" && revision === 900);
+    expect(back.conflicts.map(({ code }: { code: string }) => code)).toEqual(["REVOKED_KEY"]);
   });
 });
 

@@ -11,6 +11,7 @@ import { openDatabase } from "../../../src/db/database.ts";
 import { issueCredential, mosquittoPasswords } from "../../../src/parties/credentials.ts";
 import { activate, approve, propose, revoke, revokeKey } from "../../../src/parties/parties.store.ts";
 import { type Definition, definitionSchema } from "../../../src/parties/party.ts";
+import type { SourceState } from "../../../src/sequence/source-state.ts";
 import { BLEND } from "../../support/blend.ts";
 import { describeWithMosquitto, type Mosquitto, startMosquitto } from "../../support/mosquitto.ts";
 import { eventTopic, join, type Party, sourceOf, verdictTopicOf } from "../../support/mqtt.ts";
@@ -28,6 +29,8 @@ const TOPIC = eventTopic(SCALE);
 const [OLD, NEW, STOLEN] = [deviceKey("2026-a", 1), deviceKey("2026-b", 2), deviceKey("2026-a", 9)];
 const EVIDENCE = "signalbox.step.evidence.v1";
 
+const unsigned = ({ signing: _, ...source }: SourceState): SourceState => source;
+
 describeWithMosquitto("with mosquitto, whose administrator may write everywhere", () => {
   const home = mkdtempSync(joinPath(tmpdir(), "signalbox-signed-"));
   const [device, root] = [issueCredential(), issueCredential()];
@@ -39,6 +42,8 @@ describeWithMosquitto("with mosquitto, whose administrator may write everywhere"
   let admin: MqttClient;
   /** Done once, between the reading of the world and its commit. */
   let between: (() => Promise<unknown>) | null = null;
+  /** Until the next commit the judge is that of a version before a diagnosis was asked whether it is believed: it did not look at who signs. */
+  let asEarlier: (() => void) | null = null;
 
   const asked = (person: string, party = "scale") => ({ site: SITE, party, by: { actor: `person:${person}`, from: null, reason: "test" }, key: null });
   /** Another revision of a device, proposed by one person and put into force by another. */
@@ -70,11 +75,19 @@ describeWithMosquitto("with mosquitto, whose administrator may write everywhere"
       replaced: {
         stages: (stages) => ({
           ...stages,
+          async read(request) {
+            const world = await stages.read(request);
+            if (asEarlier === null) return world;
+            const sources = [...world.sources].map(([name, source]) => [name, source === null ? null : unsigned(source)] as const);
+            return { ...world, sources: new Map(sources) };
+          },
           async commit(group, document) {
             const now = between;
             between = null;
             await now?.();
-            return stages.commit(group, document);
+            const committed = await stages.commit(group, document);
+            asEarlier?.();
+            return committed;
           },
         }),
       },
@@ -127,6 +140,18 @@ describeWithMosquitto("with mosquitto, whose administrator may write everywhere"
     return Object(ears.seen[before]?.body).data;
   }
   const viewOf = async ({ verdict }: { readonly verdict: string }) => Object((await plant.ask("GET", `/v1/events/${verdict}`)).body);
+
+  /** Lets what is done be judged in one commit as a version did it that did not ask who signs there. */
+  async function asBefore(act: () => Promise<unknown>): Promise<void> {
+    const committed = new Promise<void>((done) => {
+      asEarlier = () => {
+        asEarlier = null;
+        done();
+      };
+    });
+    await act();
+    await committed;
+  }
 
   test("what its administrator injects is refused, and takes neither number nor id; the device's own is believed, over both protocols", async () => {
     const forged = weight(2, "99.9");
@@ -185,6 +210,32 @@ describeWithMosquitto("with mosquitto, whose administrator may write everywhere"
     expect(await revoke(registry.db, asked("ann"), "stolen")).toMatchObject({ kind: "done" });
     expect(await say(admin, event(5, "call.raised", { call: "help" }))).toMatchObject({ code: "PROVENANCE_SIGNATURE_MISSING" });
     expect(await say(scale, signed(event(5, "call.raised", { call: "help" }), NEW))).toMatchObject({ code: "PROVENANCE_SIGNATURE_INVALID" });
+  });
+
+  test("a diagnosis in its name, which nobody can sign, opens no gap and changes nothing; one from before that was asked stands as it stood", async () => {
+    const diag = JSON.stringify({ state: "offline", epoch: "1", sequence: "50" });
+    const scaleNow = async () => plant.database.query(`select highest::int, connection, gap_position is null as whole from sources where source = '${SCALE}'`);
+    const counted = async () => (await (await fetch(`${plant.url}/metrics`)).text()).match(/signalbox_ignored_total\{why="unsigned"\} (\d+)/)?.[1];
+    await admin.publishAsync(TOPIC.replace(/event$/, "diag"), diag, { qos: 1 });
+    // settled in the order in which they came
+    expect(await say(admin, event(5, "call.raised", { call: "help" }))).toMatchObject({ code: "PROVENANCE_SIGNATURE_MISSING" });
+    expect([await scaleNow(), await counted()]).toEqual([[{ highest: 4, connection: null, whole: true }], "1"]);
+    await asBefore(() => admin.publishAsync(TOPIC.replace(/event$/, "diag"), diag, { qos: 1 }));
+    expect(await scaleNow()).toEqual([{ highest: 50, connection: "offline", whole: false }]);
+  });
+
+  test("what names no source of the branch was not signed either; one from before the branch was asked stands as it stood", async () => {
+    expect(await say(admin, "{")).toMatchObject({ status: "rejected", code: "PROVENANCE_SIGNATURE_MISSING" });
+    const elsewhere = event(6, "call.raised", { call: "help" }, sourceOf(SITE, "4", "mixer-1"));
+    expect(await say(scale, signed(elsewhere, NEW))).toMatchObject({ code: "PROVENANCE_SIGNATURE_INVALID", reason: "Key 2026-b of scale is revoked." });
+    let verdict: unknown;
+    await asBefore(async () => {
+      verdict = await say(admin, "{");
+    });
+    expect(verdict).toMatchObject({ status: "rejected", code: "ENV_NOT_JSON" });
+    const newest = deviceKey("2026-d", 4);
+    await register({ keys: keys(newest), must: "all" });
+    expect(await say(scale, signed(elsewhere, newest))).toMatchObject({ status: "rejected", code: "TOP_PAYLOAD_MISMATCH" });
   });
 
   test("the example device signs by a key in PEM, and is believed where everything must be signed", async () => {

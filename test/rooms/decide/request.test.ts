@@ -69,8 +69,9 @@ describe("an event", () => {
       equipment: ["panel-1"],
     });
   });
-  test("of which no source can be believed needs nothing", () => {
-    expect(asked(given(), (line) => line.model.signal(line.model.delivery("site/rtm1/line/4/eq/scale-1/event", "{")))).toEqual({});
+  test("of which no source can be believed needs nothing but by whom its branch is signed", () => {
+    expect(asked(given(), (line) => line.model.signal(line.model.delivery("site/rtm1/line/4/eq/scale-1/event", "{")))).toEqual({ sources: [scale.name] });
+    expect(asked(given(), (line) => line.model.signal(line.model.delivery("site/rtm1/line/4/eq/-/event", "{")))).toEqual({});
   });
   test("shares what it needs with those beside it", () => {
     expect(asked(given(), scale.starts("weigh"), scale.completes("weigh"))).toMatchObject({
