@@ -21,6 +21,7 @@ import {
 import { definitionSchema, keyId, PARTY_KINDS, PARTY_STATES, partyName, SERVICE_RIGHTS } from "../parties/party.ts";
 import { attributionOf } from "./attribution.http.ts";
 import type { RouteDeps } from "./deps.ts";
+import { sitesIn } from "./guard.http.ts";
 import { invalid, notFound, Problem } from "./problem.ts";
 import { listSites } from "./reads.store.ts";
 import { requestKeyOf, sayReplayed } from "./request-key.http.ts";
@@ -97,6 +98,7 @@ export function partyRoutes(scope: FastifyInstance, { own: db, prefix }: RouteDe
     party,
     by: attributionOf(request, site),
     key: requestKeyOf(request),
+    everySite: sitesIn(request) === "all",
   });
   const mustBeSite = async (site: string): Promise<void> => {
     if (!(await listSites(db)).includes(site)) throw notFound(`site ${site}`);
