@@ -7,7 +7,7 @@ import { safePosition } from "../db/position.ts";
 import { type Conflict, conflictsOf, conflictsOfKeys, ofName, otherCredential } from "./conflicts.ts";
 import { type Issued, issueCredential } from "./credentials.ts";
 import { type Definition, definitionSchema, isValid, type Party, type PartyState } from "./party.ts";
-import { lockSigning, readRevokedKeys, signByNobody, signByRevision, signWithoutKey } from "./signing.store.ts";
+import { lockSigning, readRevokedKeys, signByNobody, signByRevision, signingActOf, signWithoutKey } from "./signing.store.ts";
 
 /** A revision as it is on record, with everything that became of it. */
 export interface Revision extends Party {
@@ -153,10 +153,12 @@ export async function activate(db: Db, asked: Asked, revision: number): Promise<
     const newer = (await readRevisions(trx, site, party)).some((one) => one.revision > revision && one.activated !== null && one.state !== "revoked");
     if (newer) return { because: "state", state: "replaced" };
     if (shared && !(await hasOneCredential(trx, site, party))) return { because: "conflict", conflicts: [otherCredential(found)] };
-    const position = await recordAct(trx, site, actOn(ACTS.activated, found, forEverySite(shared)), by, under(key));
+    const of = { site, party, definition: found };
+    const said = { ...forEverySite(shared), ...(await signingActOf(trx, of)) };
+    const position = await recordAct(trx, site, actOn(ACTS.activated, found, said), by, under(key));
     await sql`insert into party_activations (site, party, revision, position, activated_by)
       values (${site}, ${party}, ${revision}, ${position}, ${by.actor})`.execute(trx);
-    await signByRevision(trx, { site, party, definition: found });
+    await signByRevision(trx, of);
     return position;
   });
 }
