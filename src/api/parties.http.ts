@@ -252,7 +252,7 @@ export function partyRoutes(scope: FastifyInstance, { own: db, prefix }: RouteDe
         operationId: "issueCredential",
         summary: "Issues a password to a party, in the place of the one before",
         description:
-          "256 bits, shown in this answer alone; what is kept is a verifier. Asked again under the same Idempotency-Key, the answer has no password: issue another one.",
+          "256 bits, shown in this answer alone; what is kept is a verifier. Asked again under the same Idempotency-Key, the answer has no password: issue another one. A service of several sites is issued one for all of them, by whoever administers every site.",
         tags,
         params: ofParty,
         headers: actHeaders,

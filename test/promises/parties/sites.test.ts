@@ -7,7 +7,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sql } from "kysely";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { parse } from "../../../src/cli/parse.ts";
+import { partiesPasswords } from "../../../src/cli/parties.ts";
 import { type Db, openDatabase } from "../../../src/db/database.ts";
+import { issueCredential } from "../../../src/parties/credentials.ts";
 import { mosquittoAcl } from "../../../src/parties/mosquitto-acl.ts";
 import { readInForce } from "../../../src/parties/parties.store.ts";
 import type { Right } from "../../../src/parties/party.ts";
@@ -86,6 +89,7 @@ afterAll(async () => {
 
 let own = "";
 let foreign = "";
+let shared = "";
 
 test("people of one site are not let in as the service of another, whatever they register under its name", async () => {
   // while nobody has the name, whoever comes first may have it
@@ -164,11 +168,38 @@ test("who answers for every site makes it one service, with one password for all
     `insert into party_credentials (site, party, position, verifier, issued_by) select site, party, 900000, verifier, 'person:one-1' from party_credentials where site = '${ONE}' order by position limit 1`,
   );
   await expect(alone.execute(db)).rejects.toThrow(/another credential at another site/);
+  shared = both;
   expect(await letIn(both)).toEqual([ONE, OTHER]);
   const review = await plant.ask("GET", `/v1/sites/${OTHER}/access-review`, undefined, bearing(tokens.get("other-1") ?? ""));
   expect(Object(review.body).parties).toMatchObject([{ party: "core", conflicts: [{ code: "SHARED_SERVICE" }] }]);
   expect(JSON.stringify(review.body)).not.toContain(ONE);
   expect((await verifyDatabase(plant.database.runtimeUrl)).flatMap(({ findings }) => findings)).toEqual([]);
+});
+
+test("two credentials of one name, as they could be before this was so, let in nobody until one is issued for all of its sites", async () => {
+  const { password, verifier } = issueCredential();
+  await plant.database.query(`set session_replication_role = replica;
+    insert into party_credentials (site, party, position, verifier, issued_by) select site, 'core', position, '${verifier}'::bytea, 'person:other-1' from sites where site = '${OTHER}';
+    reset session_replication_role`);
+  const passwords = async (): Promise<readonly [string, string]> => {
+    const said: [string[], string[]] = [[], []];
+    const parsed = parse(["parties", "passwords"], [partiesPasswords], { DATABASE_URL: plant.database.runtimeUrl });
+    if (parsed.kind !== "run") throw new Error(parsed.kind);
+    await parsed.command.run(parsed.call, {
+      out: (line) => said[0].push(line),
+      err: (line) => said[1].push(line),
+      progress: () => {},
+      paint: (_, text) => text,
+    });
+    return [said[0].join(), said[1].join()];
+  };
+  await expect.poll(() => letIn(shared), { timeout: 15_000 }).toBeNull();
+  expect(await letIn(password)).toBeNull();
+  expect(await passwords()).toEqual(["", expect.stringMatching(/^core is left out/)]);
+  shared = (await credential("all-2", ONE)).body.password;
+  await expect.poll(() => letIn(shared), { timeout: 15_000 }).toEqual([ONE, OTHER]);
+  expect(await letIn(password)).toBeNull();
+  expect(await passwords()).toEqual([expect.stringMatching(/^core:\$7\$/), ""]);
 });
 
 test("of what the broker's file has more or less, each site's record has what concerns that site", async () => {
