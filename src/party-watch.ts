@@ -4,8 +4,8 @@ import type { Log } from "./ops/log.ts";
 import type { Time } from "./ops/time.ts";
 import { readAcl } from "./parties/acl.file.ts";
 import { ACL_FILE, branchText, openDrifts, recordDrift, type Told, toldOf } from "./parties/drift.store.ts";
-import { type Drift, driftBetween, drifts, mosquittoAcl } from "./parties/mosquitto-acl.ts";
-import { type ActiveParty, readActive, readChanged, readGoverned } from "./parties/parties.store.ts";
+import { type Drift, driftAt, driftBetween, drifts, mosquittoAcl } from "./parties/mosquitto-acl.ts";
+import { type ActiveParty, readActive, readChanged, readGoverned, readNames } from "./parties/parties.store.ts";
 import { isValid } from "./parties/party.ts";
 
 export interface PartyMeter {
@@ -112,20 +112,24 @@ export function watchParties({ db, time, log, meter, prefix, sites, aclFile, onC
     }
     const lines = drift.more.length + drift.less.length;
     meter.aclDrift(lines);
-    const told = drifts(drift) ? toldOf(drift) : null;
-    condition =
-      told === null
-        ? { ok: true, detail: `agrees with the registry (${revision})` }
-        : {
-            ok: false,
-            detail: `differs from the registry in ${lines} lines: ${[...drift.more.map((one) => `+ ${one}`), ...drift.less.map((one) => `- ${one}`)].slice(0, 3).join("; ")}`,
-          };
-    const key = told === null ? "" : String(told.content["digest"]);
+    const agrees = !drifts(drift);
+    condition = agrees
+      ? { ok: true, detail: `agrees with the registry (${revision})` }
+      : {
+          ok: false,
+          detail: `differs from the registry in ${lines} lines: ${[...drift.more.map((one) => `+ ${one}`), ...drift.less.map((one) => `- ${one}`)].slice(0, 3).join("; ")}`,
+        };
+    const key = JSON.stringify(drift);
     if (key === fileDrift) return;
-    if (told !== null)
+    if (!agrees)
       log.error({ path, more: drift.more.slice(0, 20), less: drift.less.slice(0, 20), lines }, "the broker's ACL file is not what the registry says");
     else if (fileDrift !== null) log.info({ path, revision }, "the broker's ACL file agrees with the registry again");
-    for (const site of governed) await recordDrift(db, site, ACL_FILE, told);
+    // the log of the service is its operator's; in the record of a site stands what concerns that site
+    const names = await readNames(db);
+    for (const site of governed) {
+      const own = driftAt(site, drift, prefix, names);
+      await recordDrift(db, site, ACL_FILE, drifts(own) ? toldOf(own) : null);
+    }
     fileDrift = key;
   }
 

@@ -21,6 +21,7 @@ import {
 import { definitionSchema, keyId, PARTY_KINDS, PARTY_STATES, partyName, SERVICE_RIGHTS } from "../parties/party.ts";
 import { attributionOf } from "./attribution.http.ts";
 import type { RouteDeps } from "./deps.ts";
+import { sitesIn } from "./guard.http.ts";
 import { invalid, notFound, Problem } from "./problem.ts";
 import { listSites } from "./reads.store.ts";
 import { requestKeyOf, sayReplayed } from "./request-key.http.ts";
@@ -112,6 +113,7 @@ export function partyRoutes(scope: FastifyInstance, { own: db, prefix }: RouteDe
     party,
     by: attributionOf(request, site),
     key: requestKeyOf(request),
+    everySite: sitesIn(request) === "all",
   });
   const mustBeSite = async (site: string): Promise<void> => {
     if (!(await listSites(db)).includes(site)) throw notFound(`site ${site}`);
@@ -265,7 +267,7 @@ export function partyRoutes(scope: FastifyInstance, { own: db, prefix }: RouteDe
         operationId: "issueCredential",
         summary: "Issues a password to a party, in the place of the one before",
         description:
-          "256 bits, shown in this answer alone; what is kept is a verifier. Asked again under the same Idempotency-Key, the answer has no password: issue another one.",
+          "256 bits, shown in this answer alone; what is kept is a verifier. Asked again under the same Idempotency-Key, the answer has no password: issue another one. A service of several sites is issued one for all of them, by whoever administers every site.",
         tags,
         params: ofParty,
         headers: actHeaders,

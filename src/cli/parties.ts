@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import type { Db } from "../db/database.ts";
 import { type Config, loadConfig } from "../ops/config.file.ts";
-import { mosquittoPasswords } from "../parties/credentials.ts";
+import { mosquittoPasswords, verifiersByUser } from "../parties/credentials.ts";
 import { driftBetween, drifts, mosquittoAcl } from "../parties/mosquitto-acl.ts";
 import { type ActiveParty, type InForce, readInForce, readRevisions } from "../parties/parties.store.ts";
 import { sitesIn } from "../replay/recorded.store.ts";
@@ -71,7 +71,10 @@ export const partiesPasswords: Command = {
   exits: { done: "It is written.", found: "The registry could not be read, or the file not be written; the message says why." },
   async run(call, terminal) {
     const { parties, revision } = await inForce(loadConfig(call.environment), call);
-    give(call, terminal, mosquittoPasswords(parties), { parties: parties.filter(({ verifier }) => verifier !== null).length, revision });
+    const verifiers = verifiersByUser(parties);
+    for (const user of new Set(parties.flatMap(({ party, verifier }) => (verifier !== null && verifiers.get(party) === null ? [party] : []))))
+      terminal.err(`${user} is left out: its sites have not one credential for it. Whoever administers every site issues one, which is for all of them.`);
+    give(call, terminal, mosquittoPasswords(parties), { parties: [...verifiers.values()].filter((one) => one !== null).length, revision });
     return 0;
   },
 };

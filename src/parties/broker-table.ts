@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { fits, verifierOf } from "./credentials.ts";
+import { fits, type Held, verifierOf, verifiersByUser } from "./credentials.ts";
 import { type Direction, type Party, SERVICE_RIGHTS } from "./party.ts";
 import { filtersOf, matches, overlap, rightsByUser } from "./topics.ts";
 
@@ -28,9 +28,9 @@ export function serviceUser(password: string, salt: Buffer, prefix: string): Tab
 }
 
 /** `governed`: whether any party ever was active. From then on nobody is let in without a name, whoever was revoked or has expired since. */
-export function tableUsers(governed: boolean, parties: readonly (Party & { readonly verifier: string | null })[], prefix: string): TableUser[] | null {
+export function tableUsers(governed: boolean, parties: readonly (Party & Held)[], prefix: string): TableUser[] | null {
   if (!governed) return null;
-  const verifiers = new Map(parties.map(({ party, verifier }) => [party, verifier]));
+  const verifiers = verifiersByUser(parties);
   return [...rightsByUser(parties, prefix)].map(([user, { publish, subscribe }]) => ({
     user,
     verifier: verifiers.get(user) ?? null,

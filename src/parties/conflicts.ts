@@ -14,6 +14,11 @@ export const CONFLICTS = {
   NO_TOPIC: { refuses: true, meaning: "A right names something that has no topic there." },
   RESERVED_NAME: { refuses: true, meaning: "Names that begin with signalbox- are the service's." },
   SHARED_IDENTITY: { refuses: true, meaning: "One user name at the broker stands for one party." },
+  SHARED_SERVICE: {
+    refuses: false,
+    meaning: "A service of several sites is one user at the broker: what gives it more is for whoever answers for every site.",
+  },
+  OTHER_CREDENTIAL: { refuses: true, meaning: "A service of several sites has one credential, the same at each of them." },
   SHARED_BRANCH: { refuses: true, meaning: "Two parties publish events of one branch: nobody could tell which of them said what." },
   SHARED_KEY: { refuses: true, meaning: "A signing key, and its id, stand for one party and nothing else, for good." },
   REVOKED_KEY: { refuses: true, meaning: "A signing key that was revoked, by itself or with its party, never comes back." },
@@ -144,21 +149,37 @@ function ofRight({ kind, party, site }: Party, right: Right, prefix: string): re
   return found;
 }
 
+/** Of another site nothing is told but that there is something: neither the site, nor what it calls its own, nor how many they are. */
 function besideOthers(party: Party, others: readonly Party[], prefix: string): readonly Conflict[] {
-  const found: Conflict[] = [];
+  const found: Conflict[] = [...ofName(party, others)];
   const eventsOf = ({ site, may }: Party): readonly string[] =>
     may.flatMap((right) => (right.direction === "publish" && right.what === "event" ? filtersOf(prefix, site, right) : []));
   const own = eventsOf(party);
   for (const other of others) {
     if (other.site === party.site && other.party === party.party) continue;
-    // the service is one, whatever the number of its sites
-    if (other.party === party.party && (other.kind !== "service" || party.kind !== "service"))
-      found.push(conflict("SHARED_IDENTITY", `${party.party} is a party of site ${other.site} too: at the broker they would be one.`));
-    const shared = other.party === party.party ? undefined : eventsOf(other).find((filter) => own.some((mine) => overlap(mine, filter)));
+    // what is published names its site, so two sites have no branch in common
+    const shared = other.site === party.site ? eventsOf(other).find((filter) => own.some((mine) => overlap(mine, filter))) : undefined;
     if (shared !== undefined) found.push(conflict("SHARED_BRANCH", `${party.party} and ${other.party} both publish on ${shared}.`));
   }
   return found;
 }
+
+/** A service is one, whatever the number of its sites; anybody else is of one site. */
+export function ofName({ site, party, kind }: Party, others: readonly Party[]): readonly Conflict[] {
+  const namesakes = others.filter((one) => one.site !== site && one.party === party);
+  if (namesakes.length === 0) return [];
+  const shared = kind === "service" && namesakes.every((one) => one.kind === "service");
+  return shared
+    ? [conflict("SHARED_SERVICE", `${party} is a service of another site too: what gives it more is for whoever answers for every site.`)]
+    : [conflict("SHARED_IDENTITY", `${party} is the name of a party of another site: at the broker they would be one.`)];
+}
+
+/** A service that comes into force at one more site, with another credential than the one that it has. */
+export const otherCredential = ({ party }: Pick<Party, "party">): Conflict =>
+  conflict(
+    "OTHER_CREDENTIAL",
+    `${party} has another credential here than at its other sites, or only here, or only there: issue one, which is for all of them.`,
+  );
 
 /** What is known of a party that is in force, beside its rights. */
 export interface Standing {

@@ -32,11 +32,26 @@ export function fits(verifier: string, password: Uint8Array): boolean {
   return timingSafeEqual(pbkdf2Sync(password, Buffer.from(salt, "base64"), Number(iterations), wanted.length, "sha512"), wanted);
 }
 
+/** A party in force, and what its password is held against; null: nothing was issued to it, or it has a certificate. */
+export interface Held {
+  readonly party: string;
+  readonly verifier: string | null;
+}
+
+/**
+ * What each user's password is held against; null: none is let in. A user of several sites has the rights of all of them, so its credential is one that was issued for all of them: the same verifier,
+ * whose salt nobody chooses. Where they differ, a site has not agreed, and whoever was issued one of them would have the rights of the others.
+ */
+export function verifiersByUser(parties: readonly Held[]): ReadonlyMap<string, string | null> {
+  const users = new Map<string, string | null>();
+  for (const { party, verifier } of parties) users.set(party, !users.has(party) || users.get(party) === verifier ? verifier : null);
+  return users;
+}
+
 /** The lines of mosquitto's password_file, in order of names. */
-export function mosquittoPasswords(parties: readonly { readonly party: string; readonly verifier: string | null }[]): string {
-  const lines = new Map(parties.flatMap(({ party, verifier }) => (verifier === null ? [] : [[party, verifier] as const])));
-  return [...lines]
+export function mosquittoPasswords(parties: readonly Held[]): string {
+  return [...verifiersByUser(parties)]
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([party, verifier]) => `${party}:${verifier}\n`)
+    .map(([party, verifier]) => (verifier === null ? "" : `${party}:${verifier}\n`))
     .join("");
 }

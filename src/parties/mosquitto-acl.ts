@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import type { Party } from "./party.ts";
-import { rightsByUser } from "./topics.ts";
+import { overlap, rightsByUser } from "./topics.ts";
 
 // The registry as mosquitto's acl_file: the same registry gives the same bytes. Nothing applies to all users (`pattern`, or lines before the first `user`), and nothing is denied by a line
 // of its own: who is not named may do nothing.
@@ -47,6 +47,37 @@ export function driftBetween(registry: string, broker: string): Drift {
 }
 
 export const drifts = ({ more, less }: Drift): boolean => more.length + less.length > 0;
+
+/**
+ * Of a drift what one site is told: what its own parties may, and who may what on its topics, also where that is said of more than its own; but no name of another site, nor of another's party.
+ * What is said of nobody's party and nobody's topics concerns everybody. `names`: of every site, those of its parties.
+ */
+export function driftAt(site: string, { more, less }: Drift, prefix: string, names: ReadonlyMap<string, ReadonlySet<string>>): Drift {
+  const others = new Map([...names].filter(([other]) => other !== site));
+  // a broker of one site has nothing to keep from it
+  if (others.size === 0) return { more, less };
+  const isOthers = (user: string): boolean => names.get(site)?.has(user) !== true && [...others.values()].some((theirs) => theirs.has(user));
+  const told = (statements: readonly string[]): readonly string[] => {
+    const own = statements.flatMap((statement) => {
+      const [, user, said = "", filter = ""] = /^(?:user (.+?)|anonymous|everybody): ((?:topic|pattern) [a-z]+ (.*))$/s.exec(statement) ?? [];
+      // its text could name anybody
+      if (said === "") return ["unreadable: a line"];
+      const reaches = overlap(filter, `${prefix}site/${site}/#`);
+      const ofOther = siteIn(filter, prefix) !== site && filter.split("/").some((level) => others.has(level));
+      if (ofOther || (user !== undefined && isOthers(user) && !reaches)) return [];
+      return [user !== undefined && isOthers(user) ? `a user of another site: ${said}` : statement];
+    });
+    return [...new Set(own)].sort();
+  };
+  return { more: told(more), less: told(less) };
+}
+
+/** The site that a filter names; null: none, or more than one is meant. */
+function siteIn(filter: string, prefix: string): string | null {
+  const [levels, root] = [filter.split("/"), `${prefix}site`.split("/")];
+  const site = levels[root.length];
+  return site === undefined || /^[+#]/.test(site) || !root.every((level, i) => levels[i] === level || levels[i] === "+") ? null : site;
+}
 
 /**
  * The statements of an ACL file, each with whom it is about, however they are spaced or ordered; comments are none. Read as mosquitto reads it: words end at blanks and at nothing else,

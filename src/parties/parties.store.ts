@@ -4,11 +4,11 @@ import { type AnsweredAct, type Attribution, recordAct } from "../audit/act.stor
 import { type RequestKey, readAnswer } from "../audit/request-key.store.ts";
 import type { Db } from "../db/database.ts";
 import { safePosition } from "../db/position.ts";
-import { type Conflict, conflictsOf, conflictsOfKeys } from "./conflicts.ts";
+import { type Conflict, conflictsOf, conflictsOfKeys, ofName, otherCredential } from "./conflicts.ts";
 import { type Issued, issueCredential } from "./credentials.ts";
 import { readKeysEver } from "./keys.store.ts";
 import { type Definition, definitionSchema, isValid, type Party, type PartyState } from "./party.ts";
-import { lockSigning, readRevokedKeys, signByNobody, signByRevision, signWithoutKey } from "./signing.store.ts";
+import { lockSigning, readRevokedKeys, signByNobody, signByRevision, signingActOf, signWithoutKey } from "./signing.store.ts";
 
 /** A revision as it is on record, with everything that became of it. */
 export interface Revision extends Party {
@@ -75,6 +75,8 @@ export interface Asked {
   readonly party: string;
   readonly by: Attribution;
   readonly key: RequestKey | null;
+  /** Whether they may do it at every site. Not said: they may not. */
+  readonly everySite?: boolean;
 }
 
 /**
@@ -104,7 +106,8 @@ export async function change<T>(
 export const done = <T>(position: number, result: T): Answer<T> => ({ kind: "done", position, replayed: false, result });
 
 /** Proposes the next revision of a party, on record. What no party may be permitted is refused here already. */
-export async function propose(db: Db, { site, party, by, key }: Asked, definition: Definition): Promise<Answer<Revision>> {
+export async function propose(db: Db, asked: Asked, definition: Definition): Promise<Answer<Revision>> {
+  const { site, party, by, key } = asked;
   return change(
     db,
     { site, key },
@@ -113,14 +116,14 @@ export async function propose(db: Db, { site, party, by, key }: Asked, definitio
       const revisions = await readRevisions(trx, site, party);
       const revision = (revisions.at(-1)?.revision ?? 0) + 1;
       const proposed: Party = { site, party, revision, ...definition };
-      const conflicts = await refusing(trx, proposed);
+      const { conflicts, shared } = await standing(trx, proposed, asked);
       if (conflicts.length > 0) return refused({ because: "conflict", conflicts });
       const before = revisions.findLast(({ state }) => state === "active");
       const act = {
         type: ACTS.proposed,
         object: `party ${party}@${revision}`,
         old: before === undefined ? null : { revision: before.revision, content: definitionOf(before) },
-        new: { party, revision, content: definition },
+        new: { party, revision, content: definition, ...forEverySite(shared) },
       };
       const position = await recordAct(trx, site, act, by, under(key, { revision }));
       await sql`insert into party_revisions (site, party, revision, position, content, proposed_by)
@@ -131,11 +134,12 @@ export async function propose(db: Db, { site, party, by, key }: Asked, definitio
 }
 
 /** Approves what another person has proposed, on record. */
-export async function approve(db: Db, { site, party, by, key }: Asked, revision: number): Promise<Answer<Revision>> {
-  return onRevision(db, { site, party, by, key }, revision, "proposed", async (trx, found) => {
+export async function approve(db: Db, asked: Asked, revision: number): Promise<Answer<Revision>> {
+  const { site, party, by, key } = asked;
+  return onRevision(db, asked, revision, "proposed", async (trx, found, shared) => {
     if (!isPerson(found.proposed.by) || !isPerson(by.actor)) return { because: "nobody" };
     if (found.proposed.by === by.actor) return { because: "self", proposer: by.actor };
-    const position = await recordAct(trx, site, actOn(ACTS.approved, found, { proposedBy: found.proposed.by }), by, under(key));
+    const position = await recordAct(trx, site, actOn(ACTS.approved, found, { proposedBy: found.proposed.by, ...forEverySite(shared) }), by, under(key));
     await sql`insert into party_approvals (site, party, revision, position, proposed_by, approved_by)
       values (${site}, ${party}, ${revision}, ${position}, ${found.proposed.by}, ${by.actor})`.execute(trx);
     return position;
@@ -143,34 +147,69 @@ export async function approve(db: Db, { site, party, by, key }: Asked, revision:
 }
 
 /** Puts an approved revision into force, in the place of the one before, on record. */
-export async function activate(db: Db, { site, party, by, key }: Asked, revision: number): Promise<Answer<Revision>> {
-  return onRevision(db, { site, party, by, key }, revision, "approved", async (trx, found) => {
+export async function activate(db: Db, asked: Asked, revision: number): Promise<Answer<Revision>> {
+  const { site, party, by, key } = asked;
+  return onRevision(db, asked, revision, "approved", async (trx, found, shared) => {
     if (!isPerson(by.actor)) return { because: "nobody" };
     const newer = (await readRevisions(trx, site, party)).some((one) => one.revision > revision && one.activated !== null && one.state !== "revoked");
     if (newer) return { because: "state", state: "replaced" };
-    const position = await recordAct(trx, site, actOn(ACTS.activated, found, null), by, under(key));
+    if (shared && !(await hasOneCredential(trx, site, party))) return { because: "conflict", conflicts: [otherCredential(found)] };
+    const of = { site, party, definition: found };
+    const said = { ...forEverySite(shared), ...(await signingActOf(trx, of)) };
+    const position = await recordAct(trx, site, actOn(ACTS.activated, found, said), by, under(key));
     await sql`insert into party_activations (site, party, revision, position, activated_by)
       values (${site}, ${party}, ${revision}, ${position}, ${by.actor})`.execute(trx);
-    await signByRevision(trx, { site, party, definition: found });
+    await signByRevision(trx, of);
     return position;
   });
 }
 
-/** What stands against a revision beside all that is in force, and after all that was. */
-async function refusing(trx: Db, party: Party): Promise<readonly Conflict[]> {
-  const conflicts = conflictsOf(party, await readActive(trx)).filter(({ refuses }) => refuses);
-  if (party.signing === undefined) return conflicts;
-  return [...conflicts, ...conflictsOfKeys(party, await readKeysEver(trx))];
+interface Stands {
+  /** What stands against a revision beside all that is in force, and after all that was. */
+  readonly conflicts: readonly Conflict[];
+  /** Whether the party is a service of another site too. */
+  readonly shared: boolean;
+}
+
+async function standing(trx: Db, party: Party, asked: Asked): Promise<Stands> {
+  const beside = besideOfSites(conflictsOf(party, await readActive(trx)), asked);
+  if (party.signing === undefined) return beside;
+  return { ...beside, conflicts: [...beside.conflicts, ...conflictsOfKeys(party, await readKeysEver(trx))] };
+}
+
+/** The people of a site decide alone about what is theirs alone: what a service of several sites is given is for a person who answers for all of them. */
+function besideOfSites(found: readonly Conflict[], { by, everySite = false }: Pick<Asked, "by" | "everySite">): Stands {
+  const answers = everySite && isPerson(by.actor);
+  return {
+    conflicts: found.filter(({ code, refuses }) => refuses || (code === "SHARED_SERVICE" && !answers)),
+    shared: found.some(({ code }) => code === "SHARED_SERVICE"),
+  };
+}
+
+/** On record only where it was asked for. */
+const forEverySite = (shared: boolean): Readonly<Record<string, true>> => (shared ? { everySite: true } : {});
+
+/** Whether a party has the credential here that it has at its other sites: none, at all of them, is one too. */
+async function hasOneCredential(trx: Db, site: string, party: string): Promise<boolean> {
+  const { rows } = await sql<{ one: boolean }>`
+    select coalesce(bool_and(o.verifier is not distinct from c.verifier), true) as one from parties_active o
+    left join lateral (
+      select verifier from party_credentials c where c.site = ${site} and c.party = ${party}
+        and c.position > coalesce((select max(v.position) from party_revocations v where v.site = c.site and v.party = c.party), 0)
+      order by c.position desc limit 1) c on true
+    where o.party = ${party} and o.site <> ${site}`.execute(trx);
+  return rows[0]?.one ?? true;
 }
 
 /** Changes a revision that stands where it must. Parties may have come beside it since it was proposed, so what is in conflict is asked again. */
 async function onRevision(
   db: Db,
-  { site, party, key }: Asked,
+  asked: Asked,
   revision: number,
   from: PartyState,
-  act: (trx: Db, found: Revision) => Promise<number | Refusal>,
+  act: (trx: Db, found: Revision, shared: boolean) => Promise<number | Refusal>,
 ): Promise<Answer<Revision>> {
+  const { site, party, key } = asked;
   const read = async (trx: Db): Promise<Revision> => mustBe(await readRevision(trx, site, party, revision));
   return change(
     db,
@@ -181,9 +220,9 @@ async function onRevision(
       const found = revisions.find((one) => one.revision === revision);
       if (found === undefined) return refused({ because: "unknown", what: `revision ${revision} of party ${party} at site ${site}` });
       if (found.state !== from) return refused({ because: "state", state: found.state });
-      const conflicts = await refusing(trx, found);
+      const { conflicts, shared } = await standing(trx, found, asked);
       if (conflicts.length > 0) return refused({ because: "conflict", conflicts });
-      const came = await act(trx, found);
+      const came = await act(trx, found, shared);
       return typeof came === "number" ? done(came, await read(trx)) : refused(came);
     },
     async (trx) => {
@@ -238,13 +277,11 @@ export async function revokeKey(db: Db, { site, party, by, key }: Asked, kid: st
 }
 
 /**
- * Issues a new credential to a party, in the place of the one before, on record. The password is in the first answer alone: whoever asks again under the same key gets none.
+ * Issues a new credential to a party, in the place of the one before, on record: to a service of several sites at all of them at once, so that no site's takes the place of another's. The
+ * password is in the first answer alone: whoever asks again under the same key gets none.
  */
-export async function giveCredential(
-  db: Db,
-  { site, party, by, key }: Asked,
-  issue: () => Issued = issueCredential,
-): Promise<Answer<{ readonly password: string | null }>> {
+export async function giveCredential(db: Db, asked: Asked, issue: () => Issued = issueCredential): Promise<Answer<{ readonly password: string | null }>> {
+  const { site, party, by, key } = asked;
   return change<{ readonly password: string | null }>(
     db,
     { site, key },
@@ -254,18 +291,37 @@ export async function giveCredential(
       const last = revisions.at(-1);
       if (last === undefined) return refused({ because: "unknown", what: `party ${party} at site ${site}` });
       if (last.state === "revoked") return refused({ because: "state", state: "revoked" });
+      const namesakes = await readNamesakes(trx, site, party);
+      const { conflicts, shared } = besideOfSites(ofName(revisions.find(({ state }) => state === "active") ?? last, namesakes), asked);
+      if (conflicts.length > 0) return refused({ because: "conflict", conflicts });
       const { password, verifier } = issue();
       const bytes = Buffer.from(verifier);
       const { rows } = await sql<{ sha256: string }>`select encode(sha256(${bytes}::bytea), 'hex') as sha256`.execute(trx);
-      const act = { type: ACTS.credential, object: `party ${party}`, old: null, new: { party, verifierSha256: rows[0]?.sha256 } };
-      const position = await recordAct(trx, site, act, by, under(key));
-      await sql`insert into party_credentials (site, party, position, verifier, issued_by) values (${site}, ${party}, ${position}, ${bytes}, ${by.actor})`.execute(
-        trx,
-      );
+      const act = { type: ACTS.credential, object: `party ${party}`, old: null, new: { party, verifierSha256: rows[0]?.sha256, ...forEverySite(shared) } };
+      const issueAt = async (at: string, who: Attribution, answered: AnsweredAct | null): Promise<number> => {
+        const position = await recordAct(trx, at, act, who, answered);
+        await sql`insert into party_credentials (site, party, position, verifier, issued_by) values (${at}, ${party}, ${position}, ${bytes}, ${by.actor})`.execute(
+          trx,
+        );
+        return position;
+      };
+      // the address that was asked names this site
+      const elsewhere = { ...by, from: by.from?.split(" ", 1)[0] ?? null };
+      for (const namesake of namesakes) await issueAt(namesake.site, elsewhere, null);
+      const position = await issueAt(site, by, under(key));
       return done(position, { password });
+    },
+    // whoever locks the heads of several sites does so in their order
+    async (trx) => {
+      const sites = [site, ...(await readNamesakes(trx, site, party)).map((one) => one.site)];
+      await sql`select from sites where site = any(${sites}::text[]) order by site for update`.execute(trx);
     },
   );
 }
+
+/** The parties of other sites that are in force under a name. */
+const readNamesakes = async (trx: Db, site: string, party: string): Promise<readonly ActiveParty[]> =>
+  (await readActive(trx)).filter((one) => one.site !== site && one.party === party);
 
 /** Every revision of a site's parties, or of one, by party and number. */
 export async function readRevisions(db: Db, site: string, party: string | null = null): Promise<readonly Revision[]> {
@@ -371,6 +427,13 @@ export async function readGoverned(db: Db, sites: readonly string[] | null = nul
   const { rows } = await sql<{ site: string }>`
     select distinct site from party_activations where ${sites === null} or site = any(${sites ?? []}::text[]) order by site`.execute(db);
   return rows.map(({ site }) => site);
+}
+
+/** By site, the names that are, or ever were to be, those of its parties. */
+export async function readNames(db: Db): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
+  const { rows } = await sql<{ site: string; names: readonly string[] }>`
+    select s.site, array(select distinct r.party from party_revisions r where r.site = s.site) as names from sites s order by s.site`.execute(db);
+  return new Map(rows.map(({ site, names }) => [site, new Set(names)]));
 }
 
 /** The registry as the broker must enforce it now. */

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import type { Db } from "../db/database.ts";
 import type { Definition } from "./party.ts";
-import { type Signing, signingBy, withoutKey, withoutKeys } from "./signing.ts";
+import { leftBy, periodOf, type Signing, signingBy, withoutKey, withoutKeys } from "./signing.ts";
 import { type BranchName, eventBranches } from "./topics.ts";
 
 interface SigningBranch extends BranchName {
@@ -33,14 +33,43 @@ export async function lockSigning(trx: Db, of: Of): Promise<void> {
     where s.site = ${of.site} order by s.source_key for update of s`.execute(trx);
 }
 
-/** A revision has come into force: from here on its keys count on its branches, and those of the revision before do not. */
+/**
+ * What the entry of an activation says about signing beside which revision it is, where it says anything. Replay goes by it: an activation of which nothing is said was one before any of it was so.
+ */
+export interface SigningAct {
+  /** Its keys count while the party is valid, and no longer. */
+  readonly keysInPeriod?: true;
+  /** The branches that the party leaves, as line/equipment: nothing is believed there by its keys, and what had to be signed must be. */
+  readonly left?: readonly string[];
+}
+
+export async function signingActOf(trx: Db, of: Of & { readonly definition: Definition }): Promise<SigningAct> {
+  const { party, definition } = of;
+  const left = leaving(await standsOn(trx, of), party, definition).filter(({ signing }) => signing.left !== true);
+  return {
+    ...(definition.signing === undefined || periodOf(definition) === null ? {} : { keysInPeriod: true }),
+    ...(left.length === 0 ? {} : { left: left.map(({ line, equipment }) => `${line}/${equipment}`) }),
+  };
+}
+
+/** The branches of a party that a revision of it does not name. */
+function leaving(before: readonly SigningBranch[], party: string, { may }: Definition): readonly SigningBranch[] {
+  const given = new Set(eventBranches(may).map(({ line, equipment }) => `${line}/${equipment}`));
+  return before.filter(({ line, equipment, signing }) => signing.party === party && !given.has(`${line}/${equipment}`));
+}
+
+/**
+ * A revision has come into force: from here on its keys count on its branches, and those of the revision before do not. That a party is given other branches opens none: whoever takes it away has not
+ * said that nobody need sign there.
+ */
 export async function signByRevision(trx: Db, of: Of & { readonly definition: Definition }): Promise<void> {
   const before = await standsOn(trx, of);
   const { site, party, definition } = of;
   if (before.length === 0 && definition.signing === undefined) return;
-  const signing = definition.signing === undefined ? null : signingBy(party, definition.signing, await readRevokedKeys(trx, site, party));
-  const now = signing === null ? [] : eventBranches(definition.may).map((branch) => ({ ...branch, signing }));
-  await put(trx, site, before, now);
+  const signing = definition.signing === undefined ? null : signingBy(party, definition.signing, await readRevokedKeys(trx, site, party), periodOf(definition));
+  const given = signing === null ? [] : eventBranches(definition.may).map((branch) => ({ ...branch, signing }));
+  const left = leaving(before, party, definition).map((branch) => ({ ...branch, signing: leftBy(branch.signing) }));
+  await put(trx, site, before, [...given, ...left]);
 }
 
 /** A key was revoked. */

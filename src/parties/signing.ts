@@ -21,6 +21,16 @@ export interface Signing {
   /** Full names of types; what has none that can be read must be signed too. */
   readonly must: "all" | readonly string[];
   readonly keys: readonly SigningKey[];
+  /** When the party itself is valid, where it came into force since its keys count only then, and has a period at all. */
+  readonly period?: Period;
+  /** The party was given other branches since, and nobody this one: nothing is believed by its keys, and what had to be signed must be. */
+  readonly left?: true;
+}
+
+/** From when on, and until when. */
+export interface Period {
+  readonly validFrom: string | null;
+  readonly validUntil: string | null;
 }
 
 /** What a revision of a party says of it. */
@@ -30,9 +40,15 @@ export interface SigningDefinition {
 }
 
 /** What holds on a party's branches when a revision of it comes into force; `revoked`: its keys that were revoked by then, for good. */
-export function signingBy(party: string, { keys, must }: SigningDefinition, revoked: ReadonlySet<string>): Signing {
-  return { party, must, keys: keys.map((key) => keyAs(key, revoked.has(key.kid))) };
+export function signingBy(party: string, { keys, must }: SigningDefinition, revoked: ReadonlySet<string>, period: Period | null): Signing {
+  return { party, must, keys: keys.map((key) => keyAs(key, revoked.has(key.kid))), ...(period === null ? {} : { period }) };
 }
+
+/** The period of a revision; null: it has none. */
+export const periodOf = ({ validFrom, validUntil }: Period): Period | null => (validFrom === null && validUntil === null ? null : { validFrom, validUntil });
+
+/** Of a branch that its party has left. Its keys are not revoked, they are elsewhere. */
+export const leftBy = ({ party, must }: Signing): Signing => ({ party, must, keys: [], left: true });
 
 /** A key that is revoked is still known: whoever uses it is told so. */
 export const withoutKey = (signing: Signing, kid: string): Signing => ({

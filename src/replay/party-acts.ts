@@ -1,15 +1,15 @@
 // Acts about parties, as far as they say by which keys events are signed.
 import { z } from "zod";
 import { definitionSchema } from "../parties/party.ts";
-import { type Signing, signingBy, withoutKey, withoutKeys } from "../parties/signing.ts";
+import { leftBy, periodOf, type Signing, signingBy, withoutKey, withoutKeys } from "../parties/signing.ts";
 import { eventBranches } from "../parties/topics.ts";
 import { listAt, type ProposedParty, type SiteRecord } from "./site-record.ts";
 
-const { may, signing } = definitionSchema.shape;
+const { may, validFrom, validUntil, signing } = definitionSchema.shape;
 /** What else a revision says is nothing to whoever judges. */
-const content = z.object({ may, signing });
+const content = z.object({ may, validFrom, validUntil, signing });
 const proposed = z.object({ party: z.string(), revision: z.int(), content });
-const activated = z.object({ party: z.string(), revision: z.int() });
+const activated = z.object({ party: z.string(), revision: z.int(), keysInPeriod: z.literal(true).optional(), left: z.array(z.string()).default([]) });
 const revoked = z.object({ party: z.string() });
 const keyRevoked = z.object({ party: z.string(), kid: z.string() });
 
@@ -20,11 +20,10 @@ const ACTS = {
     return null;
   },
   "party.activated"(record, said) {
-    const { party, revision } = activated.parse(said);
+    const { party, revision, keysInPeriod = false, left } = activated.parse(said);
     const definition = record.partyRevisions.get(`${party}@${revision}`);
     if (definition === undefined) return `party ${party}@${revision} comes into force and was not proposed`;
-    comesIntoForce(record, party, definition);
-    return null;
+    return comesIntoForce(record, party, definition, { keysInPeriod, left });
   },
   "party.key.revoked"(record, said) {
     const { party, kid } = keyRevoked.parse(said);
@@ -39,11 +38,23 @@ export const isPartyAct = (type: string | null): type is keyof typeof ACTS => ty
 /** What such an act changes; in words, what in it cannot be. As parties/signing.store.ts does it. */
 export const applyPartyAct = (record: SiteRecord, type: keyof typeof ACTS, said: unknown): string | null => ACTS[type](record, said);
 
-function comesIntoForce(record: SiteRecord, party: string, { may, signing: said }: ProposedParty): void {
+function comesIntoForce(
+  record: SiteRecord,
+  party: string,
+  { may, signing: said, ...period }: ProposedParty,
+  { keysInPeriod, left }: { readonly keysInPeriod: boolean; readonly left: readonly string[] },
+): string | null {
   const given = eventBranches(may).map(({ line, equipment }) => `${line}/${equipment}`);
   const before = [...record.signing].flatMap(([branch, signing]) => (signing.party === party || given.includes(branch) ? [branch] : []));
-  const signing = said === undefined ? null : signingBy(party, said, new Set(record.revokedKeys.get(party)));
-  put(record, before, new Map(signing === null ? [] : given.map((branch) => [branch, signing])));
+  const closed = new Map<string, Signing>();
+  // what is left without being named was open again, as it was before an activation named it
+  for (const [branch, signing] of record.signing)
+    if (signing.party === party && !given.includes(branch) && (signing.left === true || left.includes(branch))) closed.set(branch, leftBy(signing));
+  const strange = left.find((branch) => !closed.has(branch));
+  if (strange !== undefined) return `party ${party} leaves ${strange}, which it did not sign`;
+  const signing = said === undefined ? null : signingBy(party, said, new Set(record.revokedKeys.get(party)), keysInPeriod ? periodOf(period) : null);
+  put(record, before, new Map([...(signing === null ? [] : given.map((branch) => [branch, signing] as const)), ...closed]));
+  return null;
 }
 
 function changeSigning(record: SiteRecord, party: string, to: (signing: Signing) => Signing): null {

@@ -32,7 +32,7 @@ export interface Definitions {
 }
 
 /** What a revision of a party says of the events that are signed. */
-export type ProposedParty = Pick<PartyDefinition, "may" | "signing">;
+export type ProposedParty = Pick<PartyDefinition, "may" | "validFrom" | "validUntil" | "signing">;
 
 /** How the site's deliveries are read. */
 export interface Reading {

@@ -47,8 +47,8 @@ describeWithMosquitto("with mosquitto, whose administrator may write everywhere"
 
   const asked = (person: string, party = "scale") => ({ site: SITE, party, by: { actor: `person:${person}`, from: null, reason: "test" }, key: null });
   /** Another revision of a device, proposed by one person and put into force by another. */
-  async function register(signing: unknown, party = "scale", equipment = "scale-1"): Promise<void> {
-    const definition: Definition = definitionSchema.parse({ kind: "device", owner: "person:ann", may: deviceRights(equipment), signing });
+  async function register(signing: unknown, party = "scale", equipment = "scale-1", period = {}): Promise<void> {
+    const definition: Definition = definitionSchema.parse({ kind: "device", owner: "person:ann", may: deviceRights(equipment), signing, ...period });
     const proposed = await propose(registry.db, asked("ann", party), definition);
     const revision = proposed.kind === "done" ? proposed.result.revision : expect.unreachable(JSON.stringify(proposed));
     expect(await approve(registry.db, asked("ann", party), revision)).toMatchObject({ kind: "refused", because: "self" });
@@ -131,11 +131,11 @@ describeWithMosquitto("with mosquitto, whose administrator may write everywhere"
   const weight = (sequence: number, value: string) => event(sequence, "step.evidence", { evidence: "net-weight", value, unit: "kg" });
   const signed = (said: Readonly<Record<string, unknown>>, key = OLD, topic = TOPIC): string => signs(key, topic, JSON.stringify(said));
 
-  /** Publishes a message on the scale's branch, and gives the verdict that it brings about. */
-  async function say(by: MqttClient, message: unknown, contentType?: string) {
+  /** Publishes a message on a branch, the scale's unless it is said, and gives the verdict that it brings about. */
+  async function say(by: MqttClient, message: unknown, contentType?: string, topic = TOPIC) {
     const before = ears.seen.length;
     const properties = contentType === undefined ? {} : { properties: { contentType } };
-    await by.publishAsync(TOPIC, typeof message === "string" ? message : JSON.stringify(message), { qos: 1, ...properties });
+    await by.publishAsync(topic, typeof message === "string" ? message : JSON.stringify(message), { qos: 1, ...properties });
     await ears.untilAll("its verdict", () => ears.seen.length > before);
     return Object(ears.seen[before]?.body).data;
   }
@@ -254,6 +254,53 @@ describeWithMosquitto("with mosquitto, whose administrator may write everywhere"
     expect(verdict.body.data).toMatchObject({ status: "accepted" });
     expect(await viewOf(verdict.body.data)).toMatchObject({ signed: { kid: "panel-2026", alg: "EdDSA" } });
     expect(await panel.ended()).toBe(0);
+  });
+
+  test("a party that is given another branch leaves the one it had closed, until another party has it; and its keys count while it is valid", async () => {
+    await plant.equipment(SITE, "panel-2", "4", "panel");
+    const key = deviceKey("panel-2026", 3);
+    const [before, now] = [sourceOf(SITE, "4", "panel-1"), sourceOf(SITE, "4", "panel-2")];
+    await ears.subscribe(verdictTopicOf(now));
+    let boots = 0;
+    // the panel starts anew before each
+    const says = (source: string) => {
+      boots += 1;
+      return {
+        ...event(1, "call.raised", { call: "help" }, source),
+        id: `boot-${boots}`,
+        epoch: String(Date.now() * 10 + boots),
+        batchid: undefined,
+        stepid: undefined,
+      };
+    };
+    const unsigned = (source: string) => say(admin, says(source), undefined, eventTopic(source));
+    const bySignature = (source: string) => say(admin, signed(says(source), key, eventTopic(source)), undefined, eventTopic(source));
+    const signing = { keys: keys(key), must: "all" };
+
+    await register(signing, "panel", "panel-2");
+    expect(await unsigned(before)).toMatchObject({ code: "PROVENANCE_SIGNATURE_MISSING" });
+    expect(await bySignature(before)).toMatchObject({
+      code: "PROVENANCE_SIGNATURE_INVALID",
+      reason: "panel was given other branches since, and nobody this one.",
+    });
+    expect(await bySignature(now)).toMatchObject({ status: "accepted" });
+    await register(undefined, "panel-of-old", "panel-1");
+    expect(await unsigned(before)).toMatchObject({ status: "accepted" });
+
+    for (const [period, reason] of [
+      [{ validUntil: "2020-01-01T00:00:00.000Z" }, "panel was valid until 2020-01-01T00:00:00.000Z."],
+      [{ validFrom: "2096-01-01T00:00:00.000Z" }, "panel is valid from 2096-01-01T00:00:00.000Z on."],
+    ] as const) {
+      await register(signing, "panel", "panel-2", period);
+      expect(await bySignature(now)).toMatchObject({ code: "PROVENANCE_SIGNATURE_INVALID", reason });
+      expect(await unsigned(now)).toMatchObject({ code: "PROVENANCE_SIGNATURE_MISSING" });
+    }
+    await register(signing, "panel", "panel-2", { validFrom: "2020-01-01T00:00:00.000Z", validUntil: "2096-01-01T00:00:00.000Z" });
+    expect(await bySignature(now)).toMatchObject({ status: "accepted" });
+    const said = await plant.database.query(
+      `select body -> 'new' ->> 'party' as party, body -> 'new' -> 'left' as left, body -> 'new' -> 'keysInPeriod' as period from signals where type = 'party.activated' and body -> 'new' ?| array['left', 'keysInPeriod'] order by position`,
+    );
+    expect(said).toEqual([{ party: "panel", left: ["4/panel-1"], period: null }, ...[1, 2, 3].map(() => ({ party: "panel", left: null, period: true }))]);
   });
 
   test("it is counted where the alert looks, and everything is decided again as it was", async () => {

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { saidIn, sentenceOf, type Told } from "../../../src/decide/sentence.ts";
 import { CODES } from "../../../src/decide/verdict.ts";
 import { provenanceOf } from "../../../src/decode/provenance.ts";
+import type { Signing } from "../../../src/parties/signing.ts";
 import { WAITING } from "../../../src/sequence/source-state.ts";
 import { BLEND } from "../../support/blend.ts";
 import {
@@ -66,10 +67,10 @@ const stamped =
     const { delivery, provenance } = provenanceOf(signal.delivery, { property: "from", required: true }, "scales");
     return { ...signal, delivery, ...(provenance === null ? {} : { provenance }) };
   };
-const signing = (more: Readonly<Record<string, unknown>> = {}): Line => {
+const signing = (more: Readonly<Record<string, unknown>> = {}, branch: Partial<Signing> = {}): Line => {
   const line = given();
   const key = { kid: "k1", publicKey: deviceKey("k1").publicKey, validFrom: null, validUntil: null, ...more };
-  line.model.signing.set("4/scale-1", { party: "scales", must: "all", keys: [key] });
+  line.model.signing.set("4/scale-1", { party: "scales", must: "all", keys: [key], ...branch });
   return line;
 };
 const wrapped =
@@ -113,6 +114,9 @@ const CASES: Readonly<Record<string, readonly (() => readonly Told[])[]>> = {
     () => said(signing({ revoked: true }), "PROVENANCE_SIGNATURE_INVALID", wrapped()),
     () => said(signing({ validFrom: "2030-01-01T00:00:00.000Z" }), "PROVENANCE_SIGNATURE_INVALID", wrapped()),
     () => said(signing({ validUntil: "2020-01-01T00:00:00.000Z" }), "PROVENANCE_SIGNATURE_INVALID", wrapped()),
+    () => said(signing({}, { period: { validFrom: "2030-01-01T00:00:00.000Z", validUntil: null } }), "PROVENANCE_SIGNATURE_INVALID", wrapped()),
+    () => said(signing({}, { period: { validFrom: null, validUntil: "2020-01-01T00:00:00.000Z" } }), "PROVENANCE_SIGNATURE_INVALID", wrapped()),
+    () => said(signing({}, { left: true, keys: [] }), "PROVENANCE_SIGNATURE_INVALID", wrapped()),
     () => said(signing(), "PROVENANCE_SIGNATURE_INVALID", wrapped({ topic: "elsewhere" })),
     () => said(signing({ publicKey: deviceKey("k1", 2).publicKey }), "PROVENANCE_SIGNATURE_INVALID", wrapped()),
   ],

@@ -2,8 +2,9 @@
 // Attack: registries by chance, each compiled file read as mosquitto reads it and held against the registry topic by topic; every line of a file changed, taken away, added.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { tableUsers } from "../../../src/parties/broker-table.ts";
 import { fits, issueCredential, mosquittoPasswords, verifierOf } from "../../../src/parties/credentials.ts";
-import { driftBetween, drifts, mosquittoAcl } from "../../../src/parties/mosquitto-acl.ts";
+import { driftAt, driftBetween, drifts, mosquittoAcl } from "../../../src/parties/mosquitto-acl.ts";
 import { DIRECTIONS, type Party, type Right, SUBJECTS } from "../../../src/parties/party.ts";
 import { filtersOf, matches, mayDo, overlap, rightsByUser } from "../../../src/parties/topics.ts";
 import { everyTopic, PARTIES, party, SITE } from "../../support/parties.ts";
@@ -116,6 +117,44 @@ describe("a broker's file", () => {
   });
 });
 
+describe("of a drift of a broker of several sites, one site is told", () => {
+  const names = new Map([
+    ["rtm1", new Set(["scale-1", "core"])],
+    ["ams2", new Set(["scale-9", "core"])],
+  ]);
+  const more = (...lines: readonly string[]) => driftAt("rtm1", driftBetween("", lines.join("\n")), "plant/", names).more;
+
+  test.each([
+    ["its own party on its own topics", "user scale-1\ntopic write plant/site/rtm1/outcome", ["user scale-1: topic write plant/site/rtm1/outcome"]],
+    ["its own party everywhere", "user scale-1\ntopic write #", ["user scale-1: topic write #"]],
+    ["a service that it shares, as its own", "user core\ntopic read $SYS/broker/#", ["user core: topic read $SYS/broker/#"]],
+    ["whoever is nobody's, everywhere and elsewhere", "user x\ntopic read #\ntopic write y", ["user x: topic read #", "user x: topic write y"]],
+    ["whoever has no name", "topic read plant/site/+/outcome", ["anonymous: topic read plant/site/+/outcome"]],
+    ["everybody", "pattern write plant/site/+/line/+/eq/%u/event", ["everybody: pattern write plant/site/+/line/+/eq/%u/event"]],
+    [
+      "that another's may something on its topics, and not who",
+      "user scale-9\ntopic write plant/site/rtm1/outcome",
+      ["a user of another site: topic write plant/site/rtm1/outcome"],
+    ],
+    ["the same of all topics", "user scale-9\ntopic write plant/site/+/outcome", ["a user of another site: topic write plant/site/+/outcome"]],
+    ["nothing of another's party elsewhere", "user scale-9\ntopic read $SYS/broker/#", []],
+    ["nothing of another's topics, its own party there included", "user scale-1\ntopic write plant/site/ams2/outcome", []],
+    ["nor whoever they are", "pattern write plant/site/ams2/line/4/eq/%u/event\nuser x\ntopic read +/+/ams2/outcome\ntopic read old/ams2", []],
+    ["that a line is none, and not which", "tpoic write plant/site/ams2/outcome", ["unreadable: a line"]],
+  ] as const)("%s", (_, lines, told) => {
+    expect(more(lines)).toEqual(told);
+  });
+  test("what lacks as well", () => {
+    expect(driftAt("rtm1", { more: [], less: ["user scale-9: topic read $SYS/broker/#", "user core: topic read $SYS/broker/#"] }, "", names).less).toEqual([
+      "user core: topic read $SYS/broker/#",
+    ]);
+  });
+  test("where there is no other, everything as it stands", () => {
+    const drift = driftBetween("user a\ntopic read site/ams2/x\n", "tpoic\nuser b\ntopic read site/zrh4/outcome\n");
+    expect(driftAt("rtm1", drift, "", new Map([["rtm1", new Set(["a"])]]))).toEqual(drift);
+  });
+});
+
 test("filters mean topics as MQTT says", () => {
   for (const [filter, topic, meant] of [
     ["a/+/c", "a/b/c", true],
@@ -165,5 +204,26 @@ describe("a credential", () => {
         { party: "c", verifier: null },
       ]),
     ).toBe(`a:${verifier}\nb:${verifier}\n`);
+  });
+  test("of one site lets nobody in as a user of two: what both have was issued for both", () => {
+    const [one, other] = [issueCredential().verifier, issueCredential().verifier];
+    const letIn = (...verifiers: readonly (string | null)[]) => {
+      const parties = verifiers.map((verifier, i) => ({ ...party("core", "service", [], { site: `s${i}` }), verifier }));
+      const table = tableUsers(true, parties, "")?.map(({ verifier }) => verifier);
+      expect(mosquittoPasswords(parties)).toBe(table?.[0] == null ? "" : `core:${table[0]}\n`);
+      return table;
+    };
+    expect(letIn(one, one, one)).toEqual([one]);
+    for (const differing of [
+      [one, other],
+      [other, one],
+      [one, null],
+      [null, one],
+      [one, other, one],
+      [one, null, one],
+      [null, one, one],
+    ])
+      expect(letIn(...differing), JSON.stringify(differing)).toEqual([null]);
+    expect(letIn(null, null)).toEqual([null]);
   });
 });

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { conflictsOf, toReview } from "../../../src/parties/conflicts.ts";
 import type { Party, Right } from "../../../src/parties/party.ts";
 import { deviceRights, PARTIES, party } from "../../support/parties.ts";
+import { deviceKey } from "../../support/signs.ts";
 
 const scale = { line: "4", equipment: "scale-1" } as const;
 const codes = (one: Party, others: readonly Party[] = []): readonly string[] => [...new Set(conflictsOf(one, others).map(({ code }) => code))].sort();
@@ -78,7 +79,9 @@ describe("refused is", () => {
     const [device] = PARTIES;
     if (device === undefined) throw new Error("no party");
     expect(codes(device, [{ ...device, site: "ams2" }])).toEqual(["SHARED_IDENTITY"]);
-    expect(codes(party("core", "service", [reads("event")]), [party("core", "service", [reads("event")], { site: "ams2" })])).toEqual([]);
+    // whether it may be is another matter: of that asks whoever has it done (test/promises/parties/sites.test.ts)
+    expect(codes(party("core", "service", [reads("event")]), [party("core", "service", [reads("event")], { site: "ams2" })])).toEqual(["SHARED_SERVICE"]);
+    expect(codes(party("core", "service", [reads("event")]), [party("core", "mes", [reads("event")], { site: "ams2" })])).toEqual(["SHARED_IDENTITY"]);
     expect(codes(party("copy", "device", deviceRights("scale-1")), [device])).toEqual(["SHARED_BRANCH"]);
     expect(codes({ ...device, party: "signalbox-rtm1" })).toEqual(["RESERVED_NAME"]);
     expect(codes(party("signalbox-service", "service", [reads("event")]))).toEqual(["RESERVED_NAME"]);
@@ -86,6 +89,18 @@ describe("refused is", () => {
     // a new revision of itself is no other
     expect(codes({ ...device, revision: 2 }, [device])).toEqual([]);
   });
+});
+
+test("what is said of a conflict names nothing of another site: neither it, nor what it calls its own", () => {
+  const { publicKey } = deviceKey("k", 1);
+  const signing = { keys: [{ kid: "k", publicKey, validFrom: null, validUntil: null }], must: "all" } as const;
+  const own = party("it", "device", deviceRights("scale-1"), { signing: { ...signing, keys: [...signing.keys] } });
+  const there = [own, party("theirs", "device", deviceRights("scale-9"), { signing: own.signing })].map((one) => ({ ...one, site: "ams2" }));
+  const found = conflictsOf(own, [...there, { ...own, site: "ber3" }]);
+  expect(found.filter(({ code }) => code === "SHARED_IDENTITY")).toHaveLength(1);
+  expect(JSON.stringify(found)).not.toMatch(/ams2|ber3|theirs/);
+  // and of its own everything
+  expect(JSON.stringify(conflictsOf({ ...own, party: "copy" }, [own]))).toMatch(/copy and it both publish on site\/rtm1/);
 });
 
 test("an access review sees who has expired, whom nobody owns, who has no credential, whom nobody has looked at for a year", () => {
