@@ -5,6 +5,7 @@ export const checks = [
     required:
       "The attack table, each attack done by a superuser or with a stolen key, each detected by the named means; the window that is not covered is stated with its length. An edit of any byte of any column on which a verdict, fact, state or outcome rests is found, column by column.",
     command: tests("services", "test/promises/audit/attacks.test.ts test/promises/audit/verify.test.ts test/promises/audit/columns.test.ts"),
+    env: { COLUMNS_ALONE: "1" },
     figures: ["attacks", "columns", "columns.tiles"],
   },
   {
