@@ -78,7 +78,17 @@ export function signatureRoutes(scope: FastifyInstance, { db: readers, access: {
         response: {
           200: json(
             page(
-              z.object({ position: z.int(), what: z.string().describe("The command or act that was signed."), signed: z.string(), signature: signatureSchema }),
+              z.object({
+                position: z.int(),
+                what: z.string().describe("The command or act that was signed."),
+                signed: z.string(),
+                signature: signatureSchema,
+                void: z.boolean().describe("What it was about has changed since: the signature holds no more."),
+                voidedBy: z
+                  .object({ position: z.int(), at: z.string(), who: z.string(), what: z.string() })
+                  .nullable()
+                  .describe("The first that changed it, as the audit trail names it; null: nothing has."),
+              }),
             ),
             "A page.",
           ),
@@ -94,11 +104,13 @@ export function signatureRoutes(scope: FastifyInstance, { db: readers, access: {
       const rows = await listSignatures(readers, site, { record: record ?? null, person: person ?? null }, after?.[0] ?? 0, limit + 1);
       const { items, cursor: next } = pageOf(rows, limit, ({ position }) => [position]);
       return {
-        items: items.map(({ position, what, signature }) => ({
+        items: items.map(({ position, what, signature, voidedBy }) => ({
           position,
           what,
           signed: signatureInWords(signature) ?? "",
           signature: signatureSchema.parse(signature),
+          void: voidedBy !== null,
+          voidedBy,
         })),
         cursor: next,
       };
@@ -274,7 +286,8 @@ export function signatureRoutes(scope: FastifyInstance, { db: readers, access: {
       return { body: Object(JSON.parse(answer.body)), tag: typeof answer.headers["etag"] === "string" ? answer.headers["etag"] : null };
     };
     const { body } = await read(act.read);
-    const sha256 = typeof body["digest"] === "string" ? body["digest"] : digestOfRecord(pickedOf(act, body)).toString("hex");
+    const record = Array.isArray(body["items"]) ? await pickedOf(act, body, async (cursor) => (await read(`${act.read}&cursor=${encodeURIComponent(cursor)}`)).body) : body;
+    const sha256 = typeof body["digest"] === "string" ? body["digest"] : digestOfRecord(record).toString("hex");
     return { sha256, tag: act.tagged === null ? null : (await read(act.tagged)).tag };
   }
 
@@ -327,15 +340,16 @@ export function signatureRoutes(scope: FastifyInstance, { db: readers, access: {
   }
 }
 
-/** Of a list the one that is meant. */
-const pickedOf = (act: SignedAct, body: Record<string, unknown>): unknown => {
-  const { items } = body;
-  if (!Array.isArray(items)) return body;
-  const id = act.record.slice(act.record.indexOf(" ") + 1);
-  const found: unknown = items.find((item: unknown) => Object(item).id === id);
-  if (found === undefined) throw notFound(act.record);
-  return found;
-};
+/** Of a list the one that is meant; a source is named by its gap there. */
+async function pickedOf(act: SignedAct, first: Record<string, unknown>, next: (cursor: string) => Promise<Record<string, unknown>>): Promise<unknown> {
+  const name = act.record.slice(act.record.indexOf(" ") + 1);
+  for (let page = first; ; page = await next(String(page["cursor"]))) {
+    const { items, cursor } = page;
+    const found: unknown = Array.isArray(items) ? items.find((item: unknown) => Object(item).id === name || Object(item).gap === name) : undefined;
+    if (found !== undefined) return found;
+    if (typeof cursor !== "string") throw notFound(act.record);
+  }
+}
 
 function authenticatedBy(proven: Proven | null): Signature["authenticated"] {
   if (proven === null) return { method: "password" };
