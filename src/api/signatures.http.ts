@@ -286,7 +286,9 @@ export function signatureRoutes(scope: FastifyInstance, { db: readers, access: {
       return { body: Object(JSON.parse(answer.body)), tag: typeof answer.headers["etag"] === "string" ? answer.headers["etag"] : null };
     };
     const { body } = await read(act.read);
-    const record = Array.isArray(body["items"]) ? await pickedOf(act, body, async (cursor) => (await read(`${act.read}&cursor=${encodeURIComponent(cursor)}`)).body) : body;
+    const record = Array.isArray(body["items"])
+      ? await pickedOf(act, body, async (cursor) => (await read(`${act.read}&cursor=${encodeURIComponent(cursor)}`)).body)
+      : body;
     const sha256 = typeof body["digest"] === "string" ? body["digest"] : digestOfRecord(record).toString("hex");
     return { sha256, tag: act.tagged === null ? null : (await read(act.tagged)).tag };
   }
