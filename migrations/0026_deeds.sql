@@ -1,7 +1,7 @@
 -- Whoever decides about a batch's quarantined events, or gives up what its equipment may have said, has acted in it; and nobody concludes the review or disposes of the exceptions of a batch in which
--- they acted, decides about what they performed themselves, or amends a batch to a revision of their own (docs/decisions/0016-signed-acts.md). The service refuses all of it before anything is signed
+-- they acted, decides about what they performed themselves, or amends a batch to a revision of their own; and no batch is disposed of past its review (docs/decisions/0016-signed-acts.md). The service refuses all of it before anything is signed
 -- (src/access/deeds.store.ts); the triggers here are the last word, about what is written from now on.
--- Locks: signals, against writing, while an index of what is signed is built over it; signals, exceptions and audit_review_conclusions, exclusively, for a moment.
+-- Locks: signals, against writing, while an index of what is signed is built over it; signals, facts, exceptions and audit_review_conclusions, against writing, for a moment.
 
 -- Signatures are few among signals.
 create index signals_signed on signals (site, position) where actor is not null and body -> 'signature' is not null;
@@ -61,6 +61,21 @@ begin
   return new;
 end $$;
 create trigger by_others before insert on audit_review_conclusions for each row execute function reviewed_by_others();
+
+-- Of a batch: quality's word is given when the last review of all that is on record was concluded as accepted, and none is open. The version of the batch, which each commit proves, says nothing of reviews.
+create function disposed_of_as_reviewed() returns trigger language plpgsql as $$
+begin
+  if exists (select from audit_reviews r where r.site = new.site and r.batch = new.batch and changed_behind(r.site, r.batch, r.entries) is null
+      and not exists (select from audit_review_conclusions c where c.site = r.site and c.review = r.review))
+    or not exists (select from audit_reviews r join audit_review_conclusions c using (site, review)
+      where r.site = new.site and r.batch = new.batch and c.conclusion = 'accepted' and changed_behind(r.site, r.batch, r.entries) is null
+        and not exists (select from audit_reviews later where later.site = r.site and later.batch = r.batch and later.review > r.review)) then
+    raise exception 'a review of batch % is missing, open, stale or objects', new.batch using errcode = '23514', constraint = 'disposed_of_as_reviewed';
+  end if;
+  return new;
+end $$;
+create trigger as_reviewed before insert on facts for each row
+  when (new.kind = 'disposition.signed' and new.data ->> 'stage' = 'disposed') execute function disposed_of_as_reviewed();
 
 -- Whether an exception was opened by what somebody asked for or performed, whatever batch it is of.
 create function opened_exception(p_site text, p_position bigint, p_event_position bigint, p_actor text) returns boolean language sql stable as $$

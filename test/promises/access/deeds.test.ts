@@ -188,6 +188,22 @@ test("whoever rejected a report that named no batch has acted in the batch in wh
   await signed(path, body, "rosa");
 });
 
+test("no batch is disposed of past its review: the database refuses what was opened, or went on record, between asking and committing", async () => {
+  const word = (batch: string, stage = "disposed"): string =>
+    `insert into facts (opened_on, site, position, ordinal, kind, batch, number, data, recorded_at)
+      select opened_on, site, 900002, 1, 'disposition.signed', batch, 900002, '{"stage": "${stage}"}', clock_timestamp() from batches where site = '${SITE}' and batch = '${batch}'`;
+  const another = `insert into audit_reviews (site, review, batch, entries, digest, catalogue, found, opened_by)
+      select site, 900000, batch, entries, digest, catalogue, found, opened_by from audit_reviews where site = '${SITE}' and batch = 'B-2'`;
+  const more = `insert into audit_numbers (site, batch, number, position) values ('${SITE}', 'B-2', 900000, 900002)`;
+  const past = "disposed_of_as_reviewed";
+  const unreviewed = await weighing(5);
+  expect([await refusalOf(word("B-2")), await refusalOf(word(unreviewed)), await refusalOf(word(unreviewed, "recommended"))]).toEqual([null, past, null]);
+  expect([await refusalOf(another, word("B-2")), await refusalOf(more, word("B-2"))]).toEqual([past, past]);
+  const concluded = [another, conclusion(900000, "quinn"), word("B-2")];
+  expect(await refusalOf(...concluded)).toBeNull();
+  expect(await refusalOf(...concluded.map((one) => one.replace("'accepted'", "'objected'")))).toBe(past);
+});
+
 test("whoever gave up what a batch's equipment may have said has acted in it, also when the batch had ended since; whoever went on waiting has not", async () => {
   const batch = await weighing(3);
   const { resolution } = await gapOf(3);
