@@ -1,17 +1,25 @@
 -- Whoever decides about a batch's quarantined events, or gives up what its equipment may have said, has acted in it; and nobody concludes the review or disposes of the exceptions of a batch in which
 -- they acted, decides about what they performed themselves, or amends a batch to a revision of their own; and no batch is disposed of past its review (docs/decisions/0016-signed-acts.md). The service refuses all of it before anything is signed
 -- (src/access/deeds.store.ts); the triggers here are the last word, about what is written from now on.
--- Locks: signals, against writing, while an index of what is signed is built over it; signals, facts, exceptions and audit_review_conclusions, against writing, for a moment.
+-- Locks: signals, against writing, while an index of what is signed is built over it, and quarantine likewise; signals, facts, exceptions and audit_review_conclusions, against writing, for a moment.
 
 -- Signatures are few among signals.
 create index signals_signed on signals (site, position) where actor is not null and body -> 'signature' is not null;
 
+create index quarantine_by_batch on quarantine (site, batch) where batch is not null;
+
 -- Which commands decided about a batch without naming it, and about which of its steps.
 create function decisions_about(p_site text, p_batch text) returns table ("position" bigint, step text) language sql stable as $$
-  -- what was judged or rejected because of one: an event that was of the batch at any of its rounds, since a rejection names no more than the event claimed
-  select g.position, coalesce(v.step, e.step)
-    from verdicts e join verdicts v on v.site = e.site and v.event_position = e.event_position join signals g on g.site = v.site and g.position = v.cause_position
-    where e.site = p_site and e.batch = p_batch and g.kind = 'command' and g.body ->> 'kind' in ('quarantine.resolve', 'gap.resolve', 'source.succession')
+  -- what was judged or rejected because of one
+  select g.position, v.step
+    from verdicts v join signals g on g.site = v.site and g.position = v.cause_position
+    where v.site = p_site and v.batch = p_batch and v.cause_position is not null and g.kind = 'command'
+      and g.body ->> 'kind' in ('quarantine.resolve', 'gap.resolve', 'source.succession')
+  union
+  -- a report that named no batch: what is decided about it names none either, but in whose context it was is known of its quarantine, and its step of the exception that it opened
+  select g.position, (select x.step from exceptions x where x.site = q.site and x.event_position = q.position and x.step is not null order by x.position limit 1)
+    from quarantine q join verdicts v on v.site = q.site and v.position = q.resolved_position join signals g on g.site = v.site and g.position = v.cause_position
+    where q.site = p_site and q.batch = p_batch and g.kind = 'command' and g.body ->> 'kind' = 'quarantine.resolve'
   union
   -- numbers that one gave up of a source that spoke of equipment of the batch, at any time from where the gap began
   select g.position, l.step
