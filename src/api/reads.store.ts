@@ -371,10 +371,17 @@ export async function readSource(db: Db, source: string): Promise<SourceView | n
 }
 
 /** Open gaps and parked sources, with or without missing numbers, by site and name. */
-export async function listGaps(db: Db, site: string | null, after: string | null, limit: number): Promise<readonly SourceView[]> {
+export async function listGaps(
+  db: Db,
+  { site, id }: { readonly site: string | null; readonly id: string | null },
+  after: string | null,
+  limit: number,
+): Promise<readonly SourceView[]> {
   const { rows } = await sql<SourceView>`
-    select ${SOURCE_COLUMNS} from sources s where (s.gap_since is not null or s.parked is not null) and (${site}::text is null or s.site = ${site})
-      and (${after}::text is null or s.source > ${after}) order by s.source limit ${limit}`.execute(db);
+    select * from (
+      select ${SOURCE_COLUMNS} from sources s where (s.gap_since is not null or s.parked is not null) and (${site}::text is null or s.site = ${site})
+        and (${after}::text is null or s.source > ${after})
+    ) as gaps where ${id}::text is null or gap = ${id} order by source limit ${limit}`.execute(db);
   return rows;
 }
 

@@ -286,10 +286,7 @@ export function signatureRoutes(scope: FastifyInstance, { db: readers, access: {
       return { body: Object(JSON.parse(answer.body)), tag: typeof answer.headers["etag"] === "string" ? answer.headers["etag"] : null };
     };
     const { body } = await read(act.read);
-    const record = Array.isArray(body["items"])
-      ? await pickedOf(act, body, async (cursor) => (await read(`${act.read}&cursor=${encodeURIComponent(cursor)}`)).body)
-      : body;
-    const sha256 = typeof body["digest"] === "string" ? body["digest"] : digestOfRecord(record).toString("hex");
+    const sha256 = typeof body["digest"] === "string" ? body["digest"] : digestOfRecord(pickedOf(act, body)).toString("hex");
     return { sha256, tag: act.tagged === null ? null : (await read(act.tagged)).tag };
   }
 
@@ -343,15 +340,14 @@ export function signatureRoutes(scope: FastifyInstance, { db: readers, access: {
 }
 
 /** Of a list the one that is meant; a source is named by its gap there. */
-async function pickedOf(act: SignedAct, first: Record<string, unknown>, next: (cursor: string) => Promise<Record<string, unknown>>): Promise<unknown> {
+const pickedOf = (act: SignedAct, body: Record<string, unknown>): unknown => {
+  const { items } = body;
+  if (!Array.isArray(items)) return body;
   const name = act.record.slice(act.record.indexOf(" ") + 1);
-  for (let page = first; ; page = await next(String(page["cursor"]))) {
-    const { items, cursor } = page;
-    const found: unknown = Array.isArray(items) ? items.find((item: unknown) => Object(item).id === name || Object(item).gap === name) : undefined;
-    if (found !== undefined) return found;
-    if (typeof cursor !== "string") throw notFound(act.record);
-  }
-}
+  const found: unknown = items.find((item: unknown) => Object(item).id === name || Object(item).gap === name);
+  if (found === undefined) throw notFound(act.record);
+  return found;
+};
 
 function authenticatedBy(proven: Proven | null): Signature["authenticated"] {
   if (proven === null) return { method: "password" };

@@ -96,6 +96,7 @@ async function gapOf(n: number): Promise<{ readonly missing: number; readonly re
   const missing = (sequences.get(n) ?? 0) + 1;
   expect(await say(n, "call.raised", { call: "early" }, {}, missing + 1)).toMatchObject({ status: "deferred", code: "SEQ_GAP" });
   const { gap } = Object((await get(`/v1/gaps?site=${SITE}&limit=100`)).items.find(({ source }) => source === scale(n)));
+  expect((await get(`/v1/gaps?id=${gap}`)).items).toMatchObject([{ source: scale(n), gap }]);
   return { missing, resolution: `/v1/gaps/${gap}/resolution` };
 }
 
