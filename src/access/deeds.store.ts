@@ -4,7 +4,8 @@ import { proposerOf } from "../registry/governed.store.ts";
 import { DISPOSES, listReviews } from "../review/review.store.ts";
 import { definitionIn } from "./signed-acts.ts";
 
-// Who did what, where it matters that another does what follows. What is found holds when the act is committed: it names the version of the batch that was seen, and each deed would have changed it.
+// Who did what, where it matters that another does what follows (docs/access.md). What is found holds when the act is committed: an act on a batch names the version that was seen, which each deed would
+// have changed, and whatever was done in spite of this is refused by the database (migrations 0019, 0020 and 0028).
 
 /** Why a batch cannot be disposed of by quality yet; null: production has recommended it, and a review of all that is on record was concluded. */
 export async function readUnreviewed(db: Db, site: string, batch: string): Promise<string | null> {
@@ -41,72 +42,95 @@ export async function readDeeds(db: Db, { path, body, site }: Asked, actor: stri
   const [, batch = null, step = null] = (OF_BATCH.exec(path) ?? []).map((part) => (part === undefined ? null : decodeURIComponent(part)));
   if (batch !== null && step !== null && Object.hasOwn(OF_STEPS, command)) {
     const { acts, another } = OF_STEPS[command as keyof typeof OF_STEPS];
-    return (await hasActed(db, { site, batch, step, acts }, actor)) ? `You have performed step ${step} yourself; another person ${another}.` : null;
+    return (await hasActed(db, { site, batch, step, acts }, actor)) ? `You have acted in step ${step} yourself; another person ${another}.` : null;
   }
   if (batch !== null && step === null && command === "amend") {
-    const { rows } = await sql`select from batches b join signals g using (site)
-      where b.site = ${site} and b.batch = ${batch} and g.kind = 'act' and g.type = 'recipe.registered' and g.actor = ${actor}
-        and g.body ->> 'object' = 'recipe ' || b.recipe || '@' || ${String(Object(body).revision)}::text limit 1`.execute(db);
-    return rows.length === 0 ? null : "You have registered that revision yourself; another person puts it in force.";
+    const recipe = await recipeOf(db, site, batch);
+    const own = recipe !== null && (await proposerOf(db, "recipe", recipe, Number(Object(body).revision))) === actor;
+    return own ? "You have registered that revision yourself; another person puts it in force." : null;
   }
   // whose word is void since the record has changed may give it anew
   if (batch !== null && step === null && DISPOSES.has(command))
-    return (await hasActed(db, { site, batch, step, acts: sql`not (g.kind = 'command' and g.body ->> 'command' = any(${[...DISPOSES]}::text[]))` }, actor))
+    return (await hasActed(db, { site, batch, step, acts: sql`d.deed <> all(${[...DISPOSES]}::text[])` }, actor))
       ? "You have acted in this batch yourself; another person disposes of it."
       : null;
   // the same address in other characters is the same act
   const address = decodeURIComponent(path);
   const excepting = OF_EXCEPTION.exec(address);
   if (excepting !== null) {
-    const [, position, ordinal] = excepting;
-    const of = await batchIn(db, sql`exceptions where site = ${site} and position = ${position}::bigint and ordinal = ${ordinal}::integer`);
-    // whoever has disposed of another exception of the batch has not acted in it by that
-    const acts = sql`not (g.kind = 'command' and g.body ->> 'kind' = 'exception.resolve')`;
-    return (await hasActed(db, { site, batch: of, step: null, acts }, actor))
-      ? "You have acted in this batch yourself; another person disposes of its exceptions."
+    const of = await exceptionAt(db, site, { position: excepting[1] ?? "", ordinal: excepting[2] ?? "" }, actor);
+    // whoever has disposed of another exception of the batch, or decided about one of its events, has not acted in what this one is about by that
+    const acts = sql`d.deed <> all(${["exception.resolve", ...DECISIONS]}::text[])`;
+    return of !== null && (of.opened || (await hasActed(db, { site, batch: of.batch, step: null, acts }, actor)))
+      ? "You have acted in this batch yourself, or in what opened the exception; another person disposes of it."
       : null;
   }
   const concluding = OF_REVIEW.exec(address);
   if (concluding !== null) {
-    const of = await batchIn(db, sql`audit_reviews where site = ${site} and review = ${concluding[1]}::bigint`);
+    const of = await batchReviewed(db, site, concluding[1] ?? "");
     return (await hasActed(db, { site, batch: of, step: null, acts: ANY }, actor)) ? "You have acted in this batch yourself; another person reviews it." : null;
   }
+  const deciding = OF_QUARANTINE.exec(address);
+  if (deciding !== null)
+    return (await hasPerformed(db, site, deciding[1] ?? "", actor))
+      ? "You have performed yourself what that event reports; another person decides about it."
+      : null;
   return null;
 }
 
 const OF_BATCH = /^\/v1\/sites\/[^/]+\/batches\/([^/]+)(?:\/steps\/([^/]+))?\/commands$/;
 const OF_EXCEPTION = /^\/v1\/exceptions\/.{1,64}\.(\d{1,15})\.(\d{1,4})\/resolution$/;
 const OF_REVIEW = /^\/v1\/audit\/sites\/[^/]+\/reviews\/(\d+)\/conclusion$/;
+const OF_QUARANTINE = /^\/v1\/quarantine\/.{1,64}\.\d{1,9}\.(\d{1,16})\/resolution$/;
+
+/** Commands that decide about what is named by itself, and not by its batch. */
+const DECISIONS: readonly string[] = ["quarantine.resolve", "gap.resolve", "source.succession"];
 
 const ANY = sql`true`;
-/** What in a step bars whoever did it from an act, and what another person then does. */
+/** What in a step bars whoever did it from an act, and what another person then does. Who only decided which reports of a step count has not performed it. */
 const OF_STEPS = {
-  verify: { acts: sql`g.body ->> 'command' <> 'comment'`, another: "verifies it" },
-  rework: { acts: sql`g.body ->> 'command' in ('start', 'evidence', 'correct', 'complete', 'pause', 'resume')`, another: "has it done again" },
+  verify: { acts: sql`d.deed <> 'comment'`, another: "verifies it" },
+  rework: { acts: sql`d.deed in ('start', 'evidence', 'correct', 'complete', 'pause', 'resume', 'performed')`, another: "has it done again" },
 } as const;
 
-async function batchIn(db: Db, row: RawBuilder<unknown>): Promise<string | null> {
-  const { rows } = await sql<{ batch: string | null }>`select batch from ${row}`.execute(db);
+async function recipeOf(db: Db, site: string, batch: string): Promise<string | null> {
+  const { rows } = await sql<{ recipe: string }>`select recipe from batches where site = ${site} and batch = ${batch}`.execute(db);
+  return rows[0]?.recipe ?? null;
+}
+
+async function batchReviewed(db: Db, site: string, review: string): Promise<string | null> {
+  const { rows } = await sql<{ batch: string }>`select batch from audit_reviews where site = ${site} and review = ${review}::bigint`.execute(db);
   return rows[0]?.batch ?? null;
 }
 
-/**
- * Whether of what somebody did something came to be a fact of a batch, or of one of its steps: by a signal of theirs that counts (`acts`, over `g`), or because they were at the station whose device
- * reported it. The database refuses the latter too (migration 0020).
- */
+/** Of which batch an exception is, and whether what opened it was asked for or performed by somebody; null: there is none. */
+async function exceptionAt(
+  db: Db,
+  site: string,
+  { position, ordinal }: { readonly position: string; readonly ordinal: string },
+  actor: string,
+): Promise<{ readonly batch: string | null; readonly opened: boolean } | null> {
+  const { rows } = await sql<{ batch: string | null; opened: boolean }>`
+    select batch, opened_exception(site, position, event_position, ${actor}) as opened from exceptions
+    where site = ${site} and position = ${position}::bigint and ordinal = ${ordinal}::integer`.execute(db);
+  return rows[0] ?? null;
+}
+
+/** Whether somebody was at the station whose device reported an event, any of whose rounds is named. */
+async function hasPerformed(db: Db, site: string, position: string, actor: string): Promise<boolean> {
+  const { rows } = await sql`
+    select from verdicts v join performances p on p.site = v.site and p.position = v.event_position
+    where v.site = ${site} and v.position = ${position}::bigint and 'person:' || p.person = ${actor}`.execute(db);
+  return rows.length > 0;
+}
+
+/** Whether somebody did something in a batch, or in one of its steps, that counts (`acts`, over `d`). */
 async function hasActed(
   db: Db,
   { site, batch, step, acts }: { readonly site: string; readonly batch: string | null; readonly step: string | null; readonly acts: RawBuilder<unknown> },
   actor: string,
 ): Promise<boolean> {
   const { rows } = await sql`
-    select from signals g join audit_numbers n using (site, position)
-      where n.site = ${site} and n.batch = ${batch} and g.actor = ${actor} and (${step}::text is null or (g.kind = 'command' and g.body ->> 'step' = ${step})) and ${acts}
-        and exists (select from facts f where f.site = n.site and f.batch = n.batch and f.position = n.position)
-    union all
-    select from performances p join audit_numbers n using (site, position)
-      where n.site = ${site} and n.batch = ${batch} and 'person:' || p.person = ${actor}
-        and exists (select from facts f where f.site = n.site and f.batch = n.batch and f.position = n.position and (${step}::text is null or f.step = ${step}))
-    limit 1`.execute(db);
+    select from deeds_in(${site}, ${batch}, ${actor}) as d where (${step}::text is null or d.step = ${step}) and ${acts} limit 1`.execute(db);
   return rows.length > 0;
 }

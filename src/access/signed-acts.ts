@@ -70,7 +70,14 @@ const RULES: readonly Rule[] = [
     of({ id = "" }, { action }) {
       const site = /^(.{1,64})\.\d{1,16}$/.exec(id)?.[1] ?? null;
       if (site === null || typeof action !== "string" || !Object.hasOwn(GAP, action)) return null;
-      return { site, meaning: "gap resolved", does: `${GAP[action]} gap ${id}`, record: `gap ${id}`, read: `/v1/gaps?site=${site}&limit=500`, tagged: null };
+      return {
+        site,
+        meaning: "gap resolved",
+        does: `${GAP[action]} gap ${id}`,
+        record: `gap ${id}`,
+        read: `/v1/gaps?id=${encodeURIComponent(id)}`,
+        tagged: null,
+      };
     },
   },
   {

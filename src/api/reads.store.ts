@@ -3,6 +3,7 @@ import type { Db } from "../db/database.ts";
 import { safePosition } from "../db/position.ts";
 import type { OutcomeRow, VerdictRow } from "../publish/messages.ts";
 import { OUTCOME_COLUMNS, outcomeRow, VERDICT_COLUMNS, VERDICT_JOINS, verdictRow } from "../publish/relay.store.ts";
+import { DISPOSES } from "../review/review.store.ts";
 
 const UTC = sql.raw(`'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`);
 
@@ -96,9 +97,14 @@ export interface SignedView {
   readonly position: number;
   readonly what: string;
   readonly signature: unknown;
+  /** What has voided it; null: it is in force, or never was. */
+  readonly voidedBy: { readonly position: number; readonly at: string; readonly who: string; readonly what: string } | null;
 }
 
-/** What was signed at a site behind a position, in its order: of one record, by one person, or all. */
+/**
+ * What was signed at a site behind a position, in its order: of one record, by one person, or all. Void is a word on a batch's disposition, or the conclusion of a review, when what it was about has
+ * changed since.
+ */
 export async function listSignatures(
   db: Db,
   site: string,
@@ -107,10 +113,21 @@ export async function listSignatures(
   limit: number,
 ): Promise<readonly SignedView[]> {
   const { rows } = await sql<SignedView>`
-    select position::float8 as position, coalesce(type, body ->> 'command', body ->> 'kind', kind) as what, body -> 'signature' as signature from signals
-    where site = ${site} and position > ${after} and actor is not null and body -> 'signature' is not null
-      and (${record}::text is null or body -> 'signature' -> 'record' ->> 'what' = ${record})
-      and (${person}::text is null or actor = 'person:' || ${person}) order by position limit ${limit}`.execute(db);
+    select g.position::float8 as position, coalesce(g.type, g.body ->> 'command', g.body ->> 'kind', g.kind) as what, g.body -> 'signature' as signature,
+      (select jsonb_build_object('position', t.position, 'at', to_char(t.recorded_at at time zone 'utc', ${UTC}), 'who', t.who, 'what', t.what) from audit_trail t
+        where t.site = g.site and t.position = changed.position) as "voidedBy"
+    from signals g left join lateral (
+      -- what was refused was never in force
+      select min(f.position) as position from batches b join facts f on f.opened_on = b.opened_on and f.site = b.site and f.batch = b.batch
+        where g.kind = 'command' and g.body ->> 'command' = any(${["recommend", ...DISPOSES]}::text[]) and b.site = g.site and b.batch = g.body ->> 'batch'
+          and f.kind = 'disposition.voided' and f.position > g.position and exists (select from facts d where d.opened_on = b.opened_on and d.site = g.site and d.position = g.position)
+      union all
+      select changed_behind(r.site, r.batch, r.entries) from audit_reviews r
+        where g.kind = 'act' and g.type = 'review.concluded' and r.site = g.site and r.review = (g.body -> 'old' ->> 'review')::bigint
+    ) as changed on changed.position is not null
+    where g.site = ${site} and g.position > ${after} and g.actor is not null and g.body -> 'signature' is not null
+      and (${record}::text is null or g.body -> 'signature' -> 'record' ->> 'what' = ${record})
+      and (${person}::text is null or g.actor = 'person:' || ${person}) order by g.position limit ${limit}`.execute(db);
   return rows;
 }
 
@@ -354,10 +371,17 @@ export async function readSource(db: Db, source: string): Promise<SourceView | n
 }
 
 /** Open gaps and parked sources, with or without missing numbers, by site and name. */
-export async function listGaps(db: Db, site: string | null, after: string | null, limit: number): Promise<readonly SourceView[]> {
+export async function listGaps(
+  db: Db,
+  { site, id }: { readonly site: string | null; readonly id: string | null },
+  after: string | null,
+  limit: number,
+): Promise<readonly SourceView[]> {
   const { rows } = await sql<SourceView>`
-    select ${SOURCE_COLUMNS} from sources s where (s.gap_since is not null or s.parked is not null) and (${site}::text is null or s.site = ${site})
-      and (${after}::text is null or s.source > ${after}) order by s.source limit ${limit}`.execute(db);
+    select * from (
+      select ${SOURCE_COLUMNS} from sources s where (s.gap_since is not null or s.parked is not null) and (${site}::text is null or s.site = ${site})
+        and (${after}::text is null or s.source > ${after})
+    ) as gaps where ${id}::text is null or gap = ${id} order by source limit ${limit}`.execute(db);
   return rows;
 }
 

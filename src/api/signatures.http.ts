@@ -78,7 +78,17 @@ export function signatureRoutes(scope: FastifyInstance, { db: readers, access: {
         response: {
           200: json(
             page(
-              z.object({ position: z.int(), what: z.string().describe("The command or act that was signed."), signed: z.string(), signature: signatureSchema }),
+              z.object({
+                position: z.int(),
+                what: z.string().describe("The command or act that was signed."),
+                signed: z.string(),
+                signature: signatureSchema,
+                void: z.boolean().describe("What it was about has changed since: the signature holds no more."),
+                voidedBy: z
+                  .object({ position: z.int(), at: z.string(), who: z.string(), what: z.string() })
+                  .nullable()
+                  .describe("The first that changed it, as the audit trail names it; null: nothing has."),
+              }),
             ),
             "A page.",
           ),
@@ -94,11 +104,13 @@ export function signatureRoutes(scope: FastifyInstance, { db: readers, access: {
       const rows = await listSignatures(readers, site, { record: record ?? null, person: person ?? null }, after?.[0] ?? 0, limit + 1);
       const { items, cursor: next } = pageOf(rows, limit, ({ position }) => [position]);
       return {
-        items: items.map(({ position, what, signature }) => ({
+        items: items.map(({ position, what, signature, voidedBy }) => ({
           position,
           what,
           signed: signatureInWords(signature) ?? "",
           signature: signatureSchema.parse(signature),
+          void: voidedBy !== null,
+          voidedBy,
         })),
         cursor: next,
       };
@@ -327,12 +339,12 @@ export function signatureRoutes(scope: FastifyInstance, { db: readers, access: {
   }
 }
 
-/** Of a list the one that is meant. */
+/** Of a list the one that is meant; a source is named by its gap there. */
 const pickedOf = (act: SignedAct, body: Record<string, unknown>): unknown => {
   const { items } = body;
   if (!Array.isArray(items)) return body;
-  const id = act.record.slice(act.record.indexOf(" ") + 1);
-  const found: unknown = items.find((item: unknown) => Object(item).id === id);
+  const name = act.record.slice(act.record.indexOf(" ") + 1);
+  const found: unknown = items.find((item: unknown) => Object(item).id === name || Object(item).gap === name);
   if (found === undefined) throw notFound(act.record);
   return found;
 };

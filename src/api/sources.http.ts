@@ -111,14 +111,20 @@ export function sourceRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         operationId: "listGaps",
         summary: "Open gaps and parked sources, with or without missing numbers",
         tags: ["sources"],
-        querystring: z.strictObject({ open: z.enum(["true"]).default("true"), site: plantId.optional(), cursor: cursorText, limit: listLimit }),
+        querystring: z.strictObject({
+          open: z.enum(["true"]).default("true"),
+          site: plantId.optional(),
+          id: z.string().max(128).optional().describe("The gap alone."),
+          cursor: cursorText,
+          limit: listLimit,
+        }),
         response: { 200: json(page(sourceSchema), "The open ones; a gap that closed is history, found in the events."), ...READ_PROBLEMS },
       },
     },
     async (request) => {
-      const { cursor, limit, site } = request.query;
+      const { cursor, limit, site, id } = request.query;
       const after = decodeCursor(cursor, z.tuple([z.string().regex(/^[!-~]{1,512}$/)]));
-      const found = pageOf(await listGaps(db, site ?? null, after?.[0] ?? null, limit + 1), limit, ({ source }) => [source]);
+      const found = pageOf(await listGaps(db, { site: site ?? null, id: id ?? null }, after?.[0] ?? null, limit + 1), limit, ({ source }) => [source]);
       return { ...found, items: found.items.map((row) => sourceSchema.parse(row)) };
     },
   );

@@ -47,15 +47,14 @@ export async function readBatchTrail(db: Db, site: string, batch: string, then: 
     where n.site = ${site} and n.batch = ${batch} and (${entries}::bigint is null or n.number <= ${entries}) order by n.number`.execute(db);
   const [first, last] = [own[0], own.at(-1)];
   if (first === undefined || last === undefined) return null;
-  // what a person decided about one of its events, by the event alone, has no number of the batch either
+  // what a person decided about one of its events or about what its equipment said has no number of the batch either
   const { rows: meanwhile } = await sql<{ entry: Buffer }>`
     select e.entry from (
       select g.position from signals g where g.site = ${site} and g.actor is not null and g.kind = 'act' and g.position > ${first.position}
         and (g.position < ${last.position} or exists (select from batches b where b.site = g.site and b.batch = ${batch} and (b.closed_at is null
           or b.closed_at > (select r.opened_at from audit_reviews r where r.site = b.site and r.review = ${before}::bigint))))
       union
-      select g.position from verdicts v join signals g on g.site = v.site and g.position = v.cause_position
-        where v.site = ${site} and v.batch = ${batch} and g.kind = 'command' and g.body ->> 'kind' = any(${DECISIONS}::text[])
+      select d.position from decisions_about(${site}, ${batch}) d
     ) as m join audit_entries e on e.site = ${site} and e.position = m.position
     where (${before}::bigint is null or m.position < ${before})
       and not exists (select from audit_numbers n where n.site = ${site} and n.batch = ${batch} and n.position = m.position)
@@ -69,12 +68,6 @@ export async function readBatchTrail(db: Db, site: string, batch: string, then: 
 
 /** Quality's word on a batch. */
 export const DISPOSES: ReadonlySet<string> = new Set(["release", "conditional", "reject"]);
-
-/** What comes behind a review and changes nothing of what was reviewed. */
-const FOLLOWS: readonly string[] = [...DISPOSES, "close"];
-
-/** Commands that decide about what is named by itself, and not by its batch. */
-const DECISIONS = ["quarantine.resolve", "gap.resolve", "source.succession", "lock.takeover"];
 
 export interface Opened {
   readonly review: Review;
@@ -194,10 +187,7 @@ export async function listReviews(
     select * from (
       select r.*, c.conclusion, c.finding, c.concluded_by, c.concluded_at,
         (select g.body -> 'signature' from signals g where g.site = c.site and g.position = c.position) as signature,
-        -- quality's word on the batch follows its review, and changes nothing of what was reviewed
-        case when exists (select from audit_numbers n where n.site = r.site and n.batch = r.batch and n.number > r.entries and not exists (
-            select from signals g where g.site = n.site and g.position = n.position and g.kind = 'command' and g.body ->> 'command' = any(${FOLLOWS}::text[]))) then 'stale'
-          when c.review is null then 'open' else 'concluded' end as state
+        case when changed_behind(r.site, r.batch, r.entries) is not null then 'stale' when c.review is null then 'open' else 'concluded' end as state
       from audit_reviews r left join audit_review_conclusions c on c.site = r.site and c.review = r.review
       where (${site ?? null}::text is null or r.site = ${site ?? null}) and (${batch ?? null}::text is null or r.batch = ${batch ?? null})
         and (${review ?? null}::bigint is null or r.review = ${review ?? null})

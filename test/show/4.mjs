@@ -11,7 +11,10 @@ export const checks = [
   {
     required:
       "Signing by a real OIDC flow and by local account; replayed, stale, other-record, other-person challenges refused; a record changed after signature shows it void.",
-    command: tests("services", "test/promises/access/signatures.test.ts test/promises/access/acts.test.ts test/promises/access/oidc.test.ts"),
+    command: tests(
+      "services",
+      "test/promises/access/signatures.test.ts test/promises/access/acts.test.ts test/promises/access/deeds.test.ts test/promises/access/oidc.test.ts",
+    ),
     figures: ["signatures.void"],
   },
   {

@@ -296,6 +296,8 @@ test("a batch is disposed of in two stages, by quality last, and not while its r
   const conclusionOf = async (): Promise<unknown> =>
     said((await plant.ask("GET", `/v1/audit/sites/${SITE}/reviews/${number}`, undefined, as["rita"])).body, "conclusion");
   expect(await conclusionOf()).toMatchObject({ void: false });
+  const inForce = Object((await plant.ask("GET", `/v1/sites/${SITE}/signatures?person=quinn`, undefined, as["sam"])).body).items;
+  expect(inForce.at(-1)).toMatchObject({ what: "release", void: false, voidedBy: null });
   expect((await orderStep(batch, { command: "comment", comment: "later" }, "olga")).status).toBe(200);
   expect(await conclusionOf()).toMatchObject({ void: true });
   // the signatures are void, and the batch is to be disposed of anew
@@ -311,6 +313,14 @@ test("a batch is disposed of in two stages, by quality last, and not while its r
   const voidOf = (what: string): unknown => commands.findLast((one) => said(said(one, "by"), "what") === what && said(one, "signed") !== null);
   for (const what of ["batch.recommend", "batch.release"]) expect(voidOf(what), what).toMatchObject({ void: true });
   expect(voidOf("batch.stop")).toMatchObject({ void: false });
+  // and so they are where the signatures of the site are listed, with what voided them: the comment
+  const listed: readonly unknown[] = Object((await plant.ask("GET", `/v1/sites/${SITE}/signatures`, undefined, as["sam"])).body).items;
+  const about = (what: string, record: string): unknown =>
+    listed.findLast((one) => said(one, "what") === what && said(said(said(one, "signature"), "record"), "what") === record);
+  const by = { who: "person:olga", what: "step.comment", at: expect.stringMatching(/^\d{4}-.*Z$/), position: expect.any(Number) };
+  for (const what of ["recommend", "release"]) expect(about(what, `batch ${batch}`), what).toMatchObject({ void: true, voidedBy: by });
+  expect(about("review.concluded", `review ${number}`)).toMatchObject({ void: true, voidedBy: by });
+  expect(about("stop", `batch ${batch}`)).toMatchObject({ void: false, voidedBy: null });
   expect(await signing("release", "quinn")).toMatchObject(missing("its record has changed since"));
   expect((await signing("recommend", "sam")).status).toBe(200);
   expect(await stateOf(batch)).toMatchObject({ signed: "recommended" });
