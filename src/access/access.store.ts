@@ -42,25 +42,30 @@ export async function isAdministrator(db: Db, person: string): Promise<boolean> 
   return rows.length > 0;
 }
 
-/** Who a bearer token stands for; null: nobody, whatever the reason. A session is prolonged by being used. */
-export async function principalOf(db: Db, secret: Uint8Array, token: string): Promise<Principal | null> {
+/**
+ * What is done under a token. `acts`: something is asked for, which prolongs a session. `follows`: a program goes on reading, which is no act of a person: a session that nobody else uses is idle, and is over
+ * when that is its limit. `takes`: what was asked for is still being handed out: as long as that takes, nobody need be there.
+ */
+export type Use = "acts" | "follows" | "takes";
+
+/** Who a bearer token stands for; null: nobody, whatever the reason. */
+export async function principalOf(db: Db, secret: Uint8Array, token: string, use: Use = "acts"): Promise<Principal | null> {
   const read = readToken(token);
   if (read === null) return null;
   const hash = hashToken(secret, token);
-  return read.kind === "session" ? personOf(db, hash) : machineOf(db, read.id, hash);
+  return read.kind === "session" ? personOf(db, hash, use) : machineOf(db, read.id, hash);
 }
 
-async function personOf(db: Db, hash: Buffer): Promise<Principal | null> {
+async function personOf(db: Db, hash: Buffer, use: Use): Promise<Principal | null> {
   const { rows } = await sql<{ person: string; name: string; temporary: boolean; grants: readonly Grant[]; stale: boolean }>`
     select p.person, p.name, s.temporary and i.method = 'password' as temporary, i.seen_at < clock_timestamp() - interval '1 minute' as stale,
       coalesce((select jsonb_agg(jsonb_build_object('role', g.role, 'site', g.site)) from person_grants g where g.person = p.person), '[]') as grants
     from sign_ins i join people p using (person) join person_standings s using (person)
-    where i.hash = ${hash} and i.ended_at is null and i.expires_at > clock_timestamp() and i.seen_at > clock_timestamp() - make_interval(mins => ${IDLE_MINUTES}) and s.active`.execute(
-    db,
-  );
+    where i.hash = ${hash} and i.ended_at is null and i.expires_at > clock_timestamp() and s.active
+      and (${use === "takes"} or i.seen_at > clock_timestamp() - make_interval(mins => ${IDLE_MINUTES}))`.execute(db);
   const [row] = rows;
   if (row === undefined) return null;
-  if (row.stale) await sql`update sign_ins set seen_at = clock_timestamp() where hash = ${hash}`.execute(db);
+  if (row.stale && use === "acts") await sql`update sign_ins set seen_at = clock_timestamp() where hash = ${hash}`.execute(db);
   return { kind: "person", id: row.person, name: row.name, grants: row.grants, session: hash.toString("hex"), mustChangePassword: row.temporary };
 }
 
