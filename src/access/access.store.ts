@@ -1,6 +1,7 @@
 import { type RawBuilder, sql } from "kysely";
 import { type Attribution, recordAct } from "../audit/act.store.ts";
 import type { Db } from "../db/database.ts";
+import { endingSessions } from "../stations/stations.store.ts";
 import type { Grant, Principal } from "./principal.ts";
 import { APART, type MachineRole, type PersonRole, type Role } from "./role.ts";
 import { hashToken, readToken, sameHash } from "./token.ts";
@@ -238,7 +239,13 @@ export async function setPassword(trx: Db, person: string, password: string, tem
   );
 }
 
+/** Whoever is deactivated is out everywhere by the same commit: signed in nowhere, and at no station. */
 export async function setPersonActive(trx: Db, person: string, active: boolean, by: Attribution): Promise<void> {
+  const set = () => setActive(trx, person, active, by);
+  await (active ? set() : endingSessions(trx, person, set));
+}
+
+async function setActive(trx: Db, person: string, active: boolean, by: Attribution): Promise<void> {
   await mustBe(trx, "people", "person", person);
   if (!active) await refuseLastAdmin(trx, person);
   await sql`update person_standings set active = ${active} where person = ${person}`.execute(trx);
@@ -272,7 +279,13 @@ export async function grantRole(trx: Db, to: Grantee, role: PersonRole | Machine
   await recordAtSites(trx, site === null ? null : [site], { type: "role.granted", object: `${to.kind} ${to.id}`, old: null, new: { role, site } }, by);
 }
 
+/** Whoever may not perform somewhere any more is at no station there by the same commit. */
 export async function revokeRole(trx: Db, from: Grantee, role: Role, site: string | null, by: Attribution): Promise<void> {
+  const take = () => takeRole(trx, from, role, site, by);
+  await (from.kind === "person" ? endingSessions(trx, from.id, take) : take());
+}
+
+async function takeRole(trx: Db, from: Grantee, role: Role, site: string | null, by: Attribution): Promise<void> {
   const [table, key] = from.kind === "person" ? (["person_grants", "person"] as const) : (["machine_grants", "machine"] as const);
   if (from.kind === "person" && role === "admin" && site === null) await refuseLastAdmin(trx, from.id);
   const { rows } =
