@@ -267,8 +267,9 @@ async function waiting(): Promise<void> {
 }
 
 test("whoever is deactivated, or may not perform there any more, is at no station by the same commit, also when they come at that moment", async () => {
-  const station = `/v1/sites/${SITE}/stations/second`;
+  const station = `/v1/sites/${SITE}/stations/leaving`;
   const admin = bearing(await signIn(plant, "admin"));
+  expect((await plant.ask("PUT", station, { line: "4" }, as["erik"])).status).toBe(201);
   for (const id of ["una", "vera", "will"]) {
     await person(plant, id, { role: "operator", site: SITE });
     as[id] = bearing(await signIn(plant, id));
