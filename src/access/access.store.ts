@@ -128,16 +128,27 @@ export async function countWrongPassword(db: Db, person: string, from: string): 
   });
 }
 
-/** Lets a person in, under a token whose hash is given. */
+/** By what a person has proven who they are; the password as it was kept when it was tried. */
+export type Proven = { readonly method: "password"; readonly password: string | null } | { readonly method: "oidc" };
+
+/**
+ * Lets a person in, under a token whose hash is given; null: they may not sign in any more, or their password is another one by now. That is asked behind the lock of their standing, which whoever
+ * deactivates them or changes their password takes before ending their sessions: whichever comes first, no session outlives it.
+ */
 export async function signIn(
   db: Db,
   person: string,
-  method: "password" | "oidc",
+  proven: Proven,
   hash: Uint8Array,
   from: string,
-): Promise<{ readonly expiresAt: string; readonly temporary: boolean }> {
+): Promise<{ readonly expiresAt: string; readonly temporary: boolean } | null> {
+  const { method } = proven;
+  const stands = proven.method === "oidc" ? sql`active` : sql`active and password = ${proven.password} and coalesce(locked_until <= clock_timestamp(), true)`;
   return db.transaction().execute(async (trx) => {
-    const standing = await sql<{ temporary: boolean }>`update person_standings set failed = 0 where person = ${person} returning temporary`.execute(trx);
+    const standing = await sql<{
+      temporary: boolean;
+    }>`update person_standings set failed = 0 where person = ${person} and ${stands} returning temporary`.execute(trx);
+    if (standing.rows.length === 0) return null;
     const { rows } = await sql<{ expires_at: string }>`
       insert into sign_ins (hash, person, method, expires_at) values (${Buffer.from(hash)}, ${person}, ${method}, clock_timestamp() + make_interval(hours => ${SESSION_HOURS}))
       returning to_char(expires_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as expires_at`.execute(trx);
@@ -225,10 +236,18 @@ export async function createPerson(trx: Db, made: NewPerson, by: Attribution): P
   await recordAtSites(trx, null, { type: "person.created", object: `person ${person}`, old: null, new: { person, name, issuer, subject } }, by);
 }
 
-export async function setPassword(trx: Db, person: string, password: string, temporary: boolean, by: Attribution): Promise<void> {
-  await sql`update person_standings set password = ${password}, temporary = ${temporary}, failed = 0, locked_until = null where person = ${person}`.execute(
-    trx,
-  );
+/** `instead`: of the password by which this was asked; false: it is another one by now, or they may not sign in any more, and nothing was done. */
+export async function setPassword(
+  trx: Db,
+  person: string,
+  password: string,
+  temporary: boolean,
+  by: Attribution,
+  instead: string | null = null,
+): Promise<boolean> {
+  const { rows } = await sql`update person_standings set password = ${password}, temporary = ${temporary}, failed = 0, locked_until = null
+    where person = ${person} and (${instead}::text is null or (active and password = ${instead})) returning person`.execute(trx);
+  if (rows.length === 0) return false;
   // whoever knew the old one is out
   await sql`update sign_ins set ended_at = clock_timestamp() where person = ${person} and ended_at is null`.execute(trx);
   await recordAtSites(
@@ -237,6 +256,7 @@ export async function setPassword(trx: Db, person: string, password: string, tem
     { type: "person.password.changed", object: `person ${person}`, old: null, new: { temporary } },
     by,
   );
+  return true;
 }
 
 /** Whoever is deactivated is out everywhere by the same commit: signed in nowhere, and at no station. */
