@@ -17,11 +17,16 @@ const LOOK_MS = 1_000;
 export function watchStations({ db, time, log, sites }: StationWatchOptions): { stop(): Promise<void> } {
   let looking: Promise<void> | null = null;
   let trouble = false;
+  /** Each is told once, until its session has ended. */
+  let stuck = new Set<string>();
 
   async function look(): Promise<void> {
     try {
-      const ended = await endOverdue(db, sites);
+      const { ended, failed } = await endOverdue(db, sites);
       if (ended > 0) log.info({ sessions: ended }, "sessions at stations ended");
+      for (const { site, station, error } of failed)
+        if (!stuck.has(`${site} ${station}`)) log.error({ err: error, site, station }, "the session at a station is over and could not be ended");
+      stuck = new Set(failed.map(({ site, station }) => `${site} ${station}`));
       trouble = false;
     } catch (error) {
       // the database is away, which others say more of; once is enough

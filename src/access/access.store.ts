@@ -1,6 +1,7 @@
 import { type RawBuilder, sql } from "kysely";
 import { type Attribution, recordAct } from "../audit/act.store.ts";
 import type { Db } from "../db/database.ts";
+import { endingSessions } from "../stations/stations.store.ts";
 import type { Grant, Principal } from "./principal.ts";
 import { APART, type MachineRole, type PersonRole, type Role } from "./role.ts";
 import { hashToken, readToken, sameHash } from "./token.ts";
@@ -42,25 +43,30 @@ export async function isAdministrator(db: Db, person: string): Promise<boolean> 
   return rows.length > 0;
 }
 
-/** Who a bearer token stands for; null: nobody, whatever the reason. A session is prolonged by being used. */
-export async function principalOf(db: Db, secret: Uint8Array, token: string): Promise<Principal | null> {
+/**
+ * What is done under a token. `acts`: something is asked for, which prolongs a session. `follows`: a program goes on reading, which is no act of a person: a session that nobody else uses is idle, and is over
+ * when that is its limit. `takes`: what was asked for is still being handed out: as long as that takes, nobody need be there.
+ */
+export type Use = "acts" | "follows" | "takes";
+
+/** Who a bearer token stands for; null: nobody, whatever the reason. */
+export async function principalOf(db: Db, secret: Uint8Array, token: string, use: Use = "acts"): Promise<Principal | null> {
   const read = readToken(token);
   if (read === null) return null;
   const hash = hashToken(secret, token);
-  return read.kind === "session" ? personOf(db, hash) : machineOf(db, read.id, hash);
+  return read.kind === "session" ? personOf(db, hash, use) : machineOf(db, read.id, hash);
 }
 
-async function personOf(db: Db, hash: Buffer): Promise<Principal | null> {
+async function personOf(db: Db, hash: Buffer, use: Use): Promise<Principal | null> {
   const { rows } = await sql<{ person: string; name: string; temporary: boolean; grants: readonly Grant[]; stale: boolean }>`
     select p.person, p.name, s.temporary and i.method = 'password' as temporary, i.seen_at < clock_timestamp() - interval '1 minute' as stale,
       coalesce((select jsonb_agg(jsonb_build_object('role', g.role, 'site', g.site)) from person_grants g where g.person = p.person), '[]') as grants
     from sign_ins i join people p using (person) join person_standings s using (person)
-    where i.hash = ${hash} and i.ended_at is null and i.expires_at > clock_timestamp() and i.seen_at > clock_timestamp() - make_interval(mins => ${IDLE_MINUTES}) and s.active`.execute(
-    db,
-  );
+    where i.hash = ${hash} and i.ended_at is null and i.expires_at > clock_timestamp() and s.active
+      and (${use === "takes"} or i.seen_at > clock_timestamp() - make_interval(mins => ${IDLE_MINUTES}))`.execute(db);
   const [row] = rows;
   if (row === undefined) return null;
-  if (row.stale) await sql`update sign_ins set seen_at = clock_timestamp() where hash = ${hash}`.execute(db);
+  if (row.stale && use === "acts") await sql`update sign_ins set seen_at = clock_timestamp() where hash = ${hash}`.execute(db);
   return { kind: "person", id: row.person, name: row.name, grants: row.grants, session: hash.toString("hex"), mustChangePassword: row.temporary };
 }
 
@@ -122,16 +128,27 @@ export async function countWrongPassword(db: Db, person: string, from: string): 
   });
 }
 
-/** Lets a person in, under a token whose hash is given. */
+/** By what a person has proven who they are; the password as it was kept when it was tried. */
+export type Proven = { readonly method: "password"; readonly password: string | null } | { readonly method: "oidc" };
+
+/**
+ * Lets a person in, under a token whose hash is given; null: they may not sign in any more, or their password is another one by now. That is asked behind the lock of their standing, which whoever
+ * deactivates them or changes their password takes before ending their sessions: whichever comes first, no session outlives it.
+ */
 export async function signIn(
   db: Db,
   person: string,
-  method: "password" | "oidc",
+  proven: Proven,
   hash: Uint8Array,
   from: string,
-): Promise<{ readonly expiresAt: string; readonly temporary: boolean }> {
+): Promise<{ readonly expiresAt: string; readonly temporary: boolean } | null> {
+  const { method } = proven;
+  const stands = proven.method === "oidc" ? sql`active` : sql`active and password = ${proven.password} and coalesce(locked_until <= clock_timestamp(), true)`;
   return db.transaction().execute(async (trx) => {
-    const standing = await sql<{ temporary: boolean }>`update person_standings set failed = 0 where person = ${person} returning temporary`.execute(trx);
+    const standing = await sql<{
+      temporary: boolean;
+    }>`update person_standings set failed = 0 where person = ${person} and ${stands} returning temporary`.execute(trx);
+    if (standing.rows.length === 0) return null;
     const { rows } = await sql<{ expires_at: string }>`
       insert into sign_ins (hash, person, method, expires_at) values (${Buffer.from(hash)}, ${person}, ${method}, clock_timestamp() + make_interval(hours => ${SESSION_HOURS}))
       returning to_char(expires_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as expires_at`.execute(trx);
@@ -219,10 +236,18 @@ export async function createPerson(trx: Db, made: NewPerson, by: Attribution): P
   await recordAtSites(trx, null, { type: "person.created", object: `person ${person}`, old: null, new: { person, name, issuer, subject } }, by);
 }
 
-export async function setPassword(trx: Db, person: string, password: string, temporary: boolean, by: Attribution): Promise<void> {
-  await sql`update person_standings set password = ${password}, temporary = ${temporary}, failed = 0, locked_until = null where person = ${person}`.execute(
-    trx,
-  );
+/** `instead`: of the password by which this was asked; false: it is another one by now, or they may not sign in any more, and nothing was done. */
+export async function setPassword(
+  trx: Db,
+  person: string,
+  password: string,
+  temporary: boolean,
+  by: Attribution,
+  instead: string | null = null,
+): Promise<boolean> {
+  const { rows } = await sql`update person_standings set password = ${password}, temporary = ${temporary}, failed = 0, locked_until = null
+    where person = ${person} and (${instead}::text is null or (active and password = ${instead})) returning person`.execute(trx);
+  if (rows.length === 0) return false;
   // whoever knew the old one is out
   await sql`update sign_ins set ended_at = clock_timestamp() where person = ${person} and ended_at is null`.execute(trx);
   await recordAtSites(
@@ -231,9 +256,16 @@ export async function setPassword(trx: Db, person: string, password: string, tem
     { type: "person.password.changed", object: `person ${person}`, old: null, new: { temporary } },
     by,
   );
+  return true;
 }
 
+/** Whoever is deactivated is out everywhere by the same commit: signed in nowhere, and at no station. */
 export async function setPersonActive(trx: Db, person: string, active: boolean, by: Attribution): Promise<void> {
+  const set = () => setActive(trx, person, active, by);
+  await (active ? set() : endingSessions(trx, person, set));
+}
+
+async function setActive(trx: Db, person: string, active: boolean, by: Attribution): Promise<void> {
   await mustBe(trx, "people", "person", person);
   if (!active) await refuseLastAdmin(trx, person);
   await sql`update person_standings set active = ${active} where person = ${person}`.execute(trx);
@@ -267,7 +299,13 @@ export async function grantRole(trx: Db, to: Grantee, role: PersonRole | Machine
   await recordAtSites(trx, site === null ? null : [site], { type: "role.granted", object: `${to.kind} ${to.id}`, old: null, new: { role, site } }, by);
 }
 
+/** Whoever may not perform somewhere any more is at no station there by the same commit. */
 export async function revokeRole(trx: Db, from: Grantee, role: Role, site: string | null, by: Attribution): Promise<void> {
+  const take = () => takeRole(trx, from, role, site, by);
+  await (from.kind === "person" ? endingSessions(trx, from.id, take) : take());
+}
+
+async function takeRole(trx: Db, from: Grantee, role: Role, site: string | null, by: Attribution): Promise<void> {
   const [table, key] = from.kind === "person" ? (["person_grants", "person"] as const) : (["machine_grants", "machine"] as const);
   if (from.kind === "person" && role === "admin" && site === null) await refuseLastAdmin(trx, from.id);
   const { rows } =

@@ -11,6 +11,8 @@ export interface Right {
   readonly where: "open" | "signed in" | "site" | "sites" | "every site";
   /** What is done stands in a field of the body, and each has roles of its own. */
   readonly by?: { readonly field: string; readonly roles: Readonly<Record<string, readonly Role[]>> };
+  /** A program asks for it again by itself whenever its connection breaks, so that asking is no act of a person, and prolongs no session. */
+  readonly followed?: true;
 }
 
 export const READERS: readonly Role[] = ["integrator", "mes", "operator", "supervisor", "qa_reviewer", "qa_approver", "engineer", "admin", "auditor"];
@@ -124,7 +126,7 @@ export const RIGHTS: Readonly<Record<string, Right>> = {
   "GET /v1/exceptions": ofSites(READERS),
   "POST /v1/exceptions/:id/resolution": ofSites(["qa_reviewer", "qa_approver"]),
   "GET /v1/outcomes": ofSites(READERS),
-  "GET /v1/outcomes/events": ofSites(READERS),
+  "GET /v1/outcomes/events": { ...ofSites(READERS), followed: true },
 
   "GET /v1/audit/entries": ofSites(READERS),
   "GET /v1/audit/sites/:site": atSite(READERS),

@@ -4,7 +4,7 @@ import type { Machines } from "../decide/machines.ts";
 import type { Log } from "../ops/log.ts";
 import type { Shard } from "../shard.ts";
 import type { RecordsAccess } from "./access.http.ts";
-import type { AccessDeps } from "./guard.http.ts";
+import type { AccessDeps, AsksAgain } from "./guard.http.ts";
 
 /** What the interface is given by whoever starts it. */
 export interface ApiDeps {
@@ -32,4 +32,5 @@ export interface ApiDeps {
 /** What routes are given. */
 export interface RouteDeps extends ApiDeps {
   readonly recordAccess: RecordsAccess;
+  readonly askAgain: AsksAgain;
 }

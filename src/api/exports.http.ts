@@ -18,6 +18,7 @@ import { atMost } from "./at-most.ts";
 import { attributionOf } from "./attribution.http.ts";
 import { REQUEST_CODES, type RequestCode } from "./codes.ts";
 import type { RouteDeps } from "./deps.ts";
+import { whileAllowed } from "./handing-out.http.ts";
 import { invalid, Problem } from "./problem.ts";
 import { REPLAYED, requestKeyOf, sayReplayed } from "./request-key.http.ts";
 import { ACT_PROBLEMS, idempotencyHeaders, instantText, plantId, reason } from "./schemas.ts";
@@ -49,7 +50,7 @@ const exportSchema = z.strictObject({
 const file = z.custom<Readable>((value) => value instanceof Readable).meta({ type: "string" });
 
 /** Copies of the audit trail to be taken away. Each is on record before its first byte goes out. */
-export function exportRoutes(scope: FastifyInstance, { own: db, log }: RouteDeps): void {
+export function exportRoutes(scope: FastifyInstance, { own: db, log, askAgain }: RouteDeps): void {
   const app = scope.withTypeProvider<ZodTypeProvider>();
   app.post(
     "/v1/audit/exports",
@@ -58,7 +59,7 @@ export function exportRoutes(scope: FastifyInstance, { own: db, log }: RouteDeps
         operationId: "exportAudit",
         summary: "Hands out a batch's entries, a range of them, or what a search finds: as a page, as a table, or with what proves them",
         description:
-          "The export is an entry of the log itself, at `location`: who, why, what was chosen, how many entries there were, the digest over them, and of html and csv the SHA-256 of the file (`repr-digest`). Asked again under the same Idempotency-Key it is not recorded again: the file is made anew of the same entries.",
+          "The export is an entry of the log itself, at `location`: who, why, what was chosen, how many entries there were, the digest over them, and of html and csv the SHA-256 of the file (`repr-digest`). Asked again under the same Idempotency-Key it is not recorded again: the file is made anew of the same entries. A file breaks off before its end when whoever takes it may not have it any more: their key was revoked or has ended, they were deactivated, their role was taken, or they signed out.",
         tags: ["audit"],
         headers: idempotencyHeaders,
         body: exportSchema,
@@ -95,8 +96,13 @@ export function exportRoutes(scope: FastifyInstance, { own: db, log }: RouteDeps
         .catch(refusal);
       if (replayed) sayReplayed(reply);
       if (bytes !== null) void reply.header("content-length", bytes);
-      stream.once("error", (error) => {
-        if (!gone.signal.aborted) log.error({ err: error, site, position: made.position }, "an export broke off");
+      // the pieces are given back with the stream that takes them, also when the first was never asked for
+      const allowed = Readable.from(whileAllowed(askAgain, request, site, stream), { objectMode: false });
+      allowed.once("close", () => stream.destroy());
+      allowed.once("error", (error) => {
+        if (error instanceof Problem)
+          log.info({ site, position: made.position, code: error.document.code }, "an export was broken off: whoever took it may not have it any more");
+        else if (!gone.signal.aborted) log.error({ err: error, site, position: made.position }, "an export broke off");
       });
       const name = `signalbox-${site}-${"batch" in of ? of.batch : made.position}`.replaceAll(":", "_");
       void reply
@@ -106,7 +112,7 @@ export function exportRoutes(scope: FastifyInstance, { own: db, log }: RouteDeps
         .header("content-disposition", `attachment; filename="${name}.${format === "bundle" ? "tar" : format}"`);
       if (made.sha256 !== null) void reply.header("repr-digest", `sha-256=:${Buffer.from(made.sha256, "hex").toString("base64")}:`);
       if (format === "html") void reply.header("content-security-policy", PAGE_POLICY);
-      return reply.send(stream);
+      return reply.send(allowed);
     },
   );
 }

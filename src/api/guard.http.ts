@@ -1,6 +1,6 @@
 import { setTimeout } from "node:timers/promises";
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import { isClaimed, principalOf } from "../access/access.store.ts";
+import { isClaimed, principalOf, type Use } from "../access/access.store.ts";
 import type { Oidc } from "../access/oidc.fetch.ts";
 import { includesSite, type Principal, roleAt, type Sites, sitesOf } from "../access/principal.ts";
 import { READERS, RIGHTS, type Right, rolesFor } from "../access/rights.ts";
@@ -53,11 +53,14 @@ export function personIn(request: FastifyRequest): Extract<Principal, { kind: "p
   return principal;
 }
 
+/** Whether a caller who is still being answered may go on being told of a site, as things are now: null, or what they would be answered if they asked now. A session is not prolonged by it. */
+export type AsksAgain = (request: FastifyRequest, site: string, use: Exclude<Use, "acts">) => Promise<Problem | null>;
+
 /**
  * Asks everybody who they are, and refuses what the table of rights does not give them (src/access/rights.ts): who is not known, 401; who may not do it anywhere, or not at a site that they know
- * of, 403; what is of a site that they know nothing of, 404, as if it did not exist. A route without a row in the table cannot be registered.
+ * of, 403; what is of a site that they know nothing of, 404, as if it did not exist. A route without a row in the table cannot be registered. Gives how to ask again while an answer goes on.
  */
-export function guard(app: FastifyInstance, { db, secret, openUntilClaimed }: AccessDeps): void {
+export function guard(app: FastifyInstance, { db, secret, openUntilClaimed }: AccessDeps): AsksAgain {
   /** null: it was never found out. */
   let claimed: boolean | null = null;
   let foundAt = 0;
@@ -80,7 +83,7 @@ export function guard(app: FastifyInstance, { db, secret, openUntilClaimed }: Ac
       if (one !== "HEAD" && one !== "OPTIONS" && rightOf(one, url) === null) throw new Error(`nobody has said who may ${one} ${url}`);
   });
 
-  app.addHook("onRequest", async (request, reply) => {
+  app.addHook("onRequest", async (request) => {
     const right = request.is404 ? null : rightOf(request.method, request.routeOptions.url ?? "");
     if (right?.where === "open") {
       // also while the database is away
@@ -91,29 +94,16 @@ export function guard(app: FastifyInstance, { db, secret, openUntilClaimed }: Ac
         sites: principal === null ? new Set() : sitesOf(principal, READERS),
       });
     }
-    const principal = await whoAsks(request).catch((error: unknown) => {
+    const principal = await whoAsks(request, right?.followed === true ? "follows" : "acts").catch((error: unknown) => {
       const before = right === METRICS ? readMetrics.get(request.headers.authorization ?? "") : undefined;
       if (before === undefined) throw error;
       return before;
     });
-    if (principal === null) {
-      void reply.header("www-authenticate", 'Bearer realm="signalbox"');
-      throw new Problem(
-        401,
-        "REQUEST_UNAUTHENTICATED",
-        request.headers.authorization === undefined ? "Say who you are." : "This token is not valid, or not any more.",
-        {
-          remedy: (await isClaimed(db))
-            ? "Sign in at POST /v1/sign-ins, or ask with a machine's API key: Authorization: Bearer …"
-            : "Nobody administers this system yet: npx signalbox admin create makes the first administrator.",
-        },
-      );
-    }
+    if (principal === null) throw await unknown(request);
     if (right === null) return;
-    if (principal.kind === "person" && principal.mustChangePassword && right.where !== "signed in")
-      throw forbidden("Your password was set by somebody else; change it first, at PUT /v1/people/{person}/password.");
+    const refusal = refusalOf(principal, right);
+    if (refusal !== null) throw refusal;
     const sites = right.where === "signed in" ? new Set<string>() : sitesOf(principal, right.roles);
-    if (right.where !== "signed in" && sites !== "all" && (right.where === "every site" || sites.size === 0)) throw mayNot(principal, right.roles);
     if (right === METRICS && request.headers.authorization !== undefined && readMetrics.size < MOST_READERS)
       readMetrics.set(request.headers.authorization, principal);
     const now = { principal, right, sites };
@@ -134,12 +124,49 @@ export function guard(app: FastifyInstance, { db, secret, openUntilClaimed }: Ac
     }
   });
 
-  async function whoAsks(request: FastifyRequest): Promise<Principal | null> {
+  return async (request, site, use) => {
+    const right = known.get(request.raw)?.right;
+    if (right === undefined) throw new Error(`${request.method} ${request.url} was never asked`);
+    const principal = await whoAsks(request, use);
+    if (principal === null) return unknown(request);
+    return refusalOf(principal, right) ?? refusalAt(principal, rolesFor(right, request.body), site);
+  };
+
+  async function whoAsks(request: FastifyRequest, use: Use = "acts"): Promise<Principal | null> {
     const [, token] = /^bearer +(\S+)$/i.exec(request.headers.authorization ?? "") ?? [];
     // whoever says who they are is never nobody
     if (request.headers.authorization === undefined) return (await isOpen()) ? nobody : null;
-    return token === undefined ? null : principalOf(db, secret, token);
+    return token === undefined ? null : principalOf(db, secret, token, use);
   }
+
+  async function unknown(request: FastifyRequest): Promise<Problem> {
+    return new Problem(
+      401,
+      "REQUEST_UNAUTHENTICATED",
+      request.headers.authorization === undefined ? "Say who you are." : "This token is not valid, or not any more.",
+      {
+        remedy: (await isClaimed(db))
+          ? "Sign in at POST /v1/sign-ins, or ask with a machine's API key: Authorization: Bearer …"
+          : "Nobody administers this system yet: npx signalbox admin create makes the first administrator.",
+      },
+      { "www-authenticate": 'Bearer realm="signalbox"' },
+    );
+  }
+}
+
+/** What somebody is told who may not do this anywhere; null: they may, at some site. */
+function refusalOf(principal: Principal, { where, roles }: Right): Problem | null {
+  if (where === "signed in") return null;
+  if (principal.kind === "person" && principal.mustChangePassword)
+    return forbidden("Your password was set by somebody else; change it first, at PUT /v1/people/{person}/password.");
+  const sites = sitesOf(principal, roles);
+  return sites !== "all" && (where === "every site" || sites.size === 0) ? mayNot(principal, roles) : null;
+}
+
+/** What somebody is told who may not do this at a site, of which they learn nothing where they hold no role. */
+function refusalAt(principal: Principal, roles: readonly Role[], site: string): Problem | null {
+  if (principal.kind === "nobody" || includesSite(sitesOf(principal, roles), site)) return null;
+  return knowsOf(principal, site) ? mayNot(principal, roles) : notFound(`site ${site}`);
 }
 
 /** The site that the path or the body names must be one where they may do this; of others they learn nothing. */
@@ -149,7 +176,8 @@ function atSite(request: FastifyRequest, now: Known): Known {
   if (typeof site !== "string") throw new Error(`${request.method} ${request.routeOptions.url} names no site`);
   const roles = rolesFor(right, request.body);
   if (principal.kind === "nobody") return now;
-  if (!includesSite(sitesOf(principal, roles), site)) throw knowsOf(principal, site) ? mayNot(principal, roles) : notFound(`site ${site}`);
+  const refusal = refusalAt(principal, roles, site);
+  if (refusal !== null) throw refusal;
   return { ...now, sites: sitesOf(principal, roles) };
 }
 

@@ -74,14 +74,15 @@ export function oidcRoutes(scope: FastifyInstance, { access: { db, secret, oidc 
       const proven = await provider().complete(new URL(request.body.callback).searchParams, kept.data, Date.parse(await databaseNow(db)));
       if (proven.kind === "refused") throw refusedByProvider(proven);
       const person = await readPersonOf(db, proven.issuer, proven.subject);
-      if (person === null || !person.active)
+      const token = makeSessionToken();
+      const signedIn = person === null ? null : await signIn(db, person.person, { method: "oidc" }, hashToken(secret, token), fromOf(request));
+      if (person === null || signedIn === null)
         throw new Problem(
           403,
           "PER_NOT_AUTHORISED",
           `Nobody here is known as ${proven.subject} of ${proven.issuer}, or they may not sign in now. An administrator makes people known.`,
         );
-      const token = makeSessionToken();
-      const { expiresAt } = await signIn(db, person.person, "oidc", hashToken(secret, token), fromOf(request));
+      const { expiresAt } = signedIn;
       return reply
         .code(201)
         .header("cache-control", "no-store")

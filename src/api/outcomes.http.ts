@@ -6,10 +6,10 @@ import { z } from "zod";
 import { outcomeEvent } from "../publish/messages.ts";
 import { disposedOutcomes } from "../retention/disposed.store.ts";
 import { callerOf } from "./bounds.http.ts";
-import type { ApiDeps } from "./deps.ts";
+import type { RouteDeps } from "./deps.ts";
 import { principalIn } from "./guard.http.ts";
 import { outcomeEventSchema } from "./message-schemas.ts";
-import { invalid, notFound, tooManyStreams } from "./problem.ts";
+import { invalid, notFound, type Problem, tooManyStreams } from "./problem.ts";
 import { listSites, readOutcomesAfter, readStanding } from "./reads.store.ts";
 import { FEED_PROBLEMS, generationNumber, json, listLimit, plantId, positionNumber } from "./schemas.ts";
 import { mustStand } from "./standing.ts";
@@ -18,6 +18,7 @@ const HEARTBEAT_MS = 15_000;
 /** So many streams one caller has open: they are not counted as requests, and each is read for at every commit. */
 const MOST_STREAMS = 32;
 const PAGE = 200;
+const PATH = "/v1/outcomes/events";
 
 const eventStream = z.custom<PassThrough>((value) => value instanceof PassThrough).meta({ type: "string" });
 
@@ -41,7 +42,7 @@ function positionIn(id: string): { readonly generation: number; readonly after: 
   return { generation: Number(generation), after: Number(position) };
 }
 
-export function outcomeRoutes(scope: FastifyInstance, deps: ApiDeps): void {
+export function outcomeRoutes(scope: FastifyInstance, deps: RouteDeps): void {
   const app = scope.withTypeProvider<ZodTypeProvider>();
   const { db } = deps;
   const streams = new Set<PassThrough>();
@@ -117,18 +118,21 @@ export function outcomeRoutes(scope: FastifyInstance, deps: ApiDeps): void {
   );
 
   app.get(
-    "/v1/outcomes/events",
+    PATH,
     {
       schema: {
         operationId: "streamOutcomes",
         summary: "Outcomes as server-sent events; resumes behind Last-Event-ID",
         description:
-          "`id` is sent with the last outcome of a position only, so that resuming never splits one: the position, and since a restore its generation before it (`2.1209`).",
+          "`id` is sent with the last outcome of a position only, so that resuming never splits one: the position, and since a restore its generation before it (`2.1209`). Whoever follows is asked again who they are before anything more is sent: where they may not follow any more (a key that was revoked or has ended, a person or machine that was deactivated, a role that was taken, a session that is over), the stream ends with an event `problem`, whose data is what asking now is answered with (application/problem+json). Following is no act of a person: it prolongs no session.",
         tags: ["outcomes"],
         headers: z.looseObject({ "last-event-id": z.string().max(32).optional() }),
         querystring: z.strictObject({ ...query, generation: generationNumber.optional(), after: positionNumber.optional() }),
         response: {
-          200: { description: "The stream; it ends when the service stops.", content: { "text/event-stream": { schema: eventStream } } },
+          200: {
+            description: "The stream; it ends when the service stops, and with an event `problem` when whoever follows may not any more.",
+            content: { "text/event-stream": { schema: eventStream } },
+          },
           ...FEED_PROBLEMS,
         },
       },
@@ -146,11 +150,23 @@ export function outcomeRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       const out = new PassThrough();
       streams.add(out);
       const open = (): boolean => !out.writableEnded && !out.destroyed;
+      const endWith = ({ document }: Problem): void => {
+        if (!open()) return;
+        out.end(`event: problem\ndata: ${JSON.stringify({ ...document, instance: PATH })}\n\n`);
+        deps.log.info({ site, caller, code: document.code }, "a stream of outcomes was ended: whoever followed may not any more");
+      };
+      const mayFollow = async (): Promise<boolean> => {
+        const refusal = await deps.askAgain(request, site, "follows");
+        if (refusal !== null) endWith(refusal);
+        return refusal === null;
+      };
       // what is committed later is read for whoever asked, too
       const readOn = AsyncResource.bind(async (): Promise<void> => {
         let read: number;
         do {
           const rows = await readOutcomesAfter(db, site, request.query.stream ?? null, after, PAGE);
+          // asked behind the read, so that nothing is sent that was committed when they might not follow any more
+          if (!(await mayFollow())) return;
           for (const [i, row] of rows.entries()) {
             if (!open()) return;
             const last = rows[i + 1]?.position !== row.position;
@@ -159,7 +175,7 @@ export function outcomeRoutes(scope: FastifyInstance, deps: ApiDeps): void {
             if (last) after = row.position;
           }
           read = rows.length;
-        } while (read > 0 && open());
+        } while (read >= PAGE && open());
       });
       let reading = false;
       let wanted = true;
@@ -181,7 +197,14 @@ export function outcomeRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       };
       const stopListening = deps.onCommitted(() => void pump());
       const heartbeat = setInterval(() => {
-        if (open()) out.write(": here\n\n");
+        // ended a heartbeat ago, and whoever followed does not take the last of it
+        if (!open()) return void out.destroy();
+        // also while a read waits for whoever takes slowly; where nobody can be asked nothing is read either, and the stream stays
+        void mayFollow()
+          .catch(() => true)
+          .then((may) => {
+            if (may && open()) out.write(": here\n\n");
+          });
         void pump();
       }, HEARTBEAT_MS);
       const end = (): void => {
@@ -195,7 +218,8 @@ export function outcomeRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         out.destroy();
       };
       reply.raw.once("close", end);
-      out.once("finish", end);
+      // not when the last of it was written: whoever follows has yet to take it
+      out.once("close", end);
       out.write("retry: 2000\n\n");
       void pump();
       return reply.header("content-type", "text/event-stream").header("cache-control", "no-store").send(out);

@@ -86,7 +86,7 @@ export async function createApi(
     }
   });
   const bounds = await setBounds(app, { tls: tls !== null, requestsPerSecond });
-  guard(app, deps.access);
+  const askAgain = guard(app, deps.access);
   if (requestsPerSecond > 0) setSignInBounds(app);
   await app.register(swagger, {
     openapi: {
@@ -108,7 +108,7 @@ export async function createApi(
   app.setErrorHandler((error, request, reply) => answerProblem(problemOf(error, logFor(request)), request, reply));
   app.setNotFoundHandler({ preHandler: [...bounds] }, (request, reply) => answerProblem(notFound(`${request.method} ${pathOf(request)}`), request, reply));
 
-  const given: RouteDeps = { ...deps, recordAccess: accessRecorder(deps.own) };
+  const given: RouteDeps = { ...deps, recordAccess: accessRecorder(deps.own), askAgain };
   for (const routes of [
     signInRoutes,
     oidcRoutes,

@@ -63,12 +63,15 @@ export function signInRoutes(scope: FastifyInstance, { access: { db, secret } }:
       const kept = await readPassword(db, person);
       const fits = await inTurn(() => passwordFits(kept?.password ?? null, password));
       // whoever is locked out is told no more than whoever mistyped
+      const refused = () => new Problem(401, "REQUEST_UNAUTHENTICATED", "Person and password do not go together, or this person may not sign in now.");
       if (kept === null || !fits || kept.locked || !kept.active) {
         if (kept !== null && !fits && !kept.locked) await countWrongPassword(db, person, fromOf(request));
-        throw new Problem(401, "REQUEST_UNAUTHENTICATED", "Person and password do not go together, or this person may not sign in now.");
+        throw refused();
       }
       const token = makeSessionToken();
-      const { expiresAt, temporary } = await signIn(db, person, "password", hashToken(secret, token), fromOf(request));
+      const signedIn = await signIn(db, person, { method: "password", password: kept.password }, hashToken(secret, token), fromOf(request));
+      if (signedIn === null) throw refused();
+      const { expiresAt, temporary } = signedIn;
       return reply
         .code(201)
         .header("cache-control", "no-store")
@@ -136,14 +139,15 @@ export function signInRoutes(scope: FastifyInstance, { access: { db, secret } }:
       if (request.params.person !== id)
         throw new Problem(403, "PER_NOT_AUTHORISED", "Everybody changes their own password; an administrator gives a temporary one.");
       const kept = await readPassword(db, id);
+      const another = () => new Problem(403, "PER_NOT_AUTHORISED", "The old password is another.");
       if (!(await inTurn(() => passwordFits(kept?.password ?? null, request.body.old)))) {
         if (kept !== null) await countWrongPassword(db, id, fromOf(request));
-        throw new Problem(403, "PER_NOT_AUTHORISED", "The old password is another.");
+        throw another();
       }
       const fault = request.body.new === request.body.old ? "is the old one" : passwordFault(request.body.new, id, name);
       if (fault !== null) throw invalid(`The new password ${fault}.`, [{ pointer: "/new", detail: fault }]);
       const hashed = await inTurn(() => hashPassword(request.body.new));
-      await db.transaction().execute((trx) => setPassword(trx, id, hashed, false, attributionOf(request, null)));
+      if (!(await db.transaction().execute((trx) => setPassword(trx, id, hashed, false, attributionOf(request, null), kept?.password)))) throw another();
       return reply.code(204).send(null);
     },
   );

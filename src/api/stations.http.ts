@@ -206,7 +206,7 @@ export function stationRoutes(scope: FastifyInstance, { db: readable, own: db }:
         operationId: "openSession",
         summary: "Opens a session at a station as the person who asks, or goes on with the one that they have there",
         description:
-          "Where somebody else is at the station, name their session in `takesOver`: it ends at the very instant at which this one begins. Only a person who has signed in opens one; a machine never does.",
+          "Where somebody else is at the station, name their session in `takesOver`: it ends at the very instant at which this one begins. Only a person who has signed in opens one; a machine never does. Asked again under its Idempotency-Key it answers with the session that it opened or went on with, as that stands now; under another person's key it is refused (422).",
         tags,
         params: ofStation,
         headers: actHeaders,
@@ -269,6 +269,8 @@ function problemOf(refusal: Refusal): Problem {
     }
     case "other":
       return new Problem(409, "STATION_STATE", "The session that is to be taken over is not open any more.");
+    case "may not":
+      return new Problem(403, "PER_NOT_AUTHORISED", `${refusal.person} may not perform at this site any more.`);
     case "not yours":
       return new Problem(403, "PER_NOT_AUTHORISED", `The session is ${refusal.person}'s: they end it themselves, or a supervisor does.`);
   }

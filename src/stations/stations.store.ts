@@ -1,7 +1,8 @@
-import { sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
 import { type AnsweredAct, type Attribution, recordAct } from "../audit/act.store.ts";
-import { type RequestKey, readAnswer } from "../audit/request-key.store.ts";
+import { KeyReused, type RequestKey, readAnswer } from "../audit/request-key.store.ts";
 import type { Db } from "../db/database.ts";
+import { failure } from "../db/failure.ts";
 import { safePosition } from "../db/position.ts";
 
 // Stations, the devices that belong to them, and the sessions of people at them (docs/decisions/0015-stations.md). Every change is an act in the audit log and raises the station's version, so that a
@@ -47,6 +48,8 @@ export type Refusal =
   | { readonly because: "taken"; readonly session: OpenSession }
   /** It is not this session that is open. */
   | { readonly because: "other" }
+  /** The person may not perform at the site, or not any more. */
+  | { readonly because: "may not"; readonly person: string }
   /** It is another person's, and only a supervisor ends it. */
   | { readonly because: "not yours"; readonly person: string };
 
@@ -58,6 +61,8 @@ export interface Asked {
   readonly by: Attribution;
   readonly key: RequestKey | null;
 }
+
+type At = Pick<Asked, "site" | "station">;
 
 const UTC = sql.raw(`'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`);
 const utc = (time: ReturnType<typeof sql>) => sql<string>`to_char((${time}) at time zone 'utc', ${UTC})`;
@@ -73,32 +78,33 @@ interface Locked {
   readonly idleSeconds: number;
 }
 
+const lockChanges = (trx: Db) => sql`select pg_advisory_xact_lock(hashtext('signalbox.stations'))`.execute(trx);
+
 /**
- * Runs a change of a station, once under a key: whoever asks again is told how it stands. Locks, in this order: changes of stations among themselves, the station, then whatever `act` locks of sources,
- * and with the act that goes on record the site's head; the route locks stations before everything else too.
+ * Runs a change of a station, once under a key: whoever asks again is told by `again` how what was done, at a position, stands. Locks, in this order: changes of stations among themselves, the station,
+ * then whatever `act` locks of sources, and with the act that goes on record the site's head; the route locks stations before everything else too.
  */
 async function change<T>(
   db: Db,
   { site, station, key }: Pick<Asked, "site" | "station" | "key">,
-  again: (trx: Db) => Promise<T>,
+  again: (trx: Db, position: number) => Promise<T>,
   act: (trx: Db, found: Locked | null) => Promise<Answer<T>>,
 ): Promise<Answer<T>> {
   return db.transaction().execute(async (trx): Promise<Answer<T>> => {
-    await sql`select pg_advisory_xact_lock(hashtext('signalbox.stations'))`.execute(trx);
+    await lockChanges(trx);
     const sites = await sql`select from sites where site = ${site}`.execute(trx);
     if (sites.rows.length === 0) return refused({ because: "unknown", what: `site ${site}` });
     const found = await sql<Locked>`
       select line, title, idle_seconds as "idleSeconds" from stations where site = ${site} and station = ${station} for update`.execute(trx);
-    if ((await readAnswer(trx, site, key)) !== null) return { kind: "done", replayed: true, result: await again(trx) };
+    const before = await readAnswer(trx, site, key);
+    if (before !== null) return { kind: "done", replayed: true, result: await again(trx, before.position) };
     return act(trx, found.rows[0] ?? null);
   });
 }
 
-const unknownStation = ({ site, station }: Pick<Asked, "site" | "station">): Answer<never> =>
-  refused({ because: "unknown", what: `station ${station} at site ${site}` });
+const unknownStation = ({ site, station }: At): Answer<never> => refused({ because: "unknown", what: `station ${station} at site ${site}` });
 
-const raise = (trx: Db, { site, station }: Pick<Asked, "site" | "station">) =>
-  sql`update stations set version = version + 1 where site = ${site} and station = ${station}`.execute(trx);
+const raise = (trx: Db, { site, station }: At) => sql`update stations set version = version + 1 where site = ${site} and station = ${station}`.execute(trx);
 
 export interface Definition {
   readonly line: string;
@@ -212,9 +218,17 @@ export async function openSession(db: Db, asked: Asked, person: string, takesOve
   return change(
     db,
     asked,
-    (trx) => mustBeSession(trx, asked),
+    async (trx, position) => {
+      // of those up to there the last one was open then
+      const [was] = await readSessions(trx, asked, position + 1, 1);
+      // a session is its person's: whoever else asks under the key asks for something else
+      if (was?.person !== person) throw new KeyReused();
+      return was;
+    },
     async (trx, found) => {
       if (found === null) return unknownStation(asked);
+      // asked again behind the lock that whoever takes it from them holds too
+      if (!(await mayPerform(trx, site, person))) return refused({ because: "may not", person });
       const open = await endIfIdle(trx, asked, await readOpen(trx, asked));
       if (open?.person === person) {
         const act = { type: "session.continued", object: `station ${station}`, old: null, new: { station, session: open.session, at: open.now } };
@@ -262,7 +276,7 @@ interface Open extends OpenSession {
   readonly now: string;
 }
 
-async function readOpen(trx: Db, { site, station }: Pick<Asked, "site" | "station">): Promise<Open | null> {
+async function readOpen(trx: Db, { site, station }: At): Promise<Open | null> {
   const { rows } = await sql<Omit<Open, "session"> & { session: string }>`
     select session::text as session, person, ${utc(sql`opened_at`)} as "openedAt", ${utc(sql`seen_at`)} as "seenAt", ${utc(sql`idle_at`)} as "idleAt", now >= idle_at as "isIdle", ${utc(sql`now`)} as now
     from (select *, seen_at + make_interval(secs => idle_seconds) as idle_at, greatest(clock_timestamp(), seen_at + interval '1 microsecond') as now
@@ -272,7 +286,7 @@ async function readOpen(trx: Db, { site, station }: Pick<Asked, "site" | "statio
 }
 
 /** What was idle for its limit ended at the instant at which that was reached; here that goes on record. */
-async function endIfIdle(trx: Db, at: Pick<Asked, "site" | "station">, open: Open | null): Promise<Open | null> {
+async function endIfIdle(trx: Db, at: At, open: Open | null): Promise<Open | null> {
   if (open?.isIdle !== true) return open;
   await end(trx, at, open, open.idleAt, "idle", { actor: OWN, from: null, reason: "Nothing was heard of the station for its idle limit." });
   return null;
@@ -280,7 +294,7 @@ async function endIfIdle(trx: Db, at: Pick<Asked, "site" | "station">, open: Ope
 
 async function end(
   trx: Db,
-  at: Pick<Asked, "site" | "station">,
+  at: At,
   { session, person }: OpenSession,
   time: string,
   why: EndedWhy,
@@ -295,35 +309,81 @@ async function end(
     where site = ${site} and session = ${session}`.execute(trx);
 }
 
-/** Puts on record which sessions ended since nothing was heard, and ends those of people who may not perform there any more. Returns how many ended. */
-export async function endOverdue(db: Db, sites: readonly string[] | null): Promise<number> {
-  const { rows } = await sql<{ site: string; station: string }>`
-    select s.site, s.station from station_sessions s
-    where s.ended_at is null and (${sites === null} or s.site = any(${sites ?? []}::text[])) and (s.seen_at + make_interval(secs => s.idle_seconds) <= clock_timestamp() or not ${MAY_PERFORM})
-    order by s.site, s.station limit 100`.execute(db);
-  let ended = 0;
-  for (const at of rows) {
-    const answer = await change<boolean>(
-      db,
-      { ...at, key: null },
-      async () => false,
-      async (trx) => {
-        const open = await readOpen(trx, at);
-        if (open === null) return done(false);
-        if ((await endIfIdle(trx, at, open)) === null) return done(true);
-        const may = await sql`select from station_sessions s where s.site = ${at.site} and s.session = ${open.session} and ${MAY_PERFORM}`.execute(trx);
-        if (may.rows.length > 0) return done(false);
-        await end(trx, at, open, open.now, "closed", { actor: OWN, from: null, reason: `${open.person} may not perform here any more.` });
-        return done(true);
-      },
-    );
-    if (answer.kind === "done" && answer.result) ended += 1;
-  }
-  return ended;
+export interface Overdue {
+  /** How many sessions ended. */
+  readonly ended: number;
+  /** Stations whose session could not be ended; those of others were. */
+  readonly failed: readonly { readonly site: string; readonly station: string; readonly error: unknown }[];
 }
 
-const MAY_PERFORM = sql`(exists (select from person_standings p where p.person = s.person and p.active)
-  and exists (select from person_grants g where g.person = s.person and g.role in ('operator', 'supervisor') and (g.site is null or g.site = s.site)))`;
+/** How many are looked at at once. */
+const OVERDUE = 100;
+
+/** Puts on record which sessions ended since nothing was heard, and ends those of people who may not perform there any more, should there be any. Throws where the database is away. */
+export async function endOverdue(db: Db, sites: readonly string[] | null): Promise<Overdue> {
+  let ended = 0;
+  const failed = [];
+  for (let behind: At = { site: "", station: "" }; ; ) {
+    const { rows } = await sql<{ site: string; station: string }>`
+      select s.site, s.station from station_sessions s
+      where s.ended_at is null and (s.site, s.station) > (${behind.site}, ${behind.station}) and (${sites === null} or s.site = any(${sites ?? []}::text[]))
+        and (s.seen_at + make_interval(secs => s.idle_seconds) <= clock_timestamp() or not ${mayPerformAt(sql`s.site`, sql`s.person`)})
+      order by s.site, s.station limit ${OVERDUE}`.execute(db);
+    for (const at of rows) {
+      try {
+        const answer = await change<boolean>(
+          db,
+          { ...at, key: null },
+          async () => false,
+          async (trx) => done(await endIfOver(trx, at)),
+        );
+        if (answer.kind === "done" && answer.result) ended += 1;
+      } catch (error) {
+        const { kind, known } = failure(error);
+        if (known && kind === "everyone") throw error;
+        failed.push({ ...at, error });
+      }
+    }
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < OVERDUE) return { ended, failed };
+    behind = last;
+  }
+}
+
+/**
+ * Does what may take from a person that they perform somewhere, and ends in the same transaction the sessions that they have there: from its commit on nothing is performed in them. Locks as whoever
+ * opens a session does, and everything that it needs of stations before `take` locks anything.
+ */
+export async function endingSessions(trx: Db, person: string, take: () => Promise<void>): Promise<void> {
+  await lockChanges(trx);
+  const { rows } = await sql<{ site: string; station: string }>`
+    select t.site, t.station from stations t
+    where exists (select from station_sessions s where s.site = t.site and s.station = t.station and s.person = ${person} and s.ended_at is null)
+    order by t.site, t.station for update of t`.execute(trx);
+  await take();
+  for (const at of rows) await endIfOver(trx, at);
+}
+
+/** Ends the session that is open at a station, if it was idle or its person may not perform there any more. */
+async function endIfOver(trx: Db, at: At): Promise<boolean> {
+  const open = await readOpen(trx, at);
+  if (open === null) return false;
+  if ((await endIfIdle(trx, at, open)) === null) return true;
+  if (await mayPerform(trx, at.site, open.person)) return false;
+  await end(trx, at, open, open.now, "closed", { actor: OWN, from: null, reason: `${open.person} may not perform here any more.` });
+  return true;
+}
+
+const mayPerformAt = (
+  site: RawBuilder<unknown>,
+  person: RawBuilder<unknown>,
+) => sql<boolean>`(exists (select from person_standings p where p.person = ${person} and p.active)
+  and exists (select from person_grants g where g.person = ${person} and g.role in ('operator', 'supervisor') and (g.site is null or g.site = ${site})))`;
+
+async function mayPerform(db: Db, site: string, person: string): Promise<boolean> {
+  const { rows } = await sql<{ may: boolean }>`select ${mayPerformAt(sql`${site}`, sql`${person}`)} as may`.execute(db);
+  return rows[0]?.may === true;
+}
 
 /** The stations of a site, or one of them, with what is at them now. */
 export async function readStations(db: Db, site: string, station: string | null = null): Promise<readonly Station[]> {
@@ -337,7 +397,7 @@ export async function readStations(db: Db, site: string, station: string | null 
   return rows;
 }
 
-async function mustBe(db: Db, { site, station }: Pick<Asked, "site" | "station">): Promise<Station> {
+async function mustBe(db: Db, { site, station }: At): Promise<Station> {
   const [found] = await readStations(db, site, station);
   if (found === undefined) throw new Error(`station ${station} was registered and is not there`);
   return found;
@@ -352,12 +412,7 @@ type RawSession = Omit<Session, "session" | "ended"> & {
 };
 
 /** Sessions at a station, the last one first. */
-export async function readSessions(
-  db: Db,
-  { site, station }: Pick<Asked, "site" | "station">,
-  before: number | null,
-  limit: number,
-): Promise<readonly Session[]> {
+export async function readSessions(db: Db, { site, station }: At, before: number | null, limit: number): Promise<readonly Session[]> {
   const { rows } = await sql<RawSession>`
     select session::text as session, station, person, ${utc(sql`opened_at`)} as "openedAt", ${utc(sql`seen_at`)} as "seenAt", ${utc(sql`ended_at`)} as "endedAt", ended_why as "endedWhy",
       ended_by as "endedBy", ended_position::text as "endedPosition"
@@ -374,12 +429,12 @@ export async function readSessions(
   }));
 }
 
-async function readSession(db: Db, at: Pick<Asked, "site" | "station">, session: number | null): Promise<Session | null> {
+async function readSession(db: Db, at: At, session: number | null): Promise<Session | null> {
   const [last] = await readSessions(db, at, session === null ? null : session + 1, 1);
   return last === undefined || (session !== null && last.session !== session) ? null : last;
 }
 
-async function mustBeSession(db: Db, at: Pick<Asked, "site" | "station">, session: number | null = null): Promise<Session> {
+async function mustBeSession(db: Db, at: At, session: number | null = null): Promise<Session> {
   const found = await readSession(db, at, session);
   if (found === null) throw new Error(`a session at station ${at.station} is on record and is not there`);
   return found;

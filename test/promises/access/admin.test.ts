@@ -1,8 +1,13 @@
 // Promise: a fresh system gets its first administrator by one command on the host, and from then on everybody is asked who they are; on the network nobody is nobody from the beginning; an
 // administrator who is locked out is let in again by an act on the host that is on record at every site.
 // Attack: a second first administrator; a temporary password used for anything but changing it; wrong passwords until nobody gets in, the right one included; one's own rights, and the last
-// administrator's; two roles that check each other, also past the service; a key that was revoked, has ended, or whose machine was put out of use.
+// administrator's; two roles that check each other, also past the service; a key that was revoked, has ended, or whose machine was put out of use; a sign-in that overlaps a deactivation or a change of the
+// password, in either order.
+import { sql } from "kysely";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { signIn as openSignIn, setPassword, setPersonActive } from "../../../src/access/access.store.ts";
+import { hashPassword } from "../../../src/access/password.ts";
+import { openDatabase } from "../../../src/db/database.ts";
 import { signalbox } from "../../support/command.ts";
 import { measured } from "../../support/measure.ts";
 import { bearing, machine, PASSWORD, person, signIn, WITH_SECRET } from "../../support/people.ts";
@@ -185,5 +190,73 @@ test("on the network nobody is nobody, also before there is an administrator", a
     expect(await response.json()).toMatchObject({ remedy: expect.stringContaining("signalbox admin create") });
   } finally {
     await open.stop();
+  }
+});
+
+/** Until a statement waits for what another transaction holds. */
+async function waits(statement: string): Promise<void> {
+  const found = () =>
+    plant.database.query(`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query ~* '${statement}'`);
+  while ((await found()).length === 0);
+}
+
+test("no session comes of a sign-in that overlaps a deactivation or a change of the password, whichever comes first", async () => {
+  await person(plant, "rae", { role: "operator", site: SITE });
+  const by = { actor: "signalbox", from: null, reason: "test" };
+  const other = await hashPassword(`${PASSWORD} other`);
+  const { db, close } = openDatabase(plant.database.runtimeUrl, { max: 3, applicationName: "test" });
+  /** What is asked while a change is done and not committed: what it looked at before is as it was. */
+  const during = async <T>(change: (trx: typeof db) => Promise<unknown>, asks: () => Promise<T>): Promise<T> => {
+    let asked: Promise<T> | undefined;
+    await db.transaction().execute(async (trx) => {
+      await change(trx);
+      asked = asks();
+      await waits("^update person_standings");
+    });
+    if (asked === undefined) throw new Error("nothing was asked");
+    return asked;
+  };
+  const sessions = async () => (await plant.database.query(`select ended_at is null as open from sign_ins where person = 'rae'`)).map(({ open }) => open);
+  const activate = () => db.transaction().execute((trx) => setPersonActive(trx, "rae", true, by));
+  const deactivate = (trx: typeof db) => setPersonActive(trx, "rae", false, by);
+  try {
+    expect((await during(deactivate, () => signInWith("rae", PASSWORD))).status).toBe(401);
+    await activate();
+    expect(await during(deactivate, () => openSignIn(db, "rae", { method: "oidc" }, Buffer.alloc(32, 7), "test"))).toBeNull();
+    await activate();
+    expect(await sessions()).toEqual([]);
+    const token = bearing(await signIn(plant, "rae"));
+    const reset = (trx: typeof db) => setPassword(trx, "rae", other, false, by);
+    expect((await during(reset, () => signInWith("rae", PASSWORD))).status).toBe(401);
+    expect(await sessions()).toEqual([false]);
+    expect(await statusOf(token)).toBe(401);
+    // nor is it changed by who knew the old one, in the name of a session that was there when they asked
+    const last = bearing(String(Object((await signInWith("rae", `${PASSWORD} other`)).body).token));
+    const again = await hashPassword(PASSWORD);
+    const changed = await during(
+      (trx) => setPassword(trx, "rae", again, false, by),
+      () => plant.ask("PUT", "/v1/people/rae/password", { old: `${PASSWORD} other`, new: `${PASSWORD} stolen` }, last),
+    );
+    expect(changed).toMatchObject({ status: 403, body: { code: "PER_NOT_AUTHORISED" } });
+    expect((await signInWith("rae", `${PASSWORD} stolen`)).status).toBe(401);
+
+    // and the other order: who signs in holds their standing until that is on record
+    let signedIn: ReturnType<typeof signInWith> | undefined;
+    let left: Promise<void> | undefined;
+    await db.transaction().execute(async (trx) => {
+      await sql`select from sites where site = ${SITE} for update`.execute(trx);
+      signedIn = signInWith("rae", PASSWORD);
+      await waits("record_act");
+      left = db.transaction().execute(deactivate);
+      await waits("^update person_standings");
+    });
+    const { status, body } = (await signedIn) ?? {};
+    expect(status).toBe(201);
+    await left;
+    await activate();
+    expect(await statusOf(bearing(String(Object(body).token)))).toBe(401);
+    expect(await sessions()).not.toContain(true);
+  } finally {
+    await close();
   }
 });

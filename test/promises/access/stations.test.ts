@@ -1,8 +1,10 @@
 // Promise: what a device reports is performed by whoever's session was open at its station at the time of the act, and never by whom a message names; without a session it is unattributed, for good.
 // A device is at one station and a station has one session at a time; only a person who has signed in opens one. Whoever performed something verifies, reviews and disposes of none of it.
 // Attack: a message that names a performer; late events across a change of person; two who open at once; a session that nobody ends; a machine, nobody, and a person of another site who open one; a session
-// that begins between judging and committing; a session that is opened after the act; a performer who verifies; and the record decided again.
+// that begins between judging and committing; a session that is opened after the act; a performer who verifies; a key that is used again, by others too; a person who is deactivated while they open a session; a
+// station whose session cannot be ended; and the record decided again.
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { setPersonActive } from "../../../src/access/access.store.ts";
 import { readDeeds } from "../../../src/access/deeds.store.ts";
 import { openDatabase } from "../../../src/db/database.ts";
 import { openSession, registerStation } from "../../../src/stations/stations.store.ts";
@@ -234,6 +236,90 @@ test("the session of whoever may not perform there any more ends", async () => {
   expect(taken.status).toBe(204);
   for (let last: Said | undefined; last === undefined || Object(last).ended === null; ) [last] = (await get(`${station}/sessions`)).body.items;
   expect((await get(`${station}/sessions`)).body.items[0]).toMatchObject({ person: "tina", ended: { why: "closed", by: "signalbox" } });
+});
+
+test("opened again under its key, it is the session that was opened then, and its person's alone", async () => {
+  const keyed = (who: string, key: string, body: object = {}) =>
+    plant.ask("POST", `${STATION}/sessions`, { reason: "shift", ...body }, { ...as[who], "idempotency-key": key });
+  const olga = await keyed("olga", "opening-1");
+  const goesOn = await keyed("olga", "opening-2");
+  expect(goesOn.body.session).toBe(olga.body.session);
+  const omar = await keyed("omar", "opening-3", { takesOver: olga.body.session });
+  expect(omar).toMatchObject({ status: 200, body: { person: "omar" } });
+  for (const key of ["opening-1", "opening-2"]) {
+    const again = await keyed("olga", key);
+    expect(again.headers.get("idempotent-replayed")).toBe("true");
+    // as it stands now: whoever asks again learns that they are at the station no more
+    expect(again).toMatchObject({
+      status: 200,
+      body: { session: olga.body.session, person: "olga", openedAt: olga.body.openedAt, ended: { why: "taken over" } },
+    });
+  }
+  expect(await keyed("omar", "opening-1")).toMatchObject({ status: 422, body: { code: "REQUEST_KEY_REUSED" } });
+  expect(await keyed("olga", "opening-1", { reason: "another" })).toMatchObject({ status: 422, body: { code: "REQUEST_KEY_REUSED" } });
+  expect((await keyed("omar", "opening-3", { takesOver: olga.body.session })).body).toEqual(omar.body);
+  await ends("sam", omar.body.session);
+});
+
+/** Until somebody waits for what another change of stations holds. */
+async function waiting(): Promise<void> {
+  while ((await plant.database.query("select from pg_stat_activity where datname = current_database() and wait_event = 'advisory'")).length === 0);
+}
+
+test("whoever is deactivated, or may not perform there any more, is at no station by the same commit, also when they come at that moment", async () => {
+  const station = `/v1/sites/${SITE}/stations/leaving`;
+  const admin = bearing(await signIn(plant, "admin"));
+  expect((await plant.ask("PUT", station, { line: "4" }, as["erik"])).status).toBe(201);
+  for (const id of ["una", "vera", "will"]) {
+    await person(plant, id, { role: "operator", site: SITE });
+    as[id] = bearing(await signIn(plant, id));
+  }
+  const inOneCommit = async (id: string) =>
+    plant.database.query(`select s.ended_why, s.ended_by, s.xmin = g.xmin as same from station_sessions s
+      join signals g on g.site = s.site and g.position = s.ended_position - 1 and g.type in ('person.deactivated', 'role.revoked') where s.person = '${id}'`);
+  expect((await opens("una", {}, station)).status).toBe(200);
+  expect((await plant.ask("PATCH", "/v1/people/una", { active: false }, { ...admin, reason: "left" })).status).toBe(200);
+  expect(await inOneCommit("una")).toEqual([{ ended_why: "closed", ended_by: "signalbox", same: true }]);
+  expect((await opens("vera", {}, station)).status).toBe(200);
+  expect((await plant.ask("POST", "/v1/people/vera/grants/revocation", { role: "operator", site: SITE }, { ...admin, reason: "moved" })).status).toBe(204);
+  expect(await inOneCommit("vera")).toEqual([{ ended_why: "closed", ended_by: "signalbox", same: true }]);
+
+  const { db, close } = openDatabase(plant.database.runtimeUrl, { max: 2, applicationName: "test" });
+  try {
+    // will comes while he is deactivated: he was let in by what was before that commit
+    let opening: ReturnType<typeof opens> | undefined;
+    await db.transaction().execute(async (trx) => {
+      await setPersonActive(trx, "will", false, { actor: "signalbox", from: null, reason: "test" });
+      opening = opens("will", {}, station);
+      await waiting();
+    });
+    expect(await opening).toMatchObject({ status: 403, body: { code: "PER_NOT_AUTHORISED" } });
+    expect(await plant.database.query("select 1 from station_sessions where person = 'will'")).toEqual([]);
+  } finally {
+    await close();
+  }
+});
+
+test("a station whose session cannot be ended keeps no other one from it", async () => {
+  const { db, close } = openDatabase(plant.database.runtimeUrl, { max: 1, applicationName: "test" });
+  try {
+    await plant.database.query(`create function refuse_to_end() returns trigger language plpgsql as $$ begin raise exception 'this one is stuck'; end $$;
+      create trigger a_stuck_one before update on station_sessions for each row when (new.station = 'a-stuck' and new.ended_at is not null) execute function refuse_to_end()`);
+    const by = { actor: "person:olga", from: null, reason: "test" };
+    for (const station of ["a-stuck", "b-free"]) {
+      const asked = { site: SITE, station, by, key: null };
+      await registerStation(db, asked, { line: "4", title: null, idleSeconds: 1 });
+      expect((await openSession(db, asked, "olga", null)).kind).toBe("done");
+    }
+    const ended = async (station: string) =>
+      (await get(`/v1/sites/${SITE}/stations/${station}/sessions`)).body.items.map((session) => Object(session).ended?.why);
+    while ((await ended("b-free"))[0] !== "idle");
+    expect(await ended("a-stuck")).toEqual([undefined]);
+    await plant.database.query("drop trigger a_stuck_one on station_sessions; drop function refuse_to_end");
+    while ((await ended("a-stuck"))[0] !== "idle");
+  } finally {
+    await close();
+  }
 });
 
 test("what changes between judging and committing is judged again", async () => {

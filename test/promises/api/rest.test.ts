@@ -2,6 +2,7 @@
 // Attack: ask everything twice, at once, with a key, with another body, with pages of one; every answer is held against the served OpenAPI document.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { BLEND } from "../../support/blend.ts";
+import { followEvents } from "../../support/event-stream.ts";
 import { envelope, eventTopic, join, type Party, sourceOf, verdictTopicOf } from "../../support/mqtt.ts";
 import { type Plant, startPlant } from "../../support/plant.ts";
 
@@ -438,7 +439,7 @@ describe("outcomes", () => {
 
   test("the stream tells what the feed tells, names a position only when it is complete, goes on live, and resumes where it was left", async () => {
     const feed = (await ok("GET", "/v1/outcomes?limit=500")).body.items;
-    const first = await stream(`${plant.url}/v1/outcomes/events`);
+    const first = await followEvents(`${plant.url}/v1/outcomes/events`);
     const blocks = await first.take(feed.length);
     expect(blocks.map(({ data }) => data)).toEqual(feed);
     for (const [i, { id, data }] of blocks.entries()) {
@@ -451,7 +452,7 @@ describe("outcomes", () => {
     await first.close();
 
     const middle = blocks.findIndex(({ id }, i) => id !== null && i >= feed.length / 2);
-    const second = await stream(`${plant.url}/v1/outcomes/events`, blocks[middle]?.id ?? "");
+    const second = await followEvents(`${plant.url}/v1/outcomes/events`, { "last-event-id": blocks[middle]?.id ?? "" });
     expect((await second.take(feed.length - middle)).map(({ data }) => data)).toEqual([...feed.slice(middle + 1), live?.data]);
     await second.close();
     expect((await fetch(`${plant.url}/v1/outcomes/events`, { headers: { "last-event-id": "x" } })).status).toBe(400);
@@ -533,56 +534,9 @@ test("health, metrics and the documents answer", async () => {
 });
 
 test("a stop ends the streams that are open", async () => {
-  const open = await stream(`${plant.url}/v1/outcomes/events`);
+  const open = await followEvents(`${plant.url}/v1/outcomes/events`);
   await open.take(1);
   const ended = open.ended();
   await plant.service.stop();
   await ended;
 });
-
-interface Block {
-  readonly id: string | null;
-  readonly data: Body;
-}
-
-/** A plain reader of server-sent events. */
-async function stream(url: string, lastEventId?: string) {
-  const abort = new AbortController();
-  const response = await fetch(url, { signal: abort.signal, headers: lastEventId === undefined ? {} : { "last-event-id": lastEventId } });
-  expect(response.status).toBe(200);
-  expect(response.headers.get("content-type")).toBe("text/event-stream");
-  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
-  if (reader === undefined) throw new Error("the stream has no body");
-  let text = "";
-  const blocks: Block[] = [];
-  const more = async (): Promise<boolean> => {
-    const { value, done } = await reader.read().catch(() => ({ value: undefined, done: true }));
-    if (done || value === undefined) return false;
-    text += value;
-    for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n")) {
-      const fields = new Map(
-        text
-          .slice(0, end)
-          .split("\n")
-          .map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 2)] as const),
-      );
-      text = text.slice(end + 2);
-      const data = fields.get("data");
-      if (data !== undefined) blocks.push({ id: fields.get("id") ?? null, data: JSON.parse(data) });
-    }
-    return true;
-  };
-  return {
-    async take(count: number): Promise<Block[]> {
-      while (blocks.length < count) if (!(await more())) throw new Error(`the stream ended with ${blocks.length} of ${count}`);
-      return blocks.splice(0, count);
-    },
-    async ended(): Promise<void> {
-      while (await more());
-    },
-    async close(): Promise<void> {
-      abort.abort();
-      await reader.cancel().catch(() => {});
-    },
-  };
-}
