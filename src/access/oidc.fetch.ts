@@ -234,6 +234,7 @@ export function createOidc(settings: OidcSettings, { timeoutMs = 5_000 }: { read
       if (parameters.has("error")) return refusedLogin(only(parameters, "error"));
       if (only(parameters, "code") === null) return refuse("OIDC_LOGIN_REFUSED", "The answer carries no code.");
 
+      const asked = performance.now();
       const exchanged = await exchange(at, parameters, kept, now);
       if ("kind" in exchanged) return exchanged;
       const { idToken, client, accessToken, refusal } = exchanged;
@@ -242,7 +243,8 @@ export function createOidc(settings: OidcSettings, { timeoutMs = 5_000 }: { read
         clientId,
         nonce: kept.nonce,
         signing: kept.purpose === "sign" ? { subject: kept.subject ?? "", startedAt: kept.startedAt, acrValues: settings.acrValues } : null,
-        now,
+        // a token is younger than the question for it: by as long as the provider took
+        now: now + (performance.now() - asked),
       };
       let judged = await judgeIdToken(idToken, at.keys, expected);
       if (judged.kind === "refused" && judged.code === "OIDC_KEY_UNKNOWN" && now - at.readAt >= COOL_DOWN_MS) {

@@ -358,6 +358,19 @@ describe("with a provider that lies", () => {
     }
   });
 
+  // a token of the second behind the question for it was taken for one of a clock that is ahead, and its login for an earlier one
+  test("who authenticated for this challenge signs, however long their provider takes to say so", async () => {
+    const begin = await begun(client(liar.issuer), signs);
+    const authenticated = Math.floor(begin.startedAt / 1000);
+    liar.lie = {
+      async sign(claims) {
+        await new Promise((resolve) => setTimeout(resolve, 1_100));
+        return signedBy(liar.key)(JSON.stringify({ ...JSON.parse(claims), auth_time: authenticated, iat: seconds(0) }));
+      },
+    };
+    proven(await client(liar.issuer).complete(await liar.login(begin.url), begin, Date.now()));
+  });
+
   test("a token is judged by the clock that is given, a minute aside", async () => {
     const oidc = client(liar.issuer);
     for (const [ahead, outcome] of [
