@@ -1,34 +1,26 @@
+import { type ArrivalStages, Arrivals } from "./arrivals.ts";
 import type { Failure } from "./db/failure.ts";
 import type { CommandAnswer } from "./decide/commands.ts";
-import { identityIn } from "./decide/event-identity.ts";
-import { eventSignal } from "./decide/in-hand.ts";
 import { unstorable } from "./decide/poison.ts";
 import type { Settlement } from "./decide/settle.ts";
-import type { Command, CommandSignal, DiagSignal, EventSignal, Signal, Tick } from "./decide/signal.ts";
+import type { Command, CommandSignal, DiagSignal, Signal, Tick } from "./decide/signal.ts";
 import { claimsOf } from "./decide/signed.ts";
 import type { Verdict } from "./decide/verdict.ts";
-import { type Decoded, insideOf } from "./decode/event.ts";
-import type { provenanceOf } from "./decode/provenance.ts";
 import type { Log } from "./ops/log.ts";
 import type { SourceWatch } from "./ops/source-watch.ts";
 import type { WithSpan } from "./ops/telemetry.ts";
 import { sleep, type Time } from "./ops/time.ts";
 import { judge, type Routed, route, type Stages } from "./pipeline.ts";
 import type { Delivery } from "./receive/delivery.ts";
-import { type Held, type LeftOut, LeftOuts } from "./receive/left-out.ts";
+import { type Held, LeftOuts } from "./receive/left-out.ts";
 import { type Quota, Quotas } from "./receive/quota.ts";
 import type { Slot } from "./receive/window.ts";
 
 /** How a drive reaches the world outside: each of these is replaced whole where a test lets it fail. */
-export interface DriveStages extends Stages {
-  decode(delivery: Delivery): Decoded;
-  /** Whose word a delivery is, with what the broker stamped on it taken off; without it nothing is known of that. */
-  provenance?(delivery: Delivery): ReturnType<typeof provenanceOf>;
+export interface DriveStages extends Stages, ArrivalStages {
   acknowledge(slots: readonly Slot[]): void;
   /** The branches that have registered sources: topics without their last level. Without it they are known once one of theirs was heard. */
   branches?(): Promise<readonly string[]>;
-  /** The database's clock as far as this process knows it. RFC 3339. */
-  now(): string;
   /** Milliseconds since the shard was last known to receive; null: never. */
   silentFor(): Promise<number | null>;
   beat(): Promise<void>;
@@ -119,6 +111,7 @@ export class Drive {
   readonly #options: DriveOptions;
   readonly #first: Work[] = [];
   readonly #queue: Work[] = [];
+  readonly #arrivals: Arrivals;
   readonly #quotas: Quotas;
   readonly #leftOut = new LeftOuts();
   readonly #pending = new Set<string>();
@@ -136,6 +129,7 @@ export class Drive {
 
   constructor(options: DriveOptions) {
     this.#options = options;
+    this.#arrivals = new Arrivals(options);
     this.#quotas = new Quotas(options.quota);
   }
 
@@ -193,7 +187,7 @@ export class Drive {
 
   /** The verdict that a delivery would get now; nothing is written. */
   async dryRun(delivery: Delivery): Promise<Verdict | null> {
-    const signal = this.#signalOf(delivery, null);
+    const signal = this.#arrivals.signalOf(delivery, null);
     if (signal === null) return null;
     const settlement = await judge(this.#options.stages, [signal]);
     return settlement.rows.verdicts[0] ?? null;
@@ -320,53 +314,7 @@ export class Drive {
   /** A work with its signal, decoded once; what is no signal is acknowledged as it is. */
   #ready(work: Work): Work[] {
     if (work.delivery === null) return [work];
-    return [{ ...work, signal: this.#signalOf(work.delivery, work.held) }];
-  }
-
-  #signalOf(arrived: Delivery, held: Held | null): Signal | null {
-    const { stages, prefix, meter } = this.#options;
-    const { delivery, provenance, decoded } = this.#read(arrived);
-    const receivedAt = stages.now();
-    if (decoded.kind === "ignored") {
-      meter.ignored(decoded.why);
-      return null;
-    }
-    if (decoded.kind === "diag") {
-      if (held === null) return { kind: "diag", delivery, diagnosis: decoded.diagnosis, receivedAt };
-      meter.ignored("quota");
-      return null;
-    }
-    this.#watchEvent(decoded, receivedAt);
-    return eventSignal(delivery, decoded, receivedAt, prefix, {
-      provenance: provenance ?? undefined,
-      leftOut: held === null ? undefined : this.#leftOutOf(held),
-    });
-  }
-
-  #read(arrived: Delivery) {
-    const { stages } = this.#options;
-    const { delivery, provenance } = stages.provenance?.(arrived) ?? { delivery: arrived, provenance: null };
-    return { delivery, provenance, decoded: stages.decode(delivery) };
-  }
-
-  #leftOutOf({ first, last, count, bytes, from, to }: Held): LeftOut {
-    const told = { count, bytes, from, to };
-    const { decoded } = this.#read(first);
-    if (first === last || (decoded.kind !== "event" && decoded.kind !== "refused")) return told;
-    const { source, id, epoch, sequence } = identityIn(insideOf(decoded));
-    const claimed = {
-      ...(source === null ? {} : { source }),
-      ...(id === null ? {} : { id }),
-      ...(epoch === null ? {} : { epoch: epoch.toString() }),
-      ...(sequence === null ? {} : { sequence: sequence.toString() }),
-    };
-    return Object.keys(claimed).length === 0 ? told : { ...told, first: claimed };
-  }
-
-  #watchEvent(decoded: Decoded, receivedAt: string): void {
-    const now = Date.parse(receivedAt);
-    const said = insideOf(decoded);
-    if (said.kind === "event") this.#options.watch.heard(said.event.source, now, said.event.time === null ? null : Date.parse(said.event.time) - now);
+    return [{ ...work, signal: this.#arrivals.signalOf(work.delivery, work.held) }];
   }
 
   /** Who is silent and who comes and goes is told by what is believed alone, which is known once it is settled. */
@@ -405,7 +353,7 @@ export class Drive {
   async #alone(work: Work, error: unknown): Promise<void> {
     this.#options.log.error({ err: error, site: this.#options.site }, "a signal could not be stored");
     if (work.signal?.kind === "event") {
-      const bare = work.held === null ? unstorable(work.signal) : this.#bare(work.signal, work.held);
+      const bare = work.held === null ? unstorable(work.signal) : this.#arrivals.bare(work.signal, work.held);
       const routed = await route(this.#options.stages, [bare]);
       if (routed.kind === "unstorable") throw routed.error;
       this.#done([{ ...work, signal: bare }], routed);
@@ -415,15 +363,6 @@ export class Drive {
     this.#finished.add(work);
     work.answer?.reject(error);
     if (work.slots.length > 0) this.#options.stages.acknowledge(work.slots);
-  }
-
-  /** That so many were left out can be stored, whatever they said. */
-  #bare({ delivery: { topic, qos, retained, protocol } }: EventSignal, held: Held): Signal {
-    const nothing = { topic, qos, retained, dup: false, protocol, payload: new Uint8Array(), contentType: null, responseTopic: null, correlationData: null };
-    const delivery: Delivery = { ...nothing, userProperties: [] };
-    const bare = this.#signalOf(delivery, { ...held, first: delivery, last: delivery });
-    if (bare === null) throw new Error(`an empty delivery on ${topic} is no event`);
-    return bare;
   }
 
   /** Everything in the group is durable: acknowledge in order of arrival, answer, hand over. */

@@ -30,10 +30,11 @@ export function archivedRecord(
     *entries() {
       let last = first - 1;
       for (const { folder, manifest, to } of ranges)
-        for (const { position, entry, raw } of entriesIn(folder, manifest)) {
+        for (const { head, entry, raw } of entriesIn(folder, manifest)) {
+          const { position } = head;
           if (position <= last || position > Math.min(to, through)) continue;
           last = position;
-          yield { kind: "entry", position, entry, raw };
+          yield { kind: "entry", position, head, entry, raw };
         }
     },
   };

@@ -1,17 +1,5 @@
 // What is recorded, cut into the groups in which it was committed.
-import type { CommitBeforeLog, LoggedPosition, SignalFields } from "./recorded.ts";
-
-/** The first line of an entry. */
-export interface Head {
-  readonly site: string;
-  readonly position: number;
-  readonly generation: number;
-  readonly time: string;
-  readonly shard: string;
-  readonly term: number;
-  readonly base: number;
-  readonly batches: Readonly<Record<string, number>>;
-}
+import type { CommitBeforeLog, Head, LoggedPosition, SignalFields } from "./recorded.ts";
 
 export interface GroupSignal {
   readonly position: number;
@@ -86,14 +74,14 @@ export class Groups {
     if (position !== this.#position + 1) throw new Unreadable(position, `position ${this.#position + 1} is missing`);
   }
 
-  #parsed({ entry, position }: LoggedPosition): { head: Head; body: string; said: readonly SignalFields[] } {
-    const text = Buffer.from(entry.buffer, entry.byteOffset, entry.byteLength).toString("utf8");
-    const end = text.indexOf("\n");
-    const body = text.slice(end + 1);
+  #parsed({ entry, position, head: read }: LoggedPosition): { head: Head; body: string; said: readonly SignalFields[] } {
+    const bytes = Buffer.from(entry.buffer, entry.byteOffset, entry.byteLength);
+    const end = bytes.indexOf(0x0a);
+    const body = bytes.toString("utf8", end + 1);
     let head: Head;
     let said: readonly SignalFields[];
     try {
-      head = JSON.parse(text.slice(0, end));
+      head = read ?? JSON.parse(bytes.toString("utf8", 0, end));
       said = signalsIn(body);
     } catch {
       throw new Unreadable(position, "the entry is not two lines of JSON");

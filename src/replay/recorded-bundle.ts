@@ -3,7 +3,7 @@ import { type Deliveries, deliveriesOf } from "../bundle/deliveries.ts";
 import type { BundleFolder } from "../bundle/folder.file.ts";
 import { FILES, type Manifest } from "../bundle/manifest.ts";
 import { asJsonb } from "./jsonb.ts";
-import type { LoggedPosition, RecordedSite } from "./recorded.ts";
+import type { Head, LoggedPosition, RecordedSite } from "./recorded.ts";
 
 /** So many entries are decided again at once. */
 const PART = 500;
@@ -35,7 +35,7 @@ export function recordedBundle(folder: BundleFolder, manifest: Manifest): Record
       let part: LoggedPosition[] = [];
       for (const commit of commitsIn(folder, manifest, of.to)) {
         through += commit.length;
-        for (const { position, entry, raw } of commit) part.push({ kind: "entry", position, entry, raw });
+        for (const { head, entry, raw } of commit) part.push({ kind: "entry", position: head.position, head, entry, raw });
         if (part.length < PART) continue;
         yield part;
         part = [];
@@ -50,20 +50,19 @@ function* commitsIn(folder: BundleFolder, manifest: Manifest, to: number): Gener
   let commit: Placed[] = [];
   let next = 1;
   for (const one of entriesIn(folder, manifest)) {
-    if (one.position !== next) return;
-    if (commit[0] !== undefined && commit[0].base !== one.base) {
+    if (one.head.position !== next) return;
+    if (commit[0] !== undefined && commit[0].head.base !== one.head.base) {
       yield commit;
       commit = [];
     }
-    if (one.position > to) return;
+    if (one.head.position > to) return;
     commit.push(one);
     next += 1;
   }
 }
 
 interface Placed {
-  readonly position: number;
-  readonly base: number;
+  readonly head: Head;
   readonly entry: Buffer;
   /** The bytes of the delivery that the entry names; null: it names none, or they are not there. */
   readonly raw: Buffer | null;
@@ -77,8 +76,8 @@ export function* entriesIn(folder: BundleFolder, manifest: Manifest): Generator<
       const end = entry.indexOf(BREAK);
       // half of one is for whoever verifies to see
       if (end === -1) continue;
-      const { position, base }: Pick<Placed, "position" | "base"> = JSON.parse(entry.toString("utf8", 0, end));
-      yield { position, base, entry, raw: deliveryIn(deliveries, position, entry) };
+      const head: Head = JSON.parse(entry.toString("utf8", 0, end));
+      yield { head, entry, raw: deliveryIn(deliveries, head.position, entry) };
     }
   }
 }

@@ -26,11 +26,25 @@ export interface SignalFields {
   readonly body: Readonly<Record<string, unknown>> | null;
 }
 
+/** The first line of an entry. */
+export interface Head {
+  readonly site: string;
+  readonly position: number;
+  readonly generation: number;
+  readonly time: string;
+  readonly shard: string;
+  readonly term: number;
+  readonly base: number;
+  readonly batches: Readonly<Record<string, number>>;
+}
+
 /** One position since the log began: the bytes of its entry, and those of the delivery that stands there. */
 export interface LoggedPosition {
   readonly kind: "entry";
   readonly position: number;
   readonly entry: Uint8Array;
+  /** Its first line, where that was read already. */
+  readonly head?: Head;
   readonly raw: Uint8Array | null;
 }
 
