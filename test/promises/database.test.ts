@@ -112,3 +112,20 @@ describe("who looks after the database", () => {
     await expect(refused).rejects.toThrow(/DATABASE_OWNER_URL.*permission denied.*own/s);
   });
 });
+
+describe("a temporary table", () => {
+  // with one in the place of a table that a trigger asks, the runtime role was refused nothing that rests on other rows
+  test("stands before none that a trigger asks, and the role that the service runs as makes none", async () => {
+    const functions = await plant.database.query(
+      "select p.proname, p.proconfig::text as settings from pg_proc p where p.pronamespace = 'public'::regnamespace and p.prorettype = 'trigger'::regtype and p.proname <> 'refuse'",
+    );
+    expect(functions.length).toBeGreaterThan(20);
+    expect(functions.filter(({ settings }) => !String(settings).includes("search_path=public, pg_temp"))).toEqual([]);
+    const { db, close } = openDatabase(plant.database.runtimeUrl, { max: 1, applicationName: "temporary" });
+    try {
+      await expect(sql`create temp table facts (site text)`.execute(db)).rejects.toThrow("permission denied to create temporary tables");
+    } finally {
+      await close();
+    }
+  });
+});
