@@ -26,3 +26,15 @@ export function otherThan(column: string, type: string): string {
       throw new Error(`${column} is of type ${type}: say here what another value of it is`);
   }
 }
+
+/** Columns to be changed at once, so many at most, each in a table of its own. */
+export function inTablesOfTheirOwn<C extends { readonly table: string }>(columns: readonly C[], most: number): readonly (readonly C[])[] {
+  const rounds = new Map<number, C[]>();
+  const times = new Map<string, number>();
+  for (const one of columns) {
+    const time = (times.get(one.table) ?? 0) + 1;
+    times.set(one.table, time);
+    rounds.set(time, [...(rounds.get(time) ?? []), one]);
+  }
+  return [...rounds.values()].flatMap((round) => Array.from({ length: Math.ceil(round.length / most) }, (_, n) => round.slice(n * most, (n + 1) * most)));
+}

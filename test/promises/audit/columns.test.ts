@@ -15,7 +15,7 @@ import { comparedOf, EXEMPT, keyOf, MAY_LACK_ROWS } from "../../../src/verify/co
 import type { Finding } from "../../../src/verify/finding.ts";
 import { measured } from "../../support/measure.ts";
 import { envelope, eventTopic, join as joinBroker, sourceOf } from "../../support/mqtt.ts";
-import { otherThan } from "../../support/other-value.ts";
+import { inTablesOfTheirOwn, otherThan } from "../../support/other-value.ts";
 import { startPlant } from "../../support/plant.ts";
 import { freshDatabase, type TestDatabase } from "../../support/postgres.ts";
 import { everythingElse } from "../../support/rich-record.ts";
@@ -57,20 +57,7 @@ const PRESENT: ReadonlySet<string> = new Set([
 
 function together(all: readonly Column[]): readonly (readonly Column[])[] {
   if (AT_ONCE === 1) return [];
-  return [all.filter(({ table }) => PRESENT.has(table)), all.filter(({ table }) => !PRESENT.has(table))].flatMap(inTablesOfTheirOwn);
-}
-
-function inTablesOfTheirOwn(all: readonly Column[]): readonly (readonly Column[])[] {
-  const rounds = new Map<number, Column[]>();
-  const times = new Map<string, number>();
-  for (const one of all) {
-    const time = (times.get(one.table) ?? 0) + 1;
-    times.set(one.table, time);
-    rounds.set(time, [...(rounds.get(time) ?? []), one]);
-  }
-  return [...rounds.values()].flatMap((round) =>
-    Array.from({ length: Math.ceil(round.length / AT_ONCE) }, (_, n) => round.slice(n * AT_ONCE, (n + 1) * AT_ONCE)),
-  );
+  return [all.filter(({ table }) => PRESENT.has(table)), all.filter(({ table }) => !PRESENT.has(table))].flatMap((some) => inTablesOfTheirOwn(some, AT_ONCE));
 }
 
 const named = ({ table, column }: Pick<Column, "table" | "column">): string => `${table}.${column}`;
