@@ -43,6 +43,13 @@ export async function isAdministrator(db: Db, person: string): Promise<boolean> 
   return rows.length > 0;
 }
 
+/** Who administers everything and may sign in with a password of their own, which the host can give anew. */
+export async function listOwnAdministrators(db: Db): Promise<readonly string[]> {
+  const { rows } = await sql<{ person: string }>`select person from person_grants join people using (person) join person_standings s using (person)
+    where role = 'admin' and site is null and issuer = 'local' and s.active order by person`.execute(db);
+  return rows.map(({ person }) => person);
+}
+
 /**
  * What is done under a token. `acts`: something is asked for, which prolongs a session. `follows`: a program goes on reading, which is no act of a person: a session that nobody else uses is idle, and is over
  * when that is its limit. `takes`: what was asked for is still being handed out: as long as that takes, nobody need be there.
