@@ -243,7 +243,7 @@ export async function createPerson(trx: Db, made: NewPerson, by: Attribution): P
   await recordAtSites(trx, null, { type: "person.created", object: `person ${person}`, old: null, new: { person, name, issuer, subject } }, by);
 }
 
-/** `instead`: of the password by which this was asked; false: it is another one by now, or they may not sign in any more, and nothing was done. */
+/** `instead`: of the password by which this was asked; false: it is another one by now, they are locked out, or may not sign in any more, and nothing was done. */
 export async function setPassword(
   trx: Db,
   person: string,
@@ -253,7 +253,9 @@ export async function setPassword(
   instead: string | null = null,
 ): Promise<boolean> {
   const { rows } = await sql`update person_standings set password = ${password}, temporary = ${temporary}, failed = 0, locked_until = null
-    where person = ${person} and (${instead}::text is null or (active and password = ${instead})) returning person`.execute(trx);
+    where person = ${person} and (${instead}::text is null or (active and password = ${instead} and coalesce(locked_until <= clock_timestamp(), true))) returning person`.execute(
+    trx,
+  );
   if (rows.length === 0) return false;
   // whoever knew the old one is out
   await sql`update sign_ins set ended_at = clock_timestamp() where person = ${person} and ended_at is null`.execute(trx);

@@ -137,6 +137,35 @@ test("wrong passwords lock a person out, the right one included, without saying 
   measured("admin.recovered", `by ${String(act?.["from"])} on the host, on record as ${String(act?.["actor"])}'s`);
 });
 
+test("whoever is at somebody's session guesses their password no oftener than at the door, many at once neither; locked out, the right one changes nothing", async () => {
+  await person(plant, "mia", { role: "operator", site: SITE });
+  const mia = bearing(await signIn(plant, "mia"));
+  const change = (old: string, made = `${PASSWORD} stolen`) => plant.ask("PUT", "/v1/people/mia/password", { old, new: made }, mia);
+  const guesses = await Promise.all(Array.from({ length: 7 }, (_, i) => change(`wrong password ${i}`)));
+  expect(new Set(guesses.map(({ status }) => status))).toEqual(new Set([403]));
+  const standing = "select failed, locked_until > clock_timestamp() as locked from person_standings where person = 'mia'";
+  const [locked] = await plant.database.query(standing);
+  expect(locked?.["locked"]).toBe(true);
+  // two are tried at once, so that one at most was still being tried when five had been wrong
+  expect(Number(locked?.["failed"])).toBeLessThanOrEqual(1);
+  expect((await signInWith("mia", PASSWORD)).status).toBe(401);
+  // nor is anybody told by a fault of the new one that the old one was right
+  for (const made of [undefined, "short"]) expect((await change(PASSWORD, made)).body).toEqual(guesses[0]?.body);
+  expect(await plant.database.query(standing)).toEqual([locked]);
+
+  // nor where the lock came while the new one was being hashed
+  const kept = String((await plant.database.query("select password from person_standings where person = 'mia'"))[0]?.["password"]);
+  const { db, close } = openDatabase(plant.database.runtimeUrl, { max: 1, applicationName: "test" });
+  try {
+    const by = { actor: "person:mia", from: null, reason: "test" };
+    expect(await db.transaction().execute((trx) => setPassword(trx, "mia", kept, false, by, kept))).toBe(false);
+  } finally {
+    await close();
+  }
+  await plant.database.query("update person_standings set locked_until = clock_timestamp() where person = 'mia'");
+  expect((await change(PASSWORD)).status).toBe(204);
+});
+
 test("a key is shown once, kept as a hash, valid beside the next, and good for nothing once it is revoked, has ended, or its machine is out of use", async () => {
   const key = await machine(plant, "line-4", "ann", { role: "integrator", site: SITE });
   expect(await statusOf(bearing(key))).toBe(200);
