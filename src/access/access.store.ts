@@ -43,6 +43,13 @@ export async function isAdministrator(db: Db, person: string): Promise<boolean> 
   return rows.length > 0;
 }
 
+/** Who administers everything and may sign in with a password of their own, which the host can give anew. */
+export async function listOwnAdministrators(db: Db): Promise<readonly string[]> {
+  const { rows } = await sql<{ person: string }>`select person from person_grants join people using (person) join person_standings s using (person)
+    where role = 'admin' and site is null and issuer = 'local' and s.active order by person`.execute(db);
+  return rows.map(({ person }) => person);
+}
+
 /**
  * What is done under a token. `acts`: something is asked for, which prolongs a session. `follows`: a program goes on reading, which is no act of a person: a session that nobody else uses is idle, and is over
  * when that is its limit. `takes`: what was asked for is still being handed out: as long as that takes, nobody need be there.
@@ -236,7 +243,7 @@ export async function createPerson(trx: Db, made: NewPerson, by: Attribution): P
   await recordAtSites(trx, null, { type: "person.created", object: `person ${person}`, old: null, new: { person, name, issuer, subject } }, by);
 }
 
-/** `instead`: of the password by which this was asked; false: it is another one by now, or they may not sign in any more, and nothing was done. */
+/** `instead`: of the password by which this was asked; false: it is another one by now, they are locked out, or may not sign in any more, and nothing was done. */
 export async function setPassword(
   trx: Db,
   person: string,
@@ -246,7 +253,9 @@ export async function setPassword(
   instead: string | null = null,
 ): Promise<boolean> {
   const { rows } = await sql`update person_standings set password = ${password}, temporary = ${temporary}, failed = 0, locked_until = null
-    where person = ${person} and (${instead}::text is null or (active and password = ${instead})) returning person`.execute(trx);
+    where person = ${person} and (${instead}::text is null or (active and password = ${instead} and coalesce(locked_until <= clock_timestamp(), true))) returning person`.execute(
+    trx,
+  );
   if (rows.length === 0) return false;
   // whoever knew the old one is out
   await sql`update sign_ins set ended_at = clock_timestamp() where person = ${person} and ended_at is null`.execute(trx);

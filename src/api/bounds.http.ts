@@ -52,8 +52,8 @@ export async function setBounds(app: FastifyInstance, { tls, requestsPerSecond }
     void reply.header("cache-control", "no-store");
   });
   app.addHook("onRoute", (route) => {
-    // ?dryRun=true on a write that knows no such thing must not be a write
-    if (route.schema?.body !== undefined && route.schema.querystring === undefined) route.schema.querystring = z.strictObject({});
+    // ?dryRun=true on a write that knows no such thing must not be a write, nor ?site=… on a list that knows none be the list of all; what asks after health and metrics may add what it likes
+    if (route.url.startsWith("/v1/") && route.schema !== undefined && route.schema.querystring === undefined) route.schema.querystring = z.strictObject({});
   });
   if (requestsPerSecond === 0) return [];
   await app.register(rateLimit, {

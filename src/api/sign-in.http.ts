@@ -43,6 +43,14 @@ export function signInRoutes(scope: FastifyInstance, { access: { db, secret } }:
   const app = scope.withTypeProvider<ZodTypeProvider>();
   // a password takes 19 MiB and 30 ms to try
   const inTurn = atMost(2);
+  /** Tries a password: a wrong one is counted before another is tried in its place, so that many at once are no more tries. Null: it is not theirs, or they are locked out, which nobody is told apart. */
+  const tried = (person: string, password: string, from: string) =>
+    inTurn(async () => {
+      const kept = await readPassword(db, person);
+      const fits = await passwordFits(kept?.password ?? null, password);
+      if (kept !== null && !fits && !kept.locked) await countWrongPassword(db, person, from);
+      return kept === null || !fits || kept.locked ? null : kept;
+    });
 
   app.post(
     "/v1/sign-ins",
@@ -60,14 +68,9 @@ export function signInRoutes(scope: FastifyInstance, { access: { db, secret } }:
     },
     async (request, reply) => {
       const { person, password } = request.body;
-      const kept = await readPassword(db, person);
-      const fits = await inTurn(() => passwordFits(kept?.password ?? null, password));
-      // whoever is locked out is told no more than whoever mistyped
+      const kept = await tried(person, password, fromOf(request));
       const refused = () => new Problem(401, "REQUEST_UNAUTHENTICATED", "Person and password do not go together, or this person may not sign in now.");
-      if (kept === null || !fits || kept.locked || !kept.active) {
-        if (kept !== null && !fits && !kept.locked) await countWrongPassword(db, person, fromOf(request));
-        throw refused();
-      }
+      if (kept?.active !== true) throw refused();
       const token = makeSessionToken();
       const signedIn = await signIn(db, person, { method: "password", password: kept.password }, hashToken(secret, token), fromOf(request));
       if (signedIn === null) throw refused();
@@ -138,16 +141,13 @@ export function signInRoutes(scope: FastifyInstance, { access: { db, secret } }:
       const { id, name } = personIn(request);
       if (request.params.person !== id)
         throw new Problem(403, "PER_NOT_AUTHORISED", "Everybody changes their own password; an administrator gives a temporary one.");
-      const kept = await readPassword(db, id);
-      const another = () => new Problem(403, "PER_NOT_AUTHORISED", "The old password is another.");
-      if (!(await inTurn(() => passwordFits(kept?.password ?? null, request.body.old)))) {
-        if (kept !== null) await countWrongPassword(db, id, fromOf(request));
-        throw another();
-      }
+      const kept = await tried(id, request.body.old, fromOf(request));
+      const another = () => new Problem(403, "PER_NOT_AUTHORISED", "The old password is another, or it may not be tried now.");
+      if (kept === null) throw another();
       const fault = request.body.new === request.body.old ? "is the old one" : passwordFault(request.body.new, id, name);
       if (fault !== null) throw invalid(`The new password ${fault}.`, [{ pointer: "/new", detail: fault }]);
       const hashed = await inTurn(() => hashPassword(request.body.new));
-      if (!(await db.transaction().execute((trx) => setPassword(trx, id, hashed, false, attributionOf(request, null), kept?.password)))) throw another();
+      if (!(await db.transaction().execute((trx) => setPassword(trx, id, hashed, false, attributionOf(request, null), kept.password)))) throw another();
       return reply.code(204).send(null);
     },
   );

@@ -1,11 +1,11 @@
 // Promise: a fresh system gets its first administrator by one command on the host, and from then on everybody is asked who they are; on the network nobody is nobody from the beginning; an
-// administrator who is locked out is let in again by an act on the host that is on record at every site.
+// administrator who is locked out is let in again by an act on the host that is on record at every site, also where the others sign in at a provider that is gone.
 // Attack: a second first administrator; a temporary password used for anything but changing it; wrong passwords until nobody gets in, the right one included; one's own rights, and the last
 // administrator's; two roles that check each other, also past the service; a key that was revoked, has ended, or whose machine was put out of use; a sign-in that overlaps a deactivation or a change of the
 // password, in either order.
 import { sql } from "kysely";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { signIn as openSignIn, setPassword, setPersonActive } from "../../../src/access/access.store.ts";
+import { createPerson, grantRole, listOwnAdministrators, signIn as openSignIn, setPassword, setPersonActive } from "../../../src/access/access.store.ts";
 import { hashPassword } from "../../../src/access/password.ts";
 import { openDatabase } from "../../../src/db/database.ts";
 import { signalbox } from "../../support/command.ts";
@@ -137,6 +137,35 @@ test("wrong passwords lock a person out, the right one included, without saying 
   measured("admin.recovered", `by ${String(act?.["from"])} on the host, on record as ${String(act?.["actor"])}'s`);
 });
 
+test("whoever is at somebody's session guesses their password no oftener than at the door, many at once neither; locked out, the right one changes nothing", async () => {
+  await person(plant, "mia", { role: "operator", site: SITE });
+  const mia = bearing(await signIn(plant, "mia"));
+  const change = (old: string, made = `${PASSWORD} stolen`) => plant.ask("PUT", "/v1/people/mia/password", { old, new: made }, mia);
+  const guesses = await Promise.all(Array.from({ length: 7 }, (_, i) => change(`wrong password ${i}`)));
+  expect(new Set(guesses.map(({ status }) => status))).toEqual(new Set([403]));
+  const standing = "select failed, locked_until > clock_timestamp() as locked from person_standings where person = 'mia'";
+  const [locked] = await plant.database.query(standing);
+  expect(locked?.["locked"]).toBe(true);
+  // two are tried at once, so that one at most was still being tried when five had been wrong
+  expect(Number(locked?.["failed"])).toBeLessThanOrEqual(1);
+  expect((await signInWith("mia", PASSWORD)).status).toBe(401);
+  // nor is anybody told by a fault of the new one that the old one was right
+  for (const made of [undefined, "short"]) expect((await change(PASSWORD, made)).body).toEqual(guesses[0]?.body);
+  expect(await plant.database.query(standing)).toEqual([locked]);
+
+  // nor where the lock came while the new one was being hashed
+  const kept = String((await plant.database.query("select password from person_standings where person = 'mia'"))[0]?.["password"]);
+  const { db, close } = openDatabase(plant.database.runtimeUrl, { max: 1, applicationName: "test" });
+  try {
+    const by = { actor: "person:mia", from: null, reason: "test" };
+    expect(await db.transaction().execute((trx) => setPassword(trx, "mia", kept, false, by, kept))).toBe(false);
+  } finally {
+    await close();
+  }
+  await plant.database.query("update person_standings set locked_until = clock_timestamp() where person = 'mia'");
+  expect((await change(PASSWORD)).status).toBe(204);
+});
+
 test("a key is shown once, kept as a hash, valid beside the next, and good for nothing once it is revoked, has ended, or its machine is out of use", async () => {
   const key = await machine(plant, "line-4", "ann", { role: "integrator", site: SITE });
   expect(await statusOf(bearing(key))).toBe(200);
@@ -259,4 +288,45 @@ test("no session comes of a sign-in that overlaps a deactivation or a change of 
   } finally {
     await close();
   }
+});
+
+test("where administrators sign in only at a provider that is gone, the host makes one who gets in, on record; where a password lets somebody in, it makes nobody", async () => {
+  const recover = (...args: string[]) => admin("recover", ...args, "--by", "host operator", "--reason", "deviation 4712");
+  const by = { actor: "signalbox", from: null, reason: "test" };
+  const issuer = "https://gone.example";
+  const { db, close } = openDatabase(plant.database.runtimeUrl, { max: 1, applicationName: "test" });
+  try {
+    await db.transaction().execute(async (trx) => {
+      await createPerson(trx, { person: "oda", name: "Oda", issuer, subject: "4711", password: null, temporary: true }, by);
+      await grantRole(trx, { kind: "person", id: "oda" }, "admin", null, by);
+    });
+    // as long as somebody is let in by a new password, that is the way
+    const early = await recover("finn", "--name", "Finn Smit");
+    expect([early.exit, early.out]).toEqual([1, expect.stringContaining("lets in ann, carl")]);
+    await db.transaction().execute(async (trx) => {
+      for (const local of await listOwnAdministrators(trx)) await setPersonActive(trx, local, false, by);
+    });
+  } finally {
+    await close();
+  }
+  const elsewhere = await recover("oda");
+  expect([elsewhere.exit, elsewhere.out]).toEqual([1, expect.stringContaining(`oda signs in at ${issuer}`)]);
+  expect((await plant.database.query("select password, temporary from person_standings where person = 'oda'"))[0]).toEqual({ password: null, temporary: true });
+  expect((await recover("finn")).exit).toBe(1);
+
+  const made = await recover("finn", "--name", "Finn Smit");
+  expect(made.exit, made.out).toBe(0);
+  const temporary = passwordIn(made.out);
+  const token = bearing(String(Object((await signInWith("finn", temporary)).body).token));
+  expect((await plant.ask("PUT", "/v1/people/finn/password", { old: temporary, new: PASSWORD }, token)).status).toBe(204);
+  const finn = bearing(await signIn(plant, "finn"));
+  expect((await plant.ask("PATCH", "/v1/people/oda", { active: false }, finn)).status).toBe(200);
+  const acts = await plant.database.query(`select type, actor, body ->> 'reason' as reason, body ->> 'from' as "from" from signals where site = '${SITE}'
+    and body ->> 'object' = 'person finn' and actor = 'host operator' order by position`);
+  const act = { actor: "host operator", reason: "deviation 4712", from: "signalbox admin recover" };
+  expect(acts).toEqual([
+    { type: "person.created", ...act },
+    { type: "role.granted", ...act },
+  ]);
+  measured("admin.recovered.provider", "no provider: one command makes an administrator with a password, on record as the host operator's");
 });
