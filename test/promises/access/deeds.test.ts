@@ -31,7 +31,7 @@ beforeAll(async () => {
   party = await join(plant.mqttUrl, { protocol: 4 });
   await party.subscribe(`site/${SITE}/line/4/eq/+/verdict`);
   await plant.ask("PUT", "/v1/registry/recipes/blend/revisions/3", RECIPE);
-  for (const n of [1, 2, 3, 4, 5]) for (const kind of ["scale", "mixer"]) await plant.equipment(SITE, `${kind}-${n}`, "4", kind);
+  for (const n of [1, 2, 3, 4, 5, 6, 7]) for (const kind of ["scale", "mixer"]) await plant.equipment(SITE, `${kind}-${n}`, "4", kind);
   const station = `/v1/sites/${SITE}/stations/dispensing`;
   expect((await plant.ask("PUT", station, { line: "4" }, { reason: "set up" })).status).toBe(201);
   expect((await plant.ask("POST", `${station}/devices`, { source: scale(1) }, { reason: "set up" })).status).toBe(200);
@@ -110,6 +110,8 @@ async function review(batch: string, who = "rosa"): Promise<{ readonly review: n
   const path = `/v1/audit/sites/${SITE}/reviews/${number}/conclusion`;
   return { review: number, path, body: { digest, conclusion: "accepted", finding: "none" } };
 }
+const concluding = ({ path, body }: { readonly path: string; readonly body: object }): readonly [string, object] => [path, body];
+
 /** Why somebody may not dispose of a batch by quality's word; null: they may. */
 const deedsIn = (batch: string, who: string): Promise<string | null> =>
   readDeeds(service.db, { path: commandsOf(batch), body: { command: "release" }, site: SITE }, `person:${who}`);
@@ -252,7 +254,47 @@ test("an exception is disposed of once, under a signature, by somebody who did n
   const body = { disposition: "continue", linked: "DEV-1", reason: "within what the method allows" };
   expect(await ask(path, body, "olga")).toMatchObject({ status: 403 });
   await signed(path, body, "rita");
-  expect(await refusalOf(command("rosa", word), dispose.replace("'continue'", "'abort'"))).toBe("disposed_of_by_signature");
+  expect(await refusalOf(command("rosa", word), dispose.replace("'continue'", "'abort'"))).toBe("disposed_of_once");
+});
+
+test("three people bring a batch to its end: who verified a step disposes of the exceptions of others, and not of its own; a comment bars nobody from anything", async () => {
+  const batch = await weighing(6);
+  const exceptionOf = async (step: string): Promise<{ readonly path: string; readonly dispose: string; readonly word: (who: string) => string }> => {
+    const id = (await get(`/v1/exceptions?site=${SITE}&batch=${batch}&open=true`)).items.find((one) => said(one, "step") === step)?.id;
+    const [position, ordinal] = String(id).split(".").slice(-2).map(Number);
+    const dispose = `update exceptions set resolved_at = clock_timestamp(), resolved_position = 900000, disposition = 'continue', linked = 'DEV-2'
+      where site = '${SITE}' and position = ${position} and ordinal = ${ordinal}`;
+    const word = { kind: "exception.resolve", position, ordinal, disposition: "continue", linked: "DEV-2", reason: "so", signature: {} };
+    return { path: `/v1/exceptions/${id}/resolution`, dispose, word: (who) => command(who, word) };
+  };
+  const disposal = { disposition: "continue", linked: "DEV-2", reason: "within what the method allows" };
+  expect(await say(6, "step.evidence", WEIGHT, { batchid: batch, stepid: "weigh" })).toMatchObject({ status: "accepted" });
+  expect(await say(6, "step.complete", {}, { batchid: batch, stepid: "weigh" })).toMatchObject({ status: "accepted" });
+  for (const who of ["rita", "quinn"])
+    expect((await post(commandsOf(batch, "weigh"), { command: "comment", comment: "looked at it" }, who)).status, who).toBe(200);
+  await signed(commandsOf(batch, "weigh"), { command: "verify" }, "rita");
+  expect((await post(commandsOf(batch, "blend"), { command: "start" }, "sara")).status).toBe(200);
+  const hot = { evidence: "end-temperature", value: "60", unit: "Cel" };
+  expect((await post(commandsOf(batch, "blend"), { command: "evidence", evidence: hot }, "sara")).status).toBe(200);
+  const { path, dispose, word } = await exceptionOf("blend");
+  expect(await ask(path, disposal, "sara")).toMatchObject({ status: 403 });
+  for (const who of ["rita", "quinn"]) expect(await refusalOf(word(who), dispose), who).toBeNull();
+  // of the very step and attempt it bars, here and in the database; of a later attempt of it, not
+  const own = `update exceptions set step = 'weigh', attempt = 1 where site = '${SITE}' and batch = '${batch}' and step = 'blend'`;
+  expect(await refusalOf(own, word("rita"), dispose)).toBe("disposed_of_by_others");
+  expect(await refusalOf(own.replace("attempt = 1", "attempt = null"), word("rita"), dispose)).toBe("disposed_of_by_others");
+  expect(await refusalOf(own.replace("attempt = 1", "attempt = 2"), word("rita"), dispose)).toBeNull();
+  expect(await refusalOf(own, word("quinn"), dispose)).toBeNull();
+  await signed(path, disposal, "rita");
+  await signed(commandsOf(batch), { command: "stop", reason: "too hot" }, "sara");
+  await signed(commandsOf(batch), { command: "recommend" }, "sara");
+  expect(await ask(...concluding(await review(batch, "rita")), "rita")).toMatchObject({
+    ...OWN,
+    body: { detail: expect.stringContaining("(exception.resolve") },
+  });
+  await signed(...concluding(await review(batch, "quinn")), "quinn");
+  await signed(commandsOf(batch), { command: "reject", reason: "too hot" }, "quinn");
+  expect(await get(`/v1/sites/${SITE}/batches/${batch}`)).toMatchObject({ disposition: "rejected" });
 });
 
 test("whoever registered a revision amends no batch to it, also at a site that is younger than the revision; the database refuses it too", async () => {

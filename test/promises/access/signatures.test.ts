@@ -329,9 +329,13 @@ test("a batch is disposed of in two stages, by quality last, and not while its r
 
 const inOtherCharacters = (text: string): string => [...Buffer.from(text)].map((byte) => `%${byte.toString(16).padStart(2, "0")}`).join("");
 
-test("nobody reviews a batch in which they acted", async () => {
+test("nobody reviews a batch in which they acted; the refusal says by what", async () => {
   const batch = await running();
-  expect((await orderStep(batch, { command: "comment", comment: "look" }, "rita")).status).toBe(200);
+  const evidence = { evidence: "net-weight", value: "12.500", unit: "kg" };
+  for (const body of [{ command: "start" }, { command: "evidence", evidence }, { command: "complete" }])
+    expect((await orderStep(batch, body, "olga")).status).toBe(200);
+  const verified = await challenge(verifying(batch), "rita");
+  expect((await sign({ challenge: said(verified.body, "challenge"), password: PASSWORD }, "rita")).status).toBe(200);
   const review = await plant.ask("POST", "/v1/audit/reviews", { site: SITE, batch }, as["rita"]);
   const { review: number, digest } = Object(said(review.body, "review"));
   // Once whoever wrote a number in the address as %37 was asked for no deeds.
@@ -340,7 +344,7 @@ test("nobody reviews a batch in which they acted", async () => {
       { path: `/v1/audit/sites/${SITE}/reviews/${said}/conclusion`, body: { digest, conclusion: "accepted", finding: "none" }, reason: "so" },
       "rita",
     );
-    expect(asked, said).toMatchObject({ status: 403, body: { code: "SIGNATURE_OWN_DEED" } });
+    expect(asked, said).toMatchObject({ status: 403, body: { code: "SIGNATURE_OWN_DEED", detail: expect.stringContaining("(verify in step weigh)") } });
   }
 });
 
