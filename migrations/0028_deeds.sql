@@ -29,20 +29,20 @@ create function decisions_about(p_site text, p_batch text) returns table ("posit
       and coalesce(l.freed_position, g.position) >= coalesce((g.body ->> 'gap')::bigint, g.position)
 $$;
 
--- What somebody did in a batch, and in which of its steps. An act counts when something came of it.
-create function deeds_in(p_site text, p_batch text, p_actor text) returns table (deed text, step text) language sql stable as $$
-  -- what they asked for, and came to be a fact
-  select coalesce(g.body ->> 'command', g.body ->> 'kind'), g.body ->> 'step'
+-- What somebody did in a batch, and in which of its steps and attempts. An act counts when something came of it; a comment performs, decides and changes nothing, and is none.
+create function deeds_in(p_site text, p_batch text, p_actor text) returns table (deed text, step text, attempt integer) language sql stable as $$
+  -- what they asked for, and came to be a fact; of what followed in other steps the attempt is another one's
+  select coalesce(g.body ->> 'command', g.body ->> 'kind'), g.body ->> 'step', case when f.step = g.body ->> 'step' then f.attempt end
     from batches b join facts f on f.opened_on = b.opened_on and f.site = b.site and f.batch = b.batch join signals g on g.site = f.site and g.position = f.position
-    where b.site = p_site and b.batch = p_batch and g.actor = p_actor
+    where b.site = p_site and b.batch = p_batch and g.actor = p_actor and g.body ->> 'command' is distinct from 'comment'
   union all
   -- what a device reported while they were at its station
-  select 'performed', f.step
+  select 'performed', f.step, f.attempt
     from batches b join facts f on f.opened_on = b.opened_on and f.site = b.site and f.batch = b.batch join performances p on p.site = f.site and p.position = f.position
     where b.site = p_site and b.batch = p_batch and 'person:' || p.person = p_actor
   union all
   -- what they decided about it
-  select g.body ->> 'kind', d.step from decisions_about(p_site, p_batch) d join signals g on g.site = p_site and g.position = d.position where g.actor = p_actor
+  select g.body ->> 'kind', d.step, null::integer from decisions_about(p_site, p_batch) d join signals g on g.site = p_site and g.position = d.position where g.actor = p_actor
 $$;
 
 -- The position that changed a batch's record first behind so many of its entries; null: none did. Quality's word on the batch and its closing follow a review, and change nothing of what was reviewed.
@@ -91,18 +91,28 @@ create function opened_exception(p_site text, p_position bigint, p_event_positio
     or exists (select from performances p where p.site = p_site and p.position in (p_position, p_event_position) and 'person:' || p.person = p_actor)
 $$;
 
--- Of an exception: it is disposed of once, by the command that says so, signed by a person who did not act in its batch and by whom it was not opened. To have disposed of others, or decided about
--- events of the batch, is no such deed: an event in quarantine is an exception too.
+-- Which deeds in a batch bar whoever did them from disposing of an exception of it. To have disposed of others, or decided about events of the batch, is none: an event in quarantine is an exception too.
+-- To have verified is one only of the very step and attempt that it is about: who else would be left, in a plant of few, to conclude the review?
+create function deeds_against_disposing(p_site text, p_batch text, p_step text, p_attempt integer, p_actor text) returns table (deed text, step text) language sql stable as $$
+  select d.deed, d.step from deeds_in(p_site, p_batch, p_actor) d
+    where d.deed not in ('exception.resolve', 'quarantine.resolve', 'gap.resolve', 'source.succession')
+      and (d.deed <> 'verify' or (d.step = p_step and d.attempt = coalesce(p_attempt, d.attempt)))
+$$;
+
+-- Of an exception: it is disposed of once, by the command that says so, signed by a person who did nothing that bars them and by whom it was not opened.
 create function exception_disposed_of_by_others() returns trigger language plpgsql as $$
 declare
   v_by text;
 begin
   select g.actor into v_by from signals g where g.site = new.site and g.position = new.resolved_position and g.kind = 'command' and g.body ->> 'kind' = 'exception.resolve'
     and (g.body ->> 'position')::bigint = new.position and (g.body ->> 'ordinal')::integer = new.ordinal and g.actor like 'person:%' and g.body -> 'signature' is not null;
-  if old.disposition is not null or v_by is null then
-    raise exception 'exception %.% is disposed of once, by a signed command', new.position, new.ordinal using errcode = '23514', constraint = 'disposed_of_by_signature';
+  if old.disposition is not null then
+    raise exception 'exception %.% is disposed of already', new.position, new.ordinal using errcode = '23514', constraint = 'disposed_of_once';
   end if;
-  if exists (select from deeds_in(new.site, new.batch, v_by) d where d.deed not in ('exception.resolve', 'quarantine.resolve', 'gap.resolve', 'source.succession'))
+  if v_by is null then
+    raise exception 'exception %.% is disposed of by a signed command', new.position, new.ordinal using errcode = '23514', constraint = 'disposed_of_by_signature';
+  end if;
+  if exists (select from deeds_against_disposing(new.site, new.batch, new.step, new.attempt, v_by))
     or opened_exception(new.site, new.position, new.event_position, v_by) then
     raise exception '% has acted in what exception %.% is about', v_by, new.position, new.ordinal using errcode = '23514', constraint = 'disposed_of_by_others';
   end if;

@@ -42,7 +42,8 @@ export async function readDeeds(db: Db, { path, body, site }: Asked, actor: stri
   const [, batch = null, step = null] = (OF_BATCH.exec(path) ?? []).map((part) => (part === undefined ? null : decodeURIComponent(part)));
   if (batch !== null && step !== null && Object.hasOwn(OF_STEPS, command)) {
     const { acts, another } = OF_STEPS[command as keyof typeof OF_STEPS];
-    return (await hasActed(db, { site, batch, step, acts }, actor)) ? `You have acted in step ${step} yourself; another person ${another}.` : null;
+    const deed = await deedIn(db, { site, batch, step, acts }, actor);
+    return deed && `You have acted in step ${step} yourself (${deed}); another person ${another}.`;
   }
   if (batch !== null && step === null && command === "amend") {
     const recipe = await recipeOf(db, site, batch);
@@ -50,25 +51,23 @@ export async function readDeeds(db: Db, { path, body, site }: Asked, actor: stri
     return own ? "You have registered that revision yourself; another person puts it in force." : null;
   }
   // whose word is void since the record has changed may give it anew
-  if (batch !== null && step === null && DISPOSES.has(command))
-    return (await hasActed(db, { site, batch, step, acts: sql`d.deed <> all(${[...DISPOSES]}::text[])` }, actor))
-      ? "You have acted in this batch yourself; another person disposes of it."
-      : null;
+  if (batch !== null && step === null && DISPOSES.has(command)) {
+    const deed = await deedIn(db, { site, batch, step, acts: sql`d.deed <> all(${[...DISPOSES]}::text[])` }, actor);
+    return deed && `You have acted in this batch yourself (${deed}); another person disposes of it.`;
+  }
   // the same address in other characters is the same act
   const address = decodeURIComponent(path);
   const excepting = OF_EXCEPTION.exec(address);
   if (excepting !== null) {
     const of = await exceptionAt(db, site, { position: excepting[1] ?? "", ordinal: excepting[2] ?? "" }, actor);
-    // whoever has disposed of another exception of the batch, or decided about one of its events, has not acted in what this one is about by that
-    const acts = sql`d.deed <> all(${["exception.resolve", ...DECISIONS]}::text[])`;
-    return of !== null && (of.opened || (await hasActed(db, { site, batch: of.batch, step: null, acts }, actor)))
-      ? "You have acted in this batch yourself, or in what opened the exception; another person disposes of it."
-      : null;
+    if (of?.opened === true) return "What opened the exception was asked for or performed by you; another person disposes of it.";
+    return of?.deed == null ? null : `You have acted in what the exception is about yourself (${inWords(of.deed, of.step)}); another person disposes of it.`;
   }
   const concluding = OF_REVIEW.exec(address);
   if (concluding !== null) {
     const of = await batchReviewed(db, site, concluding[1] ?? "");
-    return (await hasActed(db, { site, batch: of, step: null, acts: ANY }, actor)) ? "You have acted in this batch yourself; another person reviews it." : null;
+    const deed = await deedIn(db, { site, batch: of, step: null, acts: ANY }, actor);
+    return deed && `You have acted in this batch yourself (${deed}); another person reviews it.`;
   }
   const deciding = OF_QUARANTINE.exec(address);
   if (deciding !== null)
@@ -83,13 +82,10 @@ const OF_EXCEPTION = /^\/v1\/exceptions\/.{1,64}\.(\d{1,15})\.(\d{1,4})\/resolut
 const OF_REVIEW = /^\/v1\/audit\/sites\/[^/]+\/reviews\/(\d+)\/conclusion$/;
 const OF_QUARANTINE = /^\/v1\/quarantine\/.{1,64}\.\d{1,9}\.(\d{1,16})\/resolution$/;
 
-/** Commands that decide about what is named by itself, and not by its batch. */
-const DECISIONS: readonly string[] = ["quarantine.resolve", "gap.resolve", "source.succession"];
-
 const ANY = sql`true`;
 /** What in a step bars whoever did it from an act, and what another person then does. Who only decided which reports of a step count has not performed it. */
 const OF_STEPS = {
-  verify: { acts: sql`d.deed <> 'comment'`, another: "verifies it" },
+  verify: { acts: ANY, another: "verifies it" },
   rework: { acts: sql`d.deed in ('start', 'evidence', 'correct', 'complete', 'pause', 'resume', 'performed')`, another: "has it done again" },
 } as const;
 
@@ -103,16 +99,17 @@ async function batchReviewed(db: Db, site: string, review: string): Promise<stri
   return rows[0]?.batch ?? null;
 }
 
-/** Of which batch an exception is, and whether what opened it was asked for or performed by somebody; null: there is none. */
+/** Of an exception: whether what opened it was asked for or performed by somebody, and what they did that bars them from disposing of it; null: there is none. */
 async function exceptionAt(
   db: Db,
   site: string,
   { position, ordinal }: { readonly position: string; readonly ordinal: string },
   actor: string,
-): Promise<{ readonly batch: string | null; readonly opened: boolean } | null> {
-  const { rows } = await sql<{ batch: string | null; opened: boolean }>`
-    select batch, opened_exception(site, position, event_position, ${actor}) as opened from exceptions
-    where site = ${site} and position = ${position}::bigint and ordinal = ${ordinal}::integer`.execute(db);
+): Promise<{ readonly opened: boolean; readonly deed: string | null; readonly step: string | null } | null> {
+  const { rows } = await sql<{ opened: boolean; deed: string | null; step: string | null }>`
+    select opened_exception(x.site, x.position, x.event_position, ${actor}) as opened, d.deed, d.step from exceptions x
+    left join lateral (select * from deeds_against_disposing(x.site, x.batch, x.step, x.attempt, ${actor}) order by deed, step limit 1) d on true
+    where x.site = ${site} and x.position = ${position}::bigint and x.ordinal = ${ordinal}::integer`.execute(db);
   return rows[0] ?? null;
 }
 
@@ -124,13 +121,17 @@ async function hasPerformed(db: Db, site: string, position: string, actor: strin
   return rows.length > 0;
 }
 
-/** Whether somebody did something in a batch, or in one of its steps, that counts (`acts`, over `d`). */
-async function hasActed(
+/** What somebody did in a batch, or in one of its steps, that counts (`acts`, over `d`), in words; null: nothing. */
+async function deedIn(
   db: Db,
   { site, batch, step, acts }: { readonly site: string; readonly batch: string | null; readonly step: string | null; readonly acts: RawBuilder<unknown> },
   actor: string,
-): Promise<boolean> {
-  const { rows } = await sql`
-    select from deeds_in(${site}, ${batch}, ${actor}) as d where (${step}::text is null or d.step = ${step}) and ${acts} limit 1`.execute(db);
-  return rows.length > 0;
+): Promise<string | null> {
+  const { rows } = await sql<{ deed: string; step: string | null }>`
+    select d.deed, d.step from deeds_in(${site}, ${batch}, ${actor}) as d where (${step}::text is null or d.step = ${step}) and ${acts}
+    order by d.deed, d.step limit 1`.execute(db);
+  return rows[0] === undefined ? null : inWords(rows[0].deed, rows[0].step);
 }
+
+/** By its command, as the audit trail names it. */
+const inWords = (deed: string, step: string | null): string => (step === null ? deed : `${deed} in step ${step}`);

@@ -23,6 +23,7 @@ import { eventRoutes } from "./events.http.ts";
 import { exportRoutes } from "./exports.http.ts";
 import { faultInWords } from "./fault.ts";
 import { guard } from "./guard.http.ts";
+import { lastWord } from "./last-word.ts";
 import { oidcRoutes } from "./oidc.http.ts";
 import { operationRoutes } from "./operations.http.ts";
 import { outcomeRoutes } from "./outcomes.http.ts";
@@ -209,6 +210,8 @@ function problemOf(error: unknown, log: Pick<Log, "error">): Problem {
   if (status === 413) return new Problem(413, "REQUEST_TOO_LARGE", `The request's body has more than ${BODY_LIMIT} bytes.`);
   if (status === 415) return new Problem(415, "REQUEST_MEDIA_TYPE", "Bodies are application/json.");
   if (status >= 400 && status < 500) return new Problem(400, "REQUEST_INVALID", error instanceof Error ? error.message : "The request cannot be read.");
+  const refused = lastWord(error);
+  if (refused !== null) return refused;
   const { kind, known, code } = failure(error);
   if (known && (kind === "everyone" || kind === "moved")) return unavailable();
   if (known && code?.startsWith("22") === true) return invalid("The request holds a value that cannot be stored.", []);

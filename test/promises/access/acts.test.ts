@@ -19,6 +19,7 @@ beforeAll(async () => {
   await person(plant, "admin", { role: "admin", site: null });
   for (const [id, role, site] of [
     ["olga", "operator", SITE],
+    ["uma", "operator", SITE],
     ["sam", "supervisor", SITE],
     ["sara", "supervisor", SITE],
     ["elsa", "engineer", SITE],
@@ -140,10 +141,20 @@ describe("an exception is disposed of", () => {
   });
   const LINKED = { code: "PAR_OOS", disposition: "continue", linked: "DEV-8" };
   test("with its step aborted, and not by whoever acted in the batch", async () => {
-    const { batch, path } = await outside();
-    expect((await post(of(batch, "weigh"), { command: "comment", comment: "look" }, "rita")).status).toBe(200);
+    const batch = await weighing();
+    expect((await post(of(batch, "weigh"), { command: "pause" }, "uma")).status).toBe(200);
+    expect((await post(of(batch, "weigh"), { command: "resume" }, "olga")).status).toBe(200);
+    expect((await weighs(batch, "19.000")).status).toBe(200);
+    const [exception] = await exceptionsOf(batch);
+    const path = `/v1/exceptions/${said(exception, "id")}/resolution`;
+    // what one did before counts whatever one has become since
+    for (const [to, role] of [
+      ["grants/revocation", "operator"],
+      ["grants", "qa_reviewer"],
+    ])
+      expect((await post(`/v1/people/uma/${to}`, { role, site: SITE }, "admin", { reason: "another post" })).status).toBe(204);
     for (const address of [path, path.replaceAll(".", "%2E")])
-      expect(await ask(address, settling, "rita"), address).toMatchObject({ status: 403, body: { code: "SIGNATURE_OWN_DEED" } });
+      expect(await ask(address, settling, "uma"), address).toMatchObject({ status: 403, body: { code: "SIGNATURE_OWN_DEED" } });
     const rework = await signed(path, { ...settling, disposition: "rework" }, "quinn");
     expect(rework).toMatchObject({ status: 409, body: { code: "STA_INVALID_TRANSITION" } });
     expect(await exceptionsOf(batch)).toMatchObject([{ disposition: null, resolvedAt: null }]);

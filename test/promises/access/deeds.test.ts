@@ -20,18 +20,36 @@ let party: Party;
 let service: ReturnType<typeof openDatabase>;
 const as: Record<string, Readonly<Record<string, string>>> = {};
 const sequences = new Map<number, number>();
+/** What happens between deciding and committing the next group that says this. */
+let meanwhile: { readonly of: string; readonly happens: () => Promise<void> } | null = null;
 
 const [WEIGH, STIR] = BLEND.steps;
 const RECIPE = { ...BLEND, steps: [{ ...WEIGH, verification: "second-person" }, STIR] };
 const WEIGHT = { evidence: "net-weight", value: "12.500", unit: "kg" };
 
 beforeAll(async () => {
-  plant = await startPlant({ broker: "embedded", settings: WITH_SECRET });
+  plant = await startPlant({
+    broker: "embedded",
+    settings: WITH_SECRET,
+    replaced: {
+      stages: (stages) => ({
+        ...stages,
+        async commit(group, document) {
+          const act = document.document.includes(meanwhile?.of ?? "\u0000") ? meanwhile : null;
+          if (act !== null) {
+            meanwhile = null;
+            await act.happens();
+          }
+          return stages.commit(group, document);
+        },
+      }),
+    },
+  });
   service = openDatabase(plant.database.runtimeUrl, { max: 1, applicationName: "test" });
   party = await join(plant.mqttUrl, { protocol: 4 });
   await party.subscribe(`site/${SITE}/line/4/eq/+/verdict`);
   await plant.ask("PUT", "/v1/registry/recipes/blend/revisions/3", RECIPE);
-  for (const n of [1, 2, 3, 4, 5]) for (const kind of ["scale", "mixer"]) await plant.equipment(SITE, `${kind}-${n}`, "4", kind);
+  for (const n of [1, 2, 3, 4, 5, 6, 7]) for (const kind of ["scale", "mixer"]) await plant.equipment(SITE, `${kind}-${n}`, "4", kind);
   const station = `/v1/sites/${SITE}/stations/dispensing`;
   expect((await plant.ask("PUT", station, { line: "4" }, { reason: "set up" })).status).toBe(201);
   expect((await plant.ask("POST", `${station}/devices`, { source: scale(1) }, { reason: "set up" })).status).toBe(200);
@@ -66,10 +84,14 @@ const commandsOf = (batch: string, step?: string, site = SITE): string =>
 const ask = (path: string, body: unknown, who: string) => post("/v1/signatures/challenges", { path, body, reason: "as decided" }, who);
 const OWN = { status: 403, body: { code: "SIGNATURE_OWN_DEED" } };
 
-async function signed(path: string, body: unknown, who: string): Promise<unknown> {
+async function sign(path: string, body: unknown, who: string) {
   const asked = await ask(path, body, who);
   expect(asked.status, JSON.stringify(asked.body)).toBe(201);
-  const done = await post("/v1/signatures", { challenge: said(asked.body, "challenge"), password: PASSWORD }, who);
+  return post("/v1/signatures", { challenge: said(asked.body, "challenge"), password: PASSWORD }, who);
+}
+
+async function signed(path: string, body: unknown, who: string): Promise<unknown> {
+  const done = await sign(path, body, who);
   expect(done.status, JSON.stringify(done.body)).toBe(200);
   return said(done.body, "answer");
 }
@@ -110,6 +132,8 @@ async function review(batch: string, who = "rosa"): Promise<{ readonly review: n
   const path = `/v1/audit/sites/${SITE}/reviews/${number}/conclusion`;
   return { review: number, path, body: { digest, conclusion: "accepted", finding: "none" } };
 }
+const concluding = ({ path, body }: { readonly path: string; readonly body: object }): readonly [string, object] => [path, body];
+
 /** Why somebody may not dispose of a batch by quality's word; null: they may. */
 const deedsIn = (batch: string, who: string): Promise<string | null> =>
   readDeeds(service.db, { path: commandsOf(batch), body: { command: "release" }, site: SITE }, `person:${who}`);
@@ -252,8 +276,88 @@ test("an exception is disposed of once, under a signature, by somebody who did n
   const body = { disposition: "continue", linked: "DEV-1", reason: "within what the method allows" };
   expect(await ask(path, body, "olga")).toMatchObject({ status: 403 });
   await signed(path, body, "rita");
-  expect(await refusalOf(command("rosa", word), dispose.replace("'continue'", "'abort'"))).toBe("disposed_of_by_signature");
+  expect(await refusalOf(command("rosa", word), dispose.replace("'continue'", "'abort'"))).toBe("disposed_of_once");
 });
+
+test("three people bring a batch to its end: who verified a step disposes of the exceptions of others, and not of its own; a comment bars nobody from anything", async () => {
+  const batch = await weighing(6);
+  const exceptionOf = async (step: string): Promise<{ readonly path: string; readonly dispose: string; readonly word: (who: string) => string }> => {
+    const id = (await get(`/v1/exceptions?site=${SITE}&batch=${batch}&open=true`)).items.find((one) => said(one, "step") === step)?.id;
+    const [position, ordinal] = String(id).split(".").slice(-2).map(Number);
+    const dispose = `update exceptions set resolved_at = clock_timestamp(), resolved_position = 900000, disposition = 'continue', linked = 'DEV-2'
+      where site = '${SITE}' and position = ${position} and ordinal = ${ordinal}`;
+    const word = { kind: "exception.resolve", position, ordinal, disposition: "continue", linked: "DEV-2", reason: "so", signature: {} };
+    return { path: `/v1/exceptions/${id}/resolution`, dispose, word: (who) => command(who, word) };
+  };
+  const disposal = { disposition: "continue", linked: "DEV-2", reason: "within what the method allows" };
+  expect(await say(6, "step.evidence", WEIGHT, { batchid: batch, stepid: "weigh" })).toMatchObject({ status: "accepted" });
+  expect(await say(6, "step.complete", {}, { batchid: batch, stepid: "weigh" })).toMatchObject({ status: "accepted" });
+  for (const who of ["rita", "quinn"])
+    expect((await post(commandsOf(batch, "weigh"), { command: "comment", comment: "looked at it" }, who)).status, who).toBe(200);
+  await signed(commandsOf(batch, "weigh"), { command: "verify" }, "rita");
+  expect((await post(commandsOf(batch, "blend"), { command: "start" }, "sara")).status).toBe(200);
+  const hot = { evidence: "end-temperature", value: "60", unit: "Cel" };
+  expect((await post(commandsOf(batch, "blend"), { command: "evidence", evidence: hot }, "sara")).status).toBe(200);
+  const { path, dispose, word } = await exceptionOf("blend");
+  expect(await ask(path, disposal, "sara")).toMatchObject({ status: 403 });
+  for (const who of ["rita", "quinn"]) expect(await refusalOf(word(who), dispose), who).toBeNull();
+  // of the very step and attempt it bars, here and in the database; of a later attempt of it, not
+  const own = `update exceptions set step = 'weigh', attempt = 1 where site = '${SITE}' and batch = '${batch}' and step = 'blend'`;
+  expect(await refusalOf(own, word("rita"), dispose)).toBe("disposed_of_by_others");
+  expect(await refusalOf(own.replace("attempt = 1", "attempt = null"), word("rita"), dispose)).toBe("disposed_of_by_others");
+  expect(await refusalOf(own.replace("attempt = 1", "attempt = 2"), word("rita"), dispose)).toBeNull();
+  expect(await refusalOf(own, word("quinn"), dispose)).toBeNull();
+  await signed(path, disposal, "rita");
+  await signed(commandsOf(batch), { command: "stop", reason: "too hot" }, "sara");
+  await signed(commandsOf(batch), { command: "recommend" }, "sara");
+  const reviewed = await review(batch, "rita");
+  expect(await ask(...concluding(reviewed), "rita")).toMatchObject({ ...OWN, body: { detail: expect.stringContaining("(exception.resolve") } });
+  await signed(...concluding(reviewed), "quinn");
+  // a review that is opened while quality's word is on its way is concluded first
+  const rejection = { command: "reject", reason: "too hot" };
+  const opened: Awaited<ReturnType<typeof review>>[] = [];
+  meanwhile = { of: '"reject"', happens: async () => void opened.push(await review(batch, "rita")) };
+  const late = { status: 409, body: { code: "REVIEW_MISSING", detail: expect.stringContaining("Meanwhile") } };
+  expect(await sign(commandsOf(batch), rejection, "quinn")).toMatchObject(late);
+  expect(opened).toHaveLength(1);
+  for (const one of opened) await signed(...concluding(one), "quinn");
+  await signed(commandsOf(batch), rejection, "quinn");
+  expect(await get(`/v1/sites/${SITE}/batches/${batch}`)).toMatchObject({ disposition: "rejected" });
+});
+
+test("whoever acts in a batch while their conclusion of its review is on its way is told that they did", async () => {
+  const batch = await weighing(7);
+  const unclaimed = await say(7, "step.resume", {});
+  expect(unclaimed).toMatchObject({ status: "quarantined", context: { batch } });
+  const reviewed = await review(batch, "rita");
+  const administrator = new pg.Client({ connectionString: plant.database.ownerUrl });
+  await administrator.connect();
+  try {
+    // what goes on record at the site waits, one after the other; what only names the site does not
+    await administrator.query(`begin; select from sites where site = '${SITE}' for no key update`);
+    const decided = new Promise<void>((resolve) => {
+      meanwhile = { of: "quarantine.resolve", happens: async () => resolve() };
+    });
+    const rejecting = sign(deciding(unclaimed.verdict), { action: "reject", reason: "it was not paused" }, "rita");
+    await decided;
+    await waits("from settle");
+    const conclusion = sign(...concluding(reviewed), "rita");
+    await waits("select from sites where site");
+    await administrator.query("rollback");
+    expect((await rejecting).status).toBe(200);
+    expect(await conclusion).toMatchObject(OWN);
+  } finally {
+    await administrator.end();
+  }
+  await signed(...concluding(reviewed), "rosa");
+});
+
+/** Until a statement waits for what another transaction holds. */
+async function waits(statement: string): Promise<void> {
+  const found = () =>
+    plant.database.query(`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query ~* '${statement}'`);
+  while ((await found()).length === 0);
+}
 
 test("whoever registered a revision amends no batch to it, also at a site that is younger than the revision; the database refuses it too", async () => {
   const at = "/v1/registry/recipes/blend/revisions/4";

@@ -34,7 +34,7 @@ beforeAll(async () => {
   });
   await plant.ask("PUT", "/v1/registry/recipes/blend/revisions/3", RECIPE);
   for (const site of [SITE])
-    for (const n of [1, 2, 3, 4, 5, 6, 7, 8, 9]) {
+    for (const n of [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]) {
       await plant.equipment(site, `scale-${n}`, "4", "scale");
       await plant.equipment(site, `mixer-${n}`, "4", "mixer");
     }
@@ -177,6 +177,28 @@ test("whoever performed a step does not verify it; another person does", async (
   expect(signed.status, JSON.stringify(signed.body)).toBe(200);
   const steps = said(await stateOf(batch), "steps");
   expect(Array.isArray(steps) && steps.find((step: unknown) => said(step, "step") === "weigh")).toMatchObject({ state: "complete" });
+});
+
+test("nobody signs in a role that was taken from them since they were asked to sign, also where another one would do", async () => {
+  const batch = await running();
+  await person(plant, "otto", { role: "operator", site: SITE });
+  expect((await plant.ask("POST", "/v1/people/otto/grants", { role: "supervisor", site: SITE }, { ...as["admin"], reason: "promoted" })).status).toBe(204);
+  as["otto"] = bearing(await signIn(plant, "otto"));
+  const asked = await challenge(stopping(batch), "otto");
+  expect(asked.body).toMatchObject({ text: expect.stringContaining("as operator,") });
+  expect((await plant.ask("POST", "/v1/people/otto/grants/revocation", { role: "operator", site: SITE }, { ...as["admin"], reason: "moved" })).status).toBe(
+    204,
+  );
+  expect(await sign({ challenge: said(asked.body, "challenge"), password: PASSWORD }, "otto")).toMatchObject({
+    status: 409,
+    body: { code: "SIGNATURE_RECORD_CHANGED", detail: expect.stringContaining("as operator, and would do this as supervisor now") },
+  });
+  expect(await stateOf(batch)).toMatchObject({ execution: "running" });
+  const anew = await challenge(stopping(batch), "otto");
+  expect(await sign({ challenge: said(anew.body, "challenge"), password: PASSWORD }, "otto")).toMatchObject({
+    status: 200,
+    body: { signature: { role: "supervisor" } },
+  });
 });
 
 test("a machine never signs, and does what its role gives it without; nobody signs what they may not do", async () => {
@@ -329,9 +351,13 @@ test("a batch is disposed of in two stages, by quality last, and not while its r
 
 const inOtherCharacters = (text: string): string => [...Buffer.from(text)].map((byte) => `%${byte.toString(16).padStart(2, "0")}`).join("");
 
-test("nobody reviews a batch in which they acted", async () => {
+test("nobody reviews a batch in which they acted; the refusal says by what", async () => {
   const batch = await running();
-  expect((await orderStep(batch, { command: "comment", comment: "look" }, "rita")).status).toBe(200);
+  const evidence = { evidence: "net-weight", value: "12.500", unit: "kg" };
+  for (const body of [{ command: "start" }, { command: "evidence", evidence }, { command: "complete" }])
+    expect((await orderStep(batch, body, "olga")).status).toBe(200);
+  const verified = await challenge(verifying(batch), "rita");
+  expect((await sign({ challenge: said(verified.body, "challenge"), password: PASSWORD }, "rita")).status).toBe(200);
   const review = await plant.ask("POST", "/v1/audit/reviews", { site: SITE, batch }, as["rita"]);
   const { review: number, digest } = Object(said(review.body, "review"));
   // Once whoever wrote a number in the address as %37 was asked for no deeds.
@@ -340,7 +366,7 @@ test("nobody reviews a batch in which they acted", async () => {
       { path: `/v1/audit/sites/${SITE}/reviews/${said}/conclusion`, body: { digest, conclusion: "accepted", finding: "none" }, reason: "so" },
       "rita",
     );
-    expect(asked, said).toMatchObject({ status: 403, body: { code: "SIGNATURE_OWN_DEED" } });
+    expect(asked, said).toMatchObject({ status: 403, body: { code: "SIGNATURE_OWN_DEED", detail: expect.stringContaining("(verify in step weigh)") } });
   }
 });
 
