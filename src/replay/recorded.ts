@@ -1,4 +1,5 @@
 // A site's record as it is read to be decided again: from a database, or from wherever else entries and the bytes of their deliveries are kept.
+import type { Entry } from "../audit/entry.ts";
 import type { Delivery } from "../receive/delivery.ts";
 import type { Published } from "../registry/published.store.ts";
 
@@ -27,16 +28,7 @@ export interface SignalFields {
 }
 
 /** The first line of an entry. */
-export interface Head {
-  readonly site: string;
-  readonly position: number;
-  readonly generation: number;
-  readonly time: string;
-  readonly shard: string;
-  readonly term: number;
-  readonly base: number;
-  readonly batches: Readonly<Record<string, number>>;
-}
+export type Head = Entry["head"];
 
 /** One position since the log began: the bytes of its entry, and those of the delivery that stands there. */
 export interface LoggedPosition {
