@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { copyFile, mkdir, readdir, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
@@ -73,16 +73,15 @@ export async function copyOfFiles(database: TestDatabase): Promise<Backup> {
   return { restore: () => freshDatabase({ from: home }), discard: () => rmSync(home, { recursive: true, force: true }) };
 }
 
-/** What vanishes while it is copied was temporary, or the log tells. */
+/** What vanishes while it is copied, a file or a folder, was temporary, or the log tells. */
 async function copy(from: string, to: string): Promise<void> {
-  const entries = await readdir(from, { withFileTypes: true }).catch((error: unknown) => (codeOf(error) === "ENOTDIR" ? null : Promise.reject(error)));
-  if (entries === null) {
-    if (from.endsWith("/PG_VERSION") || !from.includes("/pgsql_tmp"))
-      await copyFile(from, to).catch((error: unknown) => (codeOf(error) === "ENOENT" ? undefined : Promise.reject(error)));
-    return;
+  if (from.includes("/pgsql_tmp")) return;
+  try {
+    if (!(await stat(from)).isDirectory()) return await copyFile(from, to);
+    const names = await readdir(from);
+    await mkdir(to);
+    for (const name of names) await copy(join(from, name), join(to, name));
+  } catch (error) {
+    if (Object(error).code !== "ENOENT") throw error;
   }
-  await mkdir(to);
-  for (const { name } of entries) await copy(join(from, name), join(to, name));
 }
-
-const codeOf = (error: unknown): unknown => Object(error).code;
