@@ -1,6 +1,6 @@
 import { type ArrivalStages, Arrivals } from "./arrivals.ts";
 import type { Failure } from "./db/failure.ts";
-import type { CommandAnswer } from "./decide/commands.ts";
+import type { CommandAnswer } from "./decide/command-answer.ts";
 import { unstorable } from "./decide/poison.ts";
 import type { Settlement } from "./decide/settle.ts";
 import type { Command, CommandSignal, DiagSignal, Signal, Tick } from "./decide/signal.ts";

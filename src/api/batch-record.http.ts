@@ -3,7 +3,7 @@ import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { PAGE_POLICY } from "../bundle/record-html.ts";
 import type { Db } from "../db/database.ts";
-import { batchView } from "../decide/commands.ts";
+import { batchView } from "../decide/batch-view.ts";
 import { saidIn } from "../decide/sentence.ts";
 import { listReviews } from "../review/review.store.ts";
 import { accepted } from "./accept.ts";

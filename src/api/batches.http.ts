@@ -3,7 +3,7 @@ import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { stepOf } from "../authorise/execution-context.ts";
-import { batchView } from "../decide/commands.ts";
+import { batchView } from "../decide/batch-view.ts";
 import { guardsFor } from "../decide/guards-for.ts";
 import type { BatchCommandName } from "../decide/signal.ts";
 import { inFull } from "../decide/type-names.ts";

@@ -2,7 +2,7 @@
 import { noteGap } from "../sequence/cursor.ts";
 import type { Ref, SourceState } from "../sequence/source-state.ts";
 import type { Attempt } from "./changes.ts";
-import type { CommandAnswer } from "./commands.ts";
+import type { CommandAnswer } from "./command-answer.ts";
 import type { Machines } from "./machines.ts";
 import { cutRows, markRows, noRows, type Rows } from "./rows.ts";
 import type { EventInHand, Signal, Tick } from "./signal.ts";

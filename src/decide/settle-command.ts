@@ -1,7 +1,8 @@
 // Settles a command: answered once, and the same request is given the same answer.
 import type { Ref } from "../sequence/source-state.ts";
 import { bringAbout } from "./bring-about.ts";
-import { type CommandAnswer, type CommandTools, judgeCommand } from "./commands.ts";
+import type { CommandAnswer, CommandTools } from "./command-answer.ts";
+import { judgeCommand } from "./commands.ts";
 import type { Group } from "./group.ts";
 import { countAnew, giveUpNumbers, rebase } from "./move-cursor.ts";
 import { inWords } from "./poison.ts";

@@ -1,5 +1,5 @@
 import type { BatchState } from "../../src/authorise/execution-context.ts";
-import type { CommandAnswer } from "../../src/decide/commands.ts";
+import type { CommandAnswer } from "../../src/decide/command-answer.ts";
 import type { Machines } from "../../src/decide/machines.ts";
 import type { Settlement } from "../../src/decide/settle.ts";
 import type { BatchCommandName, Command, CommandSignal, DispositionName, Signal, StepCommandName } from "../../src/decide/signal.ts";

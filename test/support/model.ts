@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import type { BatchState, ContextLock, EquipmentState } from "../../src/authorise/execution-context.ts";
 import type { PerformedBy } from "../../src/authorise/performer.ts";
 import { documentOf, type SettlementDocument } from "../../src/commit/settlement.ts";
-import type { CommandAnswer } from "../../src/decide/commands.ts";
+import type { CommandAnswer } from "../../src/decide/command-answer.ts";
 import { eventSignal } from "../../src/decide/in-hand.ts";
 import { createMachines, type Machines } from "../../src/decide/machines.ts";
 import type { Settlement } from "../../src/decide/settle.ts";

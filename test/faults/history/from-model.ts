@@ -1,6 +1,6 @@
 // Histories out of the in-memory model: what devices, a subscriber and a reader would have seen of a run in which nothing failed.
 import { createHash } from "node:crypto";
-import { batchView } from "../../../src/decide/commands.ts";
+import { batchView } from "../../../src/decide/batch-view.ts";
 import type { Signal } from "../../../src/decide/signal.ts";
 import { cursorMessage, type Message, outcomeEvent, outcomeMessage, verdictData, verdictMessage } from "../../../src/publish/messages.ts";
 import type { Act, Line } from "../../support/given.ts";

@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import type { FastifyInstance } from "fastify";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ApiDeps } from "../../../src/api/deps.ts";
-import type { CommandAnswer } from "../../../src/decide/commands.ts";
+import type { CommandAnswer } from "../../../src/decide/command-answer.ts";
 import { type CommandRequest, Unavailable } from "../../../src/drive.ts";
 import { apiAlone } from "../../support/api.ts";
 
