@@ -5,7 +5,7 @@ import { DISPOSES, listReviews } from "../review/review.store.ts";
 import { definitionIn } from "./signed-acts.ts";
 
 // Who did what, where it matters that another does what follows (docs/access.md). What is found holds when the act is committed: an act on a batch names the version that was seen, which each deed would
-// have changed, and whatever was done in spite of this is refused by the database (migrations 0019, 0020 and 0028).
+// have changed, and whatever was done in spite of this is refused by the database (migrations 0019, 0020, 0028 and 0030).
 
 /** Why a batch cannot be disposed of by quality yet; null: production has recommended it, and a review of all that is on record was concluded. */
 export async function readUnreviewed(db: Db, site: string, batch: string): Promise<string | null> {
@@ -69,6 +69,11 @@ export async function readDeeds(db: Db, { path, body, site }: Asked, actor: stri
     const deed = await deedIn(db, { site, batch: of, step: null, acts: ANY }, actor);
     return deed && `You have acted in this batch yourself (${deed}); another person reviews it.`;
   }
+  const takingOver = OF_LOCK.exec(address);
+  if (takingOver !== null) {
+    const deed = await deedOfHolder(db, site, takingOver[1] ?? "", actor);
+    return deed && `You have worked with it under that lock yourself (${deed}); another person takes it over.`;
+  }
   const deciding = OF_QUARANTINE.exec(address);
   if (deciding !== null)
     return (await hasPerformed(db, site, deciding[1] ?? "", actor))
@@ -80,6 +85,7 @@ export async function readDeeds(db: Db, { path, body, site }: Asked, actor: stri
 const OF_BATCH = /^\/v1\/sites\/[^/]+\/batches\/([^/]+)(?:\/steps\/([^/]+))?\/commands$/;
 const OF_EXCEPTION = /^\/v1\/exceptions\/.{1,64}\.(\d{1,15})\.(\d{1,4})\/resolution$/;
 const OF_REVIEW = /^\/v1\/audit\/sites\/[^/]+\/reviews\/(\d+)\/conclusion$/;
+const OF_LOCK = /^\/v1\/context-locks\/([^/]+)\/takeover$/;
 const OF_QUARANTINE = /^\/v1\/quarantine\/.{1,64}\.\d{1,9}\.(\d{1,16})\/resolution$/;
 
 const ANY = sql`true`;
@@ -111,6 +117,14 @@ async function exceptionAt(
     left join lateral (select * from deeds_against_disposing(x.site, x.batch, x.step, x.attempt, ${actor}) order by deed, step limit 1) d on true
     where x.site = ${site} and x.position = ${position}::bigint and x.ordinal = ${ordinal}::integer`.execute(db);
   return rows[0] ?? null;
+}
+
+/** What somebody did under a lock that bars them from taking it over, in words; null: nothing. */
+async function deedOfHolder(db: Db, site: string, lock: string, actor: string): Promise<string | null> {
+  const { rows } = await sql<{ deed: string; step: string | null }>`
+    select d.deed, d.step from context_locks l cross join lateral deeds_under_lock(l.site, l.batch, l.step, l.attempt, ${actor}) d
+    where l.site = ${site} and l.site || '.' || l.equipment || '.' || l.token = ${lock} order by d.deed limit 1`.execute(db);
+  return rows[0] === undefined ? null : inWords(rows[0].deed, rows[0].step);
 }
 
 /** Whether somebody was at the station whose device reported an event, any of whose rounds is named. */

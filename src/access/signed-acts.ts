@@ -7,6 +7,8 @@ export interface SignedAct {
   readonly does: string;
   /** Null: every site. */
   readonly site: string | null;
+  /** Of a context lock: its site is that of its row, since its id does not tell it. */
+  readonly lock?: string;
   /** In words: `batch B-1`. */
   readonly record: string;
   /** Where the record that it is about is read; its digest is taken of the answer, or is the one that the answer gives. */
@@ -110,6 +112,13 @@ const RULES: readonly Rule[] = [
         read: `/v1/exceptions?id=${encodeURIComponent(id)}`,
         tagged: null,
       };
+    },
+  },
+  {
+    path: /^\/v1\/context-locks\/(?<id>[^/]+)\/takeover$/,
+    of({ id = "" }) {
+      const read = `/v1/context-locks?id=${encodeURIComponent(id)}`;
+      return { site: null, lock: id, meaning: "take-over authorised", does: "take over", record: `lock ${id}`, read, tagged: null };
     },
   },
   {

@@ -14,8 +14,9 @@ interface Refusal {
 
 const ownDeed = (detail: string): Refusal => ({ status: 403, code: "SIGNATURE_OWN_DEED", detail });
 const conflict = (of: keyof typeof CONFLICTS, detail: string): Refusal => ({ status: 409, code: "PARTY_CONFLICT", detail, conflict: of });
+const unsigned: Refusal = { status: 409, code: "SIG_MISSING", detail: "This needs an electronic signature." };
 
-/** By the names that migrations 0020 and 0026 to 0028 give to what they refuse. */
+/** By the names that migrations 0020, 0026 to 0028 and 0030 give to what they refuse. */
 export const LAST_WORDS: Readonly<Record<string, Refusal>> = {
   nobody_judges_own_performance: ownDeed("You have performed yourself what this is about; another person does it."),
   reviewed_by_others: ownDeed("You have acted in this batch yourself; another person reviews it."),
@@ -29,7 +30,9 @@ export const LAST_WORDS: Readonly<Record<string, Refusal>> = {
     detail: "The batch cannot be disposed of. Meanwhile its review is missing, open or stale, or it objected.",
   },
   disposed_of_once: { status: 409, code: "QLT_EXCEPTION_CLOSED", detail: "The exception is disposed of already." },
-  disposed_of_by_signature: { status: 409, code: "SIG_MISSING", detail: "This needs an electronic signature." },
+  disposed_of_by_signature: unsigned,
+  taken_over_by_signature: unsigned,
+  taken_over_by_others: ownDeed("You have worked with it under that lock yourself; another person takes it over."),
   key_stands_once: conflict("SHARED_KEY", "A signing key of the party was revoked, or is or was one of another party too."),
   one_name_one_party: conflict("SHARED_IDENTITY", "It is the name of a party of another site: at the broker they would be one."),
   answers_for_every_site: conflict("SHARED_SERVICE", "It is a service of another site too: what gives it more is for whoever answers for every site."),

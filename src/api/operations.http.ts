@@ -97,7 +97,7 @@ export function operationRoutes(scope: FastifyInstance, deps: ApiDeps): void {
         operationId: "listContextLocks",
         summary: "Which equipment is held by which batch and step now",
         tags: ["context"],
-        querystring: z.strictObject({ site: plantId.optional(), equipment: plantId.optional(), batch: plantId.optional() }),
+        querystring: z.strictObject({ id: z.string().max(200).optional(), site: plantId.optional(), equipment: plantId.optional(), batch: plantId.optional() }),
         response: { 200: json(z.object({ items: z.array(lockSchema) }), "The open locks."), ...READ_PROBLEMS },
       },
     },
@@ -109,7 +109,7 @@ export function operationRoutes(scope: FastifyInstance, deps: ApiDeps): void {
     {
       schema: {
         operationId: "takeOverContextLock",
-        summary: "Takes over a lock; needs a signature",
+        summary: "Takes over a lock by a signature: the equipment is free, a step that worked with it is paused, and what held it has an exception",
         tags: ["context"],
         headers: idempotencyHeaders,
         params: z.strictObject({ id: z.string().max(200) }),

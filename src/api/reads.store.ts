@@ -299,10 +299,16 @@ const LOCK_COLUMNS = sql`site || '.' || equipment || '.' || token as id, site, e
 
 export async function listLocks(
   db: Db,
-  filter: { readonly site?: string | undefined; readonly equipment?: string | undefined; readonly batch?: string | undefined },
+  filter: {
+    readonly id?: string | undefined;
+    readonly site?: string | undefined;
+    readonly equipment?: string | undefined;
+    readonly batch?: string | undefined;
+  },
 ): Promise<readonly LockView[]> {
   const { rows } = await sql<LockView>`
     select ${LOCK_COLUMNS} from context_locks where freed_at is null and (${filter.site ?? null}::text is null or site = ${filter.site ?? null})
+      and (${filter.id ?? null}::text is null or site || '.' || equipment || '.' || token = ${filter.id ?? null})
       and (${filter.equipment ?? null}::text is null or equipment = ${filter.equipment ?? null}) and (${filter.batch ?? null}::text is null or batch = ${filter.batch ?? null})
     order by site, equipment, token limit 1000`.execute(db);
   return rows;

@@ -18,6 +18,7 @@ import { fromOf } from "./attribution.http.ts";
 import type { RouteDeps } from "./deps.ts";
 import { personIn, roleFor } from "./guard.http.ts";
 import { keptSchema, refusedByProvider } from "./oidc.http.ts";
+import { lockSchema } from "./operations.http.ts";
 import { invalid, notFound, Problem } from "./problem.ts";
 import { listSignatures, listSites } from "./reads.store.ts";
 import {
@@ -159,7 +160,7 @@ export function signatureRoutes(scope: FastifyInstance, { db: readers, access: {
     async (request, reply) => {
       const signer = personIn(request);
       const { path, body, reason: why } = request.body;
-      const act = signedAct(path, body);
+      const act = await actIn(request, path, body);
       if (act === null)
         throw invalid("Nothing that needs a signature is done there.", [{ pointer: "/path", detail: "with this body is no act that is signed" }]);
       const role = roleFor(request, "POST", path, body, act.site);
@@ -227,7 +228,7 @@ export function signatureRoutes(scope: FastifyInstance, { db: readers, access: {
       if (kept.expired) throw new Problem(409, "SIGNATURE_EXPIRED", "The challenge has ended; ask for a new one.");
       const proven = await prove(request, kept, signer.id);
       const { challenge } = kept;
-      const act = signedAct(challenge.path, challenge.body);
+      const act = await actIn(request, challenge.path, challenge.body);
       if (act === null) throw new Error(`challenge ${challenge.challenge} is about nothing that is signed`);
       await refuseUnfit(challenge.path, challenge.body, act, signer.id);
       const record = await recordOf(request, act);
@@ -278,19 +279,32 @@ export function signatureRoutes(scope: FastifyInstance, { db: readers, access: {
     },
   );
 
-  /** The record that an act is about, as whoever signs may read it. */
-  async function recordOf(request: FastifyRequest, act: SignedAct): Promise<{ readonly sha256: string; readonly tag: string | null }> {
-    const read = async (url: string): Promise<{ readonly body: Record<string, unknown>; readonly tag: string | null }> => {
-      const answer = await app.inject({ method: "GET", url, remoteAddress: request.ip, headers: { authorization: request.headers.authorization ?? "" } });
-      if (answer.statusCode !== 200) throw notFound(act.record);
-      return { body: Object(JSON.parse(answer.body)), tag: typeof answer.headers["etag"] === "string" ? answer.headers["etag"] : null };
-    };
-    const { body } = await read(act.read);
-    const sha256 = typeof body["digest"] === "string" ? body["digest"] : digestOfRecord(pickedOf(act, body)).toString("hex");
-    return { sha256, tag: act.tagged === null ? null : (await read(act.tagged)).tag };
+  /** What a request would have a person sign, at its site; null: nothing. */
+  async function actIn(request: FastifyRequest, path: string, body: unknown): Promise<SignedAct | null> {
+    const act = signedAct(path, body);
+    if (act?.lock === undefined) return act;
+    const { site, equipment, batch, step } = lockSchema.parse(pickedOf(act, (await readFor(request, act, act.read)).body));
+    return { ...act, site, does: `take over ${equipment} from ${step === null ? "" : `step ${step} of `}batch ${batch}` };
   }
 
-  /** Nobody verifies what they performed, and nobody reviews or disposes of their own deeds; and nobody disposes of what is not reviewed. */
+  /** The record that an act is about, as whoever signs may read it. */
+  async function recordOf(request: FastifyRequest, act: SignedAct): Promise<{ readonly sha256: string; readonly tag: string | null }> {
+    const { body } = await readFor(request, act, act.read);
+    const sha256 = typeof body["digest"] === "string" ? body["digest"] : digestOfRecord(pickedOf(act, body)).toString("hex");
+    return { sha256, tag: act.tagged === null ? null : (await readFor(request, act, act.tagged)).tag };
+  }
+
+  async function readFor(
+    request: FastifyRequest,
+    act: SignedAct,
+    url: string,
+  ): Promise<{ readonly body: Record<string, unknown>; readonly tag: string | null }> {
+    const answer = await app.inject({ method: "GET", url, remoteAddress: request.ip, headers: { authorization: request.headers.authorization ?? "" } });
+    if (answer.statusCode !== 200) throw notFound(act.record);
+    return { body: Object(JSON.parse(answer.body)), tag: typeof answer.headers["etag"] === "string" ? answer.headers["etag"] : null };
+  }
+
+  /** Nobody verifies or takes over what they performed, and nobody reviews or disposes of their own deeds; and nobody disposes of what is not reviewed. */
   async function refuseUnfit(path: string, body: unknown, act: SignedAct, person: string): Promise<void> {
     const deed = await readDeeds(db, { path, body, site: act.site }, `person:${person}`);
     if (deed !== null) throw new Problem(403, "SIGNATURE_OWN_DEED", deed);

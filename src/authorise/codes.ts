@@ -16,6 +16,7 @@ export type AuthoriseCode =
   | "LCK_CONFLICT"
   | "LCK_NOT_HELD"
   | "LCK_STALE_TOKEN"
+  | "LCK_TAKEN_OVER"
   | "EQP_NOT_ASSIGNED"
   | "EQP_CONFIG_MISMATCH";
 
@@ -94,6 +95,12 @@ export const AUTHORISE_CODES: CodeTable<AuthoriseCode> = {
     owner: "quality",
     next: "ask",
     remedy: "A person decides whether it is evidence of the earlier attempt.",
+  },
+  LCK_TAKEN_OVER: {
+    meaning: "A person has taken over the equipment that the batch or its step held.",
+    owner: "quality",
+    next: "ask",
+    remedy: "Resume the step when the equipment is free; a person decides on the exception.",
   },
   EQP_NOT_ASSIGNED: {
     meaning: "The equipment plays no role in this step of this batch.",

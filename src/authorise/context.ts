@@ -44,7 +44,7 @@ export const waitsForSource = (source: string): string => `source:${source}`;
  */
 export function resolveContext(view: ContextView, claim: Claim): Resolved {
   const equipment = claim.equipment === null ? undefined : view.equipment(claim.equipment);
-  const held = equipment === undefined ? [] : engagements(equipment);
+  const held = engagements(equipment);
   if (claim.batch === null && claim.step === null) return fromLock(view, claim, held);
   return fromClaim(view, claim, equipment, held);
 }

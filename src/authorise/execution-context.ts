@@ -109,15 +109,20 @@ export const recipeName = (batch: BatchState): string => `${batch.recipe.recipe}
 /** The equipment that plays a role in a batch. A role may be named like something that every object has. */
 export const playerOf = (batch: BatchState, role: string): string | undefined => (Object.hasOwn(batch.roles, role) ? batch.roles[role] : undefined);
 
+/** Equipment that a step works with, in a role. `locked`: with whom it shares it. */
+export interface Need {
+  readonly role: string;
+  readonly equipment: string;
+  readonly locked: "step" | "batch";
+}
+
 /** The equipment that a step works with, by role. A recipe step names roles; the batch says who plays them. */
-export function equipmentOfStep(
-  batch: BatchState,
-  step: string,
-): readonly { readonly role: string; readonly equipment: string; readonly locked: "step" | "batch" }[] {
+export function equipmentOfStep(batch: BatchState, step: string): readonly Need[] {
   return (recipeStep(batch, step)?.equipment ?? []).flatMap((need) => {
     const equipment = playerOf(batch, need.role);
     return equipment === undefined ? [] : [{ role: need.role, equipment, locked: need.locked }];
   });
 }
 
-export const engagements = (equipment: EquipmentState): readonly ContextLock[] => equipment.locks.filter((lock) => lock.kind === "engagement");
+export const engagements = (equipment: EquipmentState | undefined): readonly ContextLock[] =>
+  (equipment?.locks ?? []).filter((lock) => lock.kind === "engagement");

@@ -47,7 +47,18 @@ export type Refusal = Extract<CommandAnswer, { kind: "refused" }>;
 
 export const NEEDS_REASON: ReadonlySet<string> = new Set(["revoke", "cancel", "stop", "abort", "amend", "correct", "rework"]);
 /** What nobody does without one, whoever they are. */
-const ALWAYS_SIGNED: ReadonlySet<string> = new Set(["amend", "verify", "skip", "rework", "exception.resolve", "recommend", "release", "conditional", "reject"]);
+const ALWAYS_SIGNED: ReadonlySet<string> = new Set([
+  "amend",
+  "verify",
+  "skip",
+  "rework",
+  "exception.resolve",
+  "lock.takeover",
+  "recommend",
+  "release",
+  "conditional",
+  "reject",
+]);
 /** What a person signs. Machines never sign: what they may do without is for their roles to say; and where nobody signs in there is nobody to sign. */
 const SIGNED_BY_PEOPLE: ReadonlySet<string> = new Set(["stop", "abort", "gap.resolve", "source.succession", "quarantine.resolve"]);
 export const lacksSignature = ({ actor, signature }: CommandSignal, name: string): boolean =>

@@ -1,8 +1,9 @@
 import type { Ref } from "../sequence/source-state.ts";
-import { type CommandAnswer, type CommandTools, needsSignature } from "./command-answer.ts";
+import type { CommandAnswer, CommandTools } from "./command-answer.ts";
 import { commandBatch, createBatch, updateBatch } from "./command-batch.ts";
 import { resolveException, resolveGap, resolveQuarantine, succeed } from "./command-resolve.ts";
 import { commandStep } from "./command-step.ts";
+import { takeOver } from "./command-take-over.ts";
 import type { CommandSignal } from "./signal.ts";
 
 export function judgeCommand(signal: CommandSignal, at: Ref, tools: CommandTools): CommandAnswer {
@@ -25,6 +26,6 @@ export function judgeCommand(signal: CommandSignal, at: Ref, tools: CommandTools
     case "exception.resolve":
       return resolveException(command, signal, at, tools);
     case "lock.takeover":
-      return needsSignature();
+      return takeOver(command, signal, tools);
   }
 }

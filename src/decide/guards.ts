@@ -1,5 +1,5 @@
 import { Decimal } from "decimal.js";
-import type { BatchState, EquipmentState, StepState } from "../authorise/execution-context.ts";
+import type { BatchState, EquipmentState, Need, StepState } from "../authorise/execution-context.ts";
 import { ENDED_BATCH, ENDED_STEP, engagements, equipmentOfStep, playerOf, recipeName, recipeStep, stepOf } from "../authorise/execution-context.ts";
 import { durationMs } from "../registry/duration.ts";
 import type { EvidenceSlot } from "../registry/recipe.ts";
@@ -38,6 +38,17 @@ const withStep =
   (guard: (context: GuardContext, step: StepState, signal: GuardSignal | null) => GuardOutcome): Guard<GuardContext> =>
   (context) =>
     context.step === null ? never("CTX_UNKNOWN_STEP", "a step", "none") : guard(context, context.step, context.signal);
+
+/** Whether equipment is free for a step: no other batch holds it, and no step of this one with which it is not shared. */
+export function free(context: GuardContext, needs: readonly Need[]): GuardOutcome {
+  for (const { equipment, locked } of needs) {
+    const held = (context.equipment(equipment)?.locks ?? []).find(
+      (lock) => lock.batch !== context.batch.batch || (lock.kind === "engagement" && (locked === "step" || lock.locked === "step")),
+    );
+    if (held !== undefined) return never("LCK_CONFLICT", `${equipment}: free`, `${equipment}: held by ${held.batch}/${held.step ?? "-"}`);
+  }
+  return ok;
+}
 
 /** The guards by name and version. A published name never changes its meaning: a changed rule is a new version beside the old. */
 export const GUARDS: ReadonlyMap<string, Guard<GuardContext>> = new Map<string, Guard<GuardContext>>([
@@ -86,18 +97,7 @@ export const GUARDS: ReadonlyMap<string, Guard<GuardContext>> = new Map<string, 
         : never("EQP_NOT_ASSIGNED", assigned.map(({ equipment }) => equipment).join(", "), signal.equipment);
     }),
   ],
-  [
-    "equipment.free@1",
-    withStep((context, step) => {
-      for (const { equipment, locked } of equipmentOfStep(context.batch, step.step)) {
-        const held = (context.equipment(equipment)?.locks ?? []).find(
-          (lock) => lock.batch !== context.batch.batch || (lock.kind === "engagement" && (locked === "step" || lock.locked === "step")),
-        );
-        if (held !== undefined) return never("LCK_CONFLICT", `${equipment}: free`, `${equipment}: held by ${held.batch}/${held.step ?? "-"}`);
-      }
-      return ok;
-    }),
-  ],
+  ["equipment.free@1", withStep((context, step) => free(context, equipmentOfStep(context.batch, step.step)))],
   [
     "equipment.engaged@1",
     withStep((context, step, signal) => {
@@ -106,8 +106,7 @@ export const GUARDS: ReadonlyMap<string, Guard<GuardContext>> = new Map<string, 
         const line = context.equipment(signal.equipment)?.line ?? "unknown";
         return line === context.batch.line ? ok : never("CTX_WRONG_LINE", context.batch.line, line);
       }
-      const equipment = context.equipment(signal.equipment);
-      const held = equipment === undefined ? [] : engagements(equipment);
+      const held = engagements(context.equipment(signal.equipment));
       return held.some((lock) => lock.batch === context.batch.batch && lock.step === step.step && lock.attempt === step.attempt)
         ? ok
         : never(

@@ -1,17 +1,18 @@
 // Judges what a device or a person asks of a step, or tells of it.
 import { waitsForBatch, waitsForEquipment, waitsForSource } from "../authorise/context.ts";
-import { type BatchState, equipmentOfStep, recipeStep, type StepState } from "../authorise/execution-context.ts";
+import { type BatchState, equipmentOfStep, type Need, recipeStep, type StepState } from "../authorise/execution-context.ts";
 import type { DeviceEvent } from "../decode/event.ts";
 import { durationMs } from "../registry/duration.ts";
 import type { Ref } from "../sequence/source-state.ts";
 import { recordEvidence } from "./evidence.ts";
 import type { Fact } from "./facts.ts";
-import { elapsed, type GuardSignal } from "./guards.ts";
+import { elapsed, free, type GuardContext, type GuardSignal } from "./guards.ts";
 import { guardsFor } from "./guards-for.ts";
 import type { ContextInWords, Doubt, Judgement } from "./judgement.ts";
-import { engage } from "./locks.ts";
+import { engage, notEngaged } from "./locks.ts";
 import type { Machines } from "./machines.ts";
 import { notPermitted } from "./permitted.ts";
+import type { Next } from "./state-machine.ts";
 import type { World } from "./world.ts";
 
 /** Who asks for a move of a step, and with what; for devices and people alike. */
@@ -35,7 +36,8 @@ export function judgeStep(
   ask: StepAsk,
 ): Judgement {
   const guardContext = guardsFor(world, batch, step, signal);
-  const moved = machines.step(batch).next(step.state, name, guardContext, { ...guardContext, signal: null });
+  const next = machines.step(batch).next(step.state, name, guardContext, { ...guardContext, signal: null });
+  const moved = name === "step.resume" && next.kind === "moved" ? ifFree(next, guardContext, notEngaged(world, batch, step)) : next;
   const stateMachine = batch.stepMachine;
   if (moved.kind === "refused") {
     const waits = [
@@ -47,7 +49,7 @@ export function judgeStep(
   }
   const facts: Fact[] = [];
   const exceptions: Doubt[] = [];
-  if (name === "step.start") facts.push(...engage(world, batch, step, ask.at));
+  if (name === "step.start" || name === "step.resume") facts.push(...engage(world, batch, step, ask.at));
   if (name === "step.evidence" || name === "step.correct") {
     const recorded = recordEvidence(batch, step, signal, ask, name === "step.correct");
     facts.push(recorded.fact);
@@ -78,6 +80,14 @@ export function judgeStep(
   if (name === "step.complete") exceptions.push(...tookTooLong(batch, step, signal));
   const explanation = { state: step.state, permitted: [], stateMachine, guards: moved.checks };
   return { kind: "accepted", facts, context, flags, exceptions, explanation };
+}
+
+/** A step whose equipment was taken over goes on when that is free again, whatever its state machine: a rule above all of them. */
+function ifFree(next: Extract<Next<string>, { kind: "moved" }>, context: GuardContext, needs: readonly Need[]): Next<string> {
+  const outcome = free(context, needs);
+  if (outcome.ok) return next;
+  const { code, notYet } = outcome;
+  return { kind: "refused", code, notYet, checks: [...next.checks, { guard: "equipment.free@1", ...outcome }], permitted: [] };
 }
 
 function tookTooLong(batch: BatchState, step: StepState, signal: GuardSignal): Doubt[] {

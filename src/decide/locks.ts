@@ -1,5 +1,5 @@
 // The facts by which a batch and its steps take equipment and free it.
-import { type BatchState, type ContextLock, equipmentOfStep, type StepState } from "../authorise/execution-context.ts";
+import { type BatchState, type ContextLock, engagements, equipmentOfStep, type Need, type StepState } from "../authorise/execution-context.ts";
 import type { Ref } from "../sequence/source-state.ts";
 import type { Fact } from "./facts.ts";
 import { allocations } from "./guards.ts";
@@ -12,15 +12,23 @@ export function allocate(world: World, batch: BatchState, at: Ref): Fact[] {
   );
 }
 
-/** A step attempt that starts works with its equipment. */
+/** A step attempt that starts, or goes on after some of it was taken over, works with its equipment. */
 export function engage(world: World, batch: BatchState, step: StepState, at: Ref): Fact[] {
-  const needed = equipmentOfStep(batch, step.step);
+  const needed = notEngaged(world, batch, step);
   // equipment that plays two roles in a step is engaged in it once, as strictly as the stricter of the two
   const once = needed.filter(({ equipment }, n) => needed.findIndex((other) => other.equipment === equipment) === n);
   return once.map(({ role, equipment }) => {
     const locked = needed.some((need) => need.equipment === equipment && need.locked === "step") ? "step" : "batch";
     return taken(world, { equipment, kind: "engagement", batch: batch.batch, step: step.step, attempt: step.attempt, role, locked, takenAt: at });
   });
+}
+
+/** What a step attempt works with and does not hold: all of it before its start, afterwards what a person has taken over. */
+export function notEngaged(world: World, batch: BatchState, step: StepState): readonly Need[] {
+  return equipmentOfStep(batch, step.step).filter(
+    ({ equipment }) =>
+      !engagements(world.equipment(equipment)).some((lock) => lock.batch === batch.batch && lock.step === step.step && lock.attempt === step.attempt),
+  );
 }
 
 /** What a batch that has ended holds as a whole. */
@@ -38,6 +46,12 @@ export function freeEngagements(world: World, batch: BatchState, step: string, a
 /** The token of a lock is above every token that the equipment ever had: it fences what came before. */
 function taken(world: World, lock: Omit<ContextLock, "token">): Fact {
   return { kind: "lock.taken", lock: { ...lock, token: (world.equipment(lock.equipment)?.token ?? 0) + 1 } };
+}
+
+/** What goes with a lock that is taken over: where a batch no longer has the equipment, none of its steps works with it. */
+export function takenOver(world: World, lock: ContextLock): readonly ContextLock[] {
+  const held = world.equipment(lock.equipment)?.locks ?? [];
+  return held.filter((one) => one.token === lock.token || (lock.kind === "allocation" && one.batch === lock.batch));
 }
 
 function freed(world: World, names: Iterable<string>, which: (lock: ContextLock) => boolean): Fact[] {

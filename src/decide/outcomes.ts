@@ -69,6 +69,7 @@ export const OUTCOME_TYPES: readonly string[] = [
   "evidence.corrected",
   "step.commented",
   "exception.disposed",
+  "context.taken-over",
   "equipment.state-changed",
   ...Object.values(REPORTED_PAST),
   ...["consumed", "produced", "returned", "scrapped", "transferred"].map((what) => `material.${what}`),

@@ -49,7 +49,7 @@ beforeAll(async () => {
   party = await join(plant.mqttUrl, { protocol: 4 });
   await party.subscribe(`site/${SITE}/line/4/eq/+/verdict`);
   await plant.ask("PUT", "/v1/registry/recipes/blend/revisions/3", RECIPE);
-  for (const n of [1, 2, 3, 4, 5, 6, 7]) for (const kind of ["scale", "mixer"]) await plant.equipment(SITE, `${kind}-${n}`, "4", kind);
+  for (const n of [1, 2, 3, 4, 5, 6, 7, 8]) for (const kind of ["scale", "mixer"]) await plant.equipment(SITE, `${kind}-${n}`, "4", kind);
   const station = `/v1/sites/${SITE}/stations/dispensing`;
   expect((await plant.ask("PUT", station, { line: "4" }, { reason: "set up" })).status).toBe(201);
   expect((await plant.ask("POST", `${station}/devices`, { source: scale(1) }, { reason: "set up" })).status).toBe(200);
@@ -379,6 +379,59 @@ test("whoever registered a revision amends no batch to it, also at a site that i
   expect(await refusalOf(forced("eric"))).toBe("nobody_amends_to_own_revision");
   expect(await refusalOf(forced("elsa"))).toBeNull();
   await signed(commandsOf("Y-1", undefined, YOUNGER), amend, "elsa");
+});
+
+test("equipment is taken over under a signature by somebody who does not work with it; the database refuses all else, and elsewhere nobody learns of the lock", async () => {
+  await person(plant, "otto", { role: "supervisor", site: YOUNGER });
+  as["otto"] = bearing(await signIn(plant, "otto"));
+  const batch = await weighing(8);
+  expect((await post(commandsOf(batch, "weigh"), { command: "evidence", evidence: WEIGHT }, "sue")).status).toBe(200);
+  const { items } = await get(`/v1/context-locks?site=${SITE}&batch=${batch}`);
+  const [allocation, engagement] = ["allocation", "engagement"].map((kind) => String(items.find((one) => said(one, "kind") === kind)?.id));
+  const at = (lock: unknown): string => `/v1/context-locks/${lock}/takeover`;
+  const why = { reason: "scale-8 is needed for a release that cannot wait" };
+  // who started the batch holds what is allocated to it; who works in a step holds what that works with
+  for (const address of [at(allocation), at(allocation).replaceAll(".", "%2E")]) expect(await ask(address, why, "sara"), address).toMatchObject(OWN);
+  expect(await ask(at(engagement), why, "sue")).toMatchObject({ ...OWN, body: { detail: expect.stringContaining("(evidence in step weigh)") } });
+  expect(await post(at(engagement), why, "sam")).toMatchObject({ status: 409, body: { code: "SIG_MISSING" } });
+  for (const who of ["olga", "rita", "quinn", "elsa"])
+    expect(await ask(at(engagement), why, who), who).toMatchObject({ status: 403, body: { code: "PER_NOT_AUTHORISED" } });
+  const unknown = [`${SITE}.scale-8.999999`, `${SITE}.nobody.1`, `nowhere.scale-8.1`, "x"].map((lock) => [lock, "sam"] as const);
+  for (const [lock, who] of [...unknown, [engagement, "otto"] as const, [`${SITE}.nobody.1`, "otto"] as const])
+    expect(await ask(at(lock), why, who), lock).toMatchObject({ status: 404, body: { detail: expect.stringContaining(`lock ${lock}`) } });
+  const token = Number(String(engagement).split(".").at(-1));
+  const word = { kind: "lock.takeover", equipment: "scale-8", token, ...why, signature: {} };
+  const told = (
+    step: string,
+  ): string => `insert into facts (opened_on, site, position, ordinal, kind, batch, number, step, attempt, equipment, data, recorded_at)
+    select opened_on, site, 900000, 1, 'reported', batch, 900000, ${step}, 'scale-8', '{"type": "context.taken-over"}', clock_timestamp() from batches where site = '${SITE}' and batch = '${batch}'`;
+  const { signature: _, ...unsigned } = word;
+  for (const other of [unsigned, { ...word, kind: "gap.resolve" }])
+    expect(await refusalOf(command("sam", other), told("'weigh', 1")), JSON.stringify(other)).toBe("taken_over_by_signature");
+  expect(await refusalOf(told("'weigh', 1"))).toBe("taken_over_by_signature");
+  expect(await refusalOf(command("sue", word), told("'weigh', 1"))).toBe("taken_over_by_others");
+  expect(await refusalOf(command("sara", word), told("null, null"))).toBe("taken_over_by_others");
+  for (const who of ["sam", "sara"]) expect(await refusalOf(command(who, word), told("'weigh', 1")), who).toBeNull();
+  const asked = await ask(at(engagement), why, "sam");
+  expect(said(asked.body, "text")).toBe(
+    `I, Person sam (sam), as supervisor, take over scale-8 from step weigh of batch ${batch} at site ${SITE}: take-over authorised. Reason: as decided`,
+  );
+  await signed(at(engagement), why, "sam");
+  const seen = await get(`/v1/sites/${SITE}/batches/${batch}/record`);
+  expect(seen).toMatchObject({
+    steps: expect.arrayContaining([
+      expect.objectContaining({ step: "weigh", state: "paused", exceptions: [expect.objectContaining({ code: "LCK_TAKEN_OVER" })] }),
+    ]),
+    commands: expect.arrayContaining([expect.objectContaining({ by: expect.objectContaining({ name: "person:sam", what: "lock.takeover" }) })]),
+  });
+  // what was signed for is done once, and to that lock
+  expect(await ask(at(engagement), why, "sara")).toMatchObject({ status: 404 });
+  expect((await post(commandsOf(batch, "weigh"), { command: "resume" }, "olga")).status).toBe(200);
+  const [exception] = (await get(`/v1/exceptions?site=${SITE}&batch=${batch}`)).items;
+  const disposing = [`/v1/exceptions/${exception?.id}/resolution`, { disposition: "continue", linked: "DEV-5", reason: "weighed on the same scale" }] as const;
+  await signed(...disposing, "rita");
+  await signed(at(allocation), why, "sam");
+  expect((await get(`/v1/context-locks?site=${SITE}&batch=${batch}`)).items).toMatchObject([{ kind: "engagement", equipment: "scale-8", token: token + 1 }]);
 });
 
 test("everything that was recorded agrees with itself when it is decided again", async () => {

@@ -51,6 +51,18 @@ test.each([
   expect(signedAct(path, { hash: "00" })).toEqual({ site: null, meaning: "configuration approved", does: `approve ${record}`, record, read, tagged: null });
 });
 
+test("the take-over of a lock is signed at the site of its row: a lock's id does not tell where its site's name ends", () => {
+  expect(signedAct("/v1/context-locks/a.b.scale.1.9/takeover", { reason: "seen" })).toEqual({
+    site: null,
+    lock: "a.b.scale.1.9",
+    meaning: "take-over authorised",
+    does: "take over",
+    record: "lock a.b.scale.1.9",
+    read: "/v1/context-locks?id=a.b.scale.1.9",
+    tagged: null,
+  });
+});
+
 test.each([
   [BATCH, { command: "start" }],
   [BATCH, { command: "__proto__" }],

@@ -211,6 +211,10 @@ const CASES: Readonly<Record<string, readonly (() => readonly Told[])[]>> = {
       return excepted(line, "EVD_BAD_QUALITY");
     },
   ],
+  LCK_TAKEN_OVER: [
+    () => excepted(given(weighing(), orders({ kind: "lock.takeover", equipment: "scale-1", token: 1, reason: "seen" }, signedBy())), "LCK_TAKEN_OVER"),
+    () => excepted(given(running(), orders({ kind: "lock.takeover", equipment: "mixer-1", token: 1, reason: "seen" }, signedBy())), "LCK_TAKEN_OVER"),
+  ],
   PAR_OOS: [
     () => said(given(weighing()), "PAR_OOS", scale.weighs("19.000")),
     () => excepted(given(weighing(), scale.weighs("19.000")), "PAR_OOS"),
