@@ -3,6 +3,7 @@ import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { EVENT_TYPES } from "../decode/event-types.ts";
 import { KEY_STATES, readAccessReport, signOff } from "../parties/access-review.store.ts";
+import { readKeysEver } from "../parties/keys.store.ts";
 import { mosquittoAcl } from "../parties/mosquitto-acl.ts";
 import {
   type Answer,
@@ -40,6 +41,9 @@ const revisionSchema = z.object({
   revoked: done.extend({ reason: z.string() }).nullable(),
 });
 const partySchema = z.object({ revisions: z.array(revisionSchema).describe("In order; at most one is active.") });
+const shownSchema = partySchema.extend({
+  revokedKeys: z.array(z.string()).describe("Ids of its signing keys that were revoked, for good: no further revision has any of them."),
+});
 
 const proposalSchema = z.strictObject({
   ...definitionSchema.shape,
@@ -145,14 +149,15 @@ export function partyRoutes(scope: FastifyInstance, { own: db, prefix }: RouteDe
         summary: "A party, with every revision of it",
         tags,
         params: ofParty,
-        response: { 200: json(partySchema, "Its revisions."), ...READ_PROBLEMS },
+        response: { 200: json(shownSchema, "Its revisions."), ...READ_PROBLEMS },
       },
     },
     async (request) => {
       const { site, party } = request.params;
       const revisions = await readRevisions(db, site, party);
       if (revisions.length === 0) throw notFound(`party ${party} at site ${site}`);
-      return { revisions: revisions.map(revisionView) };
+      const revoked = (await readKeysEver(db)).filter((key) => key.site === site && key.party === party && key.revoked !== null);
+      return { revisions: revisions.map(revisionView), revokedKeys: [...new Set(revoked.map(({ kid }) => kid))] };
     },
   );
 

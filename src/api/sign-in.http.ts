@@ -1,15 +1,15 @@
 import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
-import { countWrongPassword, IDLE_MINUTES, readPassword, setPassword, signIn, signOut } from "../access/access.store.ts";
-import { hashPassword, LONGEST, passwordFault, passwordFits, SHORTEST } from "../access/password.ts";
+import { IDLE_MINUTES, setPassword, signIn, signOut } from "../access/access.store.ts";
+import { LONGEST, passwordFault, SHORTEST } from "../access/password.ts";
 import { actorOf } from "../access/principal.ts";
 import { RIGHTS } from "../access/rights.ts";
 import { hashToken, makeSessionToken } from "../access/token.ts";
-import { atMost } from "./at-most.ts";
 import { attributionOf, fromOf } from "./attribution.http.ts";
 import type { RouteDeps } from "./deps.ts";
 import { personIn, principalIn } from "./guard.http.ts";
+import { passwordsOf } from "./passwords.ts";
 import { invalid, Problem } from "./problem.ts";
 import { BODY_PROBLEMS, json, READ_PROBLEMS } from "./schemas.ts";
 
@@ -41,16 +41,7 @@ const whoSchema = z.object({
 /** Who is who: sessions of people with a password of their own. */
 export function signInRoutes(scope: FastifyInstance, { access: { db, secret } }: RouteDeps): void {
   const app = scope.withTypeProvider<ZodTypeProvider>();
-  // a password takes 19 MiB and 30 ms to try
-  const inTurn = atMost(2);
-  /** Tries a password: a wrong one is counted before another is tried in its place, so that many at once are no more tries. Null: it is not theirs, or they are locked out, which nobody is told apart. */
-  const tried = (person: string, password: string, from: string) =>
-    inTurn(async () => {
-      const kept = await readPassword(db, person);
-      const fits = await passwordFits(kept?.password ?? null, password);
-      if (kept !== null && !fits && !kept.locked) await countWrongPassword(db, person, from);
-      return kept === null || !fits || kept.locked ? null : kept;
-    });
+  const passwords = passwordsOf(db);
 
   app.post(
     "/v1/sign-ins",
@@ -68,7 +59,7 @@ export function signInRoutes(scope: FastifyInstance, { access: { db, secret } }:
     },
     async (request, reply) => {
       const { person, password } = request.body;
-      const kept = await tried(person, password, fromOf(request));
+      const kept = await passwords.tried(person, password, fromOf(request));
       const refused = () => new Problem(401, "REQUEST_UNAUTHENTICATED", "Person and password do not go together, or this person may not sign in now.");
       if (kept?.active !== true) throw refused();
       const token = makeSessionToken();
@@ -141,12 +132,12 @@ export function signInRoutes(scope: FastifyInstance, { access: { db, secret } }:
       const { id, name } = personIn(request);
       if (request.params.person !== id)
         throw new Problem(403, "PER_NOT_AUTHORISED", "Everybody changes their own password; an administrator gives a temporary one.");
-      const kept = await tried(id, request.body.old, fromOf(request));
+      const kept = await passwords.tried(id, request.body.old, fromOf(request));
       const another = () => new Problem(403, "PER_NOT_AUTHORISED", "The old password is another, or it may not be tried now.");
       if (kept === null) throw another();
       const fault = request.body.new === request.body.old ? "is the old one" : passwordFault(request.body.new, id, name);
       if (fault !== null) throw invalid(`The new password ${fault}.`, [{ pointer: "/new", detail: fault }]);
-      const hashed = await inTurn(() => hashPassword(request.body.new));
+      const hashed = await passwords.hashed(request.body.new);
       if (!(await db.transaction().execute((trx) => setPassword(trx, id, hashed, false, attributionOf(request, null), kept.password)))) throw another();
       return reply.code(204).send(null);
     },

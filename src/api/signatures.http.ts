@@ -2,23 +2,22 @@ import { randomBytes } from "node:crypto";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
-import { countWrongPassword, readPassword, readPerson } from "../access/access.store.ts";
+import { readPerson } from "../access/access.store.ts";
 import { CHALLENGE_SECONDS, type Kept, keepChallenge, readChallenge, useChallenge } from "../access/challenge.store.ts";
 import { readDeeds, readUnreviewed } from "../access/deeds.store.ts";
 import { nonceOf, type Proven } from "../access/oidc.fetch.ts";
-import { passwordFits } from "../access/password.ts";
 import { open, seal } from "../access/seal.ts";
 import { type Challenge, digestOfChallenge, digestOfRecord, type Signature } from "../access/signature.ts";
 import { type SignedAct, signedAct } from "../access/signed-acts.ts";
 import { signatureInWords } from "../audit/entry.ts";
 import { databaseNow } from "../commit/shard.store.ts";
 import { DISPOSES } from "../review/review.store.ts";
-import { atMost } from "./at-most.ts";
 import { fromOf } from "./attribution.http.ts";
 import type { RouteDeps } from "./deps.ts";
 import { personIn, roleFor } from "./guard.http.ts";
 import { keptSchema, refusedByProvider } from "./oidc.http.ts";
 import { lockSchema } from "./operations.http.ts";
+import { passwordsOf } from "./passwords.ts";
 import { invalid, notFound, Problem } from "./problem.ts";
 import { listSignatures, listSites } from "./reads.store.ts";
 import {
@@ -60,7 +59,7 @@ const ALPHABET = "abcdefghijklmnopqrstuvwxyz234567";
  */
 export function signatureRoutes(scope: FastifyInstance, { db: readers, access: { db, secret, oidc } }: RouteDeps): void {
   const app = scope.withTypeProvider<ZodTypeProvider>();
-  const trying = atMost(2);
+  const passwords = passwordsOf(db);
 
   app.get(
     "/v1/sites/:site/signatures",
@@ -335,12 +334,8 @@ export function signatureRoutes(scope: FastifyInstance, { db: readers, access: {
     const known = await readPerson(db, person);
     if (known?.issuer === "local") {
       if (typeof password !== "string") throw invalid("Sign with your password.", [{ pointer: "/password", detail: "is missing" }]);
-      const kept = await readPassword(db, person);
-      const fits = await trying(() => passwordFits(kept?.password ?? null, password));
-      if (kept === null || !fits || kept.locked) {
-        if (kept !== null && !fits) await countWrongPassword(db, person, fromOf(request));
+      if ((await passwords.tried(person, password, fromOf(request))) === null)
         throw new Problem(403, "SIGNATURE_NOT_PROVEN", "This is not the signer's password, or they are locked out.");
-      }
       return null;
     }
     const begun = keptSchema.safeParse(typeof login === "string" ? open(secret, `${SIGNING} ${challenge.challenge}`, login) : null);

@@ -15,12 +15,15 @@ const instant = (help: string): Described => ({
   help: `${help} RFC 3339 in UTC with milliseconds, such as 2028-01-01T00:00:00.000Z.`,
 });
 
-const revisions = z.looseObject({ revisions: z.array(z.looseObject({ ...definitionSchema.shape, state: z.enum(PARTY_STATES), revision: z.int() })) });
+const shown = z.looseObject({
+  revokedKeys: z.array(z.string()),
+  revisions: z.array(z.looseObject({ ...definitionSchema.shape, state: z.enum(PARTY_STATES), revision: z.int() })),
+});
 const revision = z.looseObject({ revision: z.int() });
 
 export const partiesAddKey: Command = {
   name: "parties add-key",
-  summary: "Propose a signing key for a party, beside those that it has.",
+  summary: "Propose a signing key for a party, beside those that it has and that were not revoked.",
   positionals: ["PARTY", "KID", "FILE"],
   options: {
     url: URL_OPTION,
@@ -39,12 +42,12 @@ export const partiesAddKey: Command = {
   async run(call, terminal) {
     const [party = "", kid = "", file = ""] = call.positionals;
     const { rest, path } = at(call, party);
-    const known = revisions.parse(bodyOf(await rest.ask("GET", path))).revisions;
+    const { revisions: known, revokedKeys } = shown.parse(bodyOf(await rest.ask("GET", path)));
     const before = known.find(({ state }) => state === "active") ?? known.at(-1);
     if (before === undefined) throw new Said(`Party ${party} has no revision.`);
     const key = { kid, publicKey: publicKeyIn(file), validFrom: call.text("valid-from") ?? null, validUntil: call.text("valid-until") ?? null };
     const { kind, owner, may, validFrom, validUntil, signing } = before;
-    const signs = { keys: [...(signing?.keys ?? []), key], must: mustIn(call) ?? signing?.must ?? "all" };
+    const signs = { keys: [...(signing?.keys ?? []).filter((one) => !revokedKeys.includes(one.kid)), key], must: mustIn(call) ?? signing?.must ?? "all" };
     const proposed = revision.parse(bodyOf(await rest.ask("PUT", path, { kind, owner, may, validFrom, validUntil, signing: signs })));
     if (call.flag("json")) terminal.out(JSON.stringify({ party, revision: proposed.revision, signing: signs }));
     else terminal.out(`Key ${kid} is proposed with revision ${proposed.revision} of ${party}; another person approves it.`);

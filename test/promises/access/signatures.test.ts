@@ -34,7 +34,7 @@ beforeAll(async () => {
   });
   await plant.ask("PUT", "/v1/registry/recipes/blend/revisions/3", RECIPE);
   for (const site of [SITE])
-    for (const n of [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]) {
+    for (let n = 1; n <= 12; n += 1) {
       await plant.equipment(site, `scale-${n}`, "4", "scale");
       await plant.equipment(site, `mixer-${n}`, "4", "mixer");
     }
@@ -127,6 +127,21 @@ test("an act that people sign is refused to a person without a signature, and do
   expect(await page.text()).toContain(`Signed: ${printed}`);
   // replayed
   expect(await sign({ challenge: id, password: PASSWORD }, "sam")).toMatchObject({ status: 409, body: { code: "SIGNATURE_USED" } });
+});
+
+test("many passwords tried at once for a signature are counted one by one, and lock the signer out", async () => {
+  await person(plant, "gus", { role: "supervisor", site: SITE });
+  as["gus"] = bearing(await signIn(plant, "gus"));
+  const batch = await running();
+  const id = said((await challenge(stopping(batch), "gus")).body, "challenge");
+  const guesses = await Promise.all(Array.from({ length: 9 }, (_, i) => sign({ challenge: id, password: `wrong password ${i}` }, "gus")));
+  for (const guess of guesses) expect(guess).toMatchObject({ status: 403, body: { code: "SIGNATURE_NOT_PROVEN" } });
+  const [standing] = await plant.database.query("select failed, locked_until > clock_timestamp() as locked from person_standings where person = 'gus'");
+  expect(standing?.["locked"]).toBe(true);
+  // two are tried at once, so that one at most was still being tried when five had been wrong
+  expect(Number(standing?.["failed"])).toBeLessThanOrEqual(1);
+  expect((await sign({ challenge: id, password: PASSWORD }, "gus")).body).toEqual(guesses[0]?.body);
+  expect(await stateOf(batch)).toMatchObject({ execution: "running" });
 });
 
 test("a record that changed since it was shown is not signed", async () => {

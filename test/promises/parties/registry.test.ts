@@ -322,7 +322,7 @@ describe("the database itself refuses", () => {
 
 describe("over REST", () => {
   test("signing keys are proposed and revoked, by the command line too; on record, and no other key than such a one", async () => {
-    const [first, second] = [deviceKey("first", 1), deviceKey("second", 2)];
+    const [first, second, third] = [deviceKey("first", 1), deviceKey("second", 2), deviceKey("third", 33)];
     const signing = { keys: [{ kid: first.kid, publicKey: first.publicKey }], must: ["signalbox.step.evidence.v1"] };
     const put = (said: unknown) => plant.ask("PUT", path("k-1"), { ...device("k-1"), signing: said });
     for (const [said, at] of [
@@ -359,13 +359,21 @@ describe("over REST", () => {
       signing: { keys: [{ kid: "first" }, { kid: "second", publicKey: second.publicKey }], must: "all" },
     });
 
-    expect(await plant.ask("POST", path("k-1", "/keys/third/revocation"), { reason: "lost" })).toMatchObject({ status: 404 });
+    expect(await plant.ask("POST", path("k-1", "/keys/fourth/revocation"), { reason: "lost" })).toMatchObject({ status: 404 });
     expect(await plant.ask("POST", path("k-1", "/keys/first/revocation"), { reason: "lost" })).toMatchObject({ status: 200 });
     expect(await plant.ask("POST", path("k-1", "/keys/first/revocation"), { reason: "lost" })).toMatchObject({ status: 409, body: { code: "PARTY_STATE" } });
     expect((await acts("party.key.revoked")).at(-1)).toMatchObject({
       body: { object: "key first of party k-1", new: { party: "k-1", kid: "first" }, reason: "lost" },
     });
     await expect(run("parties", "add-key", "k-1", "first", open)).rejects.toThrow(/PARTY_CONFLICT/);
+    expect((await plant.ask("GET", path("k-1"))).body).toMatchObject({ revokedKeys: ["first"] });
+    // story: the next key was proposed together with those that were revoked, and refused for these
+    writeFileSync(open, createPublicKey(third.privateKey).export({ type: "spki", format: "pem" }));
+    expect(await run("parties", "add-key", "k-1", "third", open)).toEqual([0, expect.stringMatching(/revision 3 of k-1/)]);
+    expect(Object((await plant.ask("GET", path("k-1"))).body).revisions[2]).toMatchObject({
+      state: "proposed",
+      signing: { keys: [{ kid: "second" }, { kid: "third" }] },
+    });
     expect(await run("parties", "revoke-key", "k-1", "second", "--reason", "opened")).toEqual([0, "Key second of k-1 is revoked."]);
     rmSync(home, { recursive: true });
   });
