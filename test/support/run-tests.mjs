@@ -2,7 +2,7 @@
 // what did not run and why, the seed, and one plain line. With REQUIRE_MOSQUITTO=1 a suite that did not run is a failure. A run of which nothing more comes is ended, and the files that did not
 // come to their end are named.
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -28,7 +28,24 @@ function build() {
 
 if (!given.includes("--config")) build();
 
-const home = mkdtempSync(join(tmpdir(), "signalbox-tests-"));
+/**
+ * Where the tests write what is thrown away after them: in memory, where there is room for it, since a hundred copies of a database's files cost more on a disk than most of what is tried on
+ * them. What is measured stays on the disk.
+ */
+function scratch() {
+  const memory = "/dev/shm";
+  if (given.includes("bench") || !existsSync("/proc/mounts")) return tmpdir();
+  const mount = readFileSync("/proc/mounts", "utf8")
+    .split("\n")
+    .find((line) => line.split(" ")[1] === memory);
+  if (mount === undefined || /\bnoexec\b/.test(mount)) return tmpdir();
+  const { bavail, bsize } = statfsSync(memory);
+  return bavail * bsize < 4 * 1024 ** 3 ? tmpdir() : memory;
+}
+
+const home = mkdtempSync(join(scratch(), "signalbox-tests-"));
+// the account that Postgres runs as, where the tests run as root, finds its files below
+chmodSync(home, 0o711);
 const file = join(home, "summary.json");
 const seed = process.env["SEED"] ?? String(Date.now() % 1_000_000_007);
 const underWay = join(home, "under-way.json");
@@ -50,7 +67,14 @@ const TO_END = Number(process.env["TESTS_TO_END"] ?? 60) * 1000;
 function tested() {
   const child = spawn(process.execPath, command, {
     stdio: ["ignore", "inherit", "inherit"],
-    env: { ...process.env, SEED: seed, SIGNALBOX_TEST_SUMMARY: file, SIGNALBOX_TESTS_UNDER_WAY: underWay },
+    env: {
+      ...process.env,
+      TMPDIR: home,
+      NODE_COMPILE_CACHE: join(home, "compiled"),
+      SEED: seed,
+      SIGNALBOX_TEST_SUMMARY: file,
+      SIGNALBOX_TESTS_UNDER_WAY: underWay,
+    },
     detached: true,
   });
   const kill = (signal) => {
@@ -88,7 +112,7 @@ const told = existsSync(file);
 const summary = told
   ? JSON.parse(readFileSync(file, "utf8"))
   : { passed: 0, failed: 1, failures: [hung ?? `the test runner ended by ${signal ?? `exit ${status}`} before its summary`], notRun: [] };
-rmSync(home, { recursive: true, force: true });
+rmSync(home, { recursive: true, force: true, maxRetries: 10 });
 if (hung !== null) console.log(`\nThe tests were ended: ${hung}.`);
 
 const required = process.env["REQUIRE_MOSQUITTO"] === "1";
