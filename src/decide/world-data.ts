@@ -110,7 +110,7 @@ export interface WaitingWindow {
 }
 
 /** Numbers are unique within a source's incarnation and epoch. */
-export const numberKey = (sourceKey: string, incarnation: number, epoch: bigint, sequence: bigint): string =>
+export const numberKey = (sourceKey: string, incarnation: number, epoch: bigint | string, sequence: bigint | string): string =>
   `${sourceKey} ${incarnation}.${epoch}.${sequence}`;
 
 /** Where a source was is read by time. */

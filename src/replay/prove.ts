@@ -23,10 +23,10 @@ export function prove(record: SiteRecord, p: Written): void {
 }
 
 export function proveUnique(record: SiteRecord, p: Written): void {
-  for (const r of p.ids ?? []) if (record.ids.has(`${r.source_key} ${r.id_hash}`)) throw new Moved(`id ${r.id_hash} is taken`);
+  for (const r of p.ids ?? []) if (record.ids.has(r.source_key, r.id_hash)) throw new Moved(`id ${r.id_hash} is taken`);
   for (const r of p.numbers ?? []) if (record.numbers.has(numberOf(r))) throw new Moved(`number ${r.epoch}.${r.sequence} is taken`);
 }
 
 /** The key of a number as a document tells it. */
 export const numberOf = (r: { readonly source_key: string; readonly incarnation: number; readonly epoch: string; readonly sequence: string }): string =>
-  numberKey(r.source_key, r.incarnation, BigInt(r.epoch), BigInt(r.sequence));
+  numberKey(r.source_key, r.incarnation, r.epoch, r.sequence);

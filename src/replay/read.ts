@@ -43,7 +43,7 @@ const isAhead = (row: SourceRow, s: SkippedRow): boolean => s.incarnation === ro
 
 /** What is known of an id, as the row of what came first tells it, or of what was judged in its stead. */
 export function idIn(record: SiteRecord, source: SourceRow, hash: string): KnownId | null {
-  const row = record.ids.get(`${source.key} ${hash}`);
+  const row = record.ids.get(source.key, hash);
   if (row === undefined) return null;
   const own = record.lastRounds.get(row.position);
   const elsewhere = own !== undefined && own.round > 1 && own.status === "duplicate" ? own.first : null;
@@ -63,7 +63,7 @@ export function idIn(record: SiteRecord, source: SourceRow, hash: string): Known
 
 /** The event that has an id and only waits. */
 export function waitingUnder(record: SiteRecord, source: SourceRow, hash: string): WaitingRow | null {
-  const position = record.ids.get(`${source.key} ${hash}`)?.position;
+  const position = record.ids.get(source.key, hash)?.position;
   const waits = position === undefined ? undefined : record.waitingAt.get(position);
   if (waits === undefined || waits.ahead || waits.idHash !== hash || waits.sourceKey !== source.key || waits.incarnation !== source.incarnation) return null;
   return waits;

@@ -4,6 +4,7 @@ import type { Signing } from "../parties/signing.ts";
 import type { Recipe } from "../registry/recipe.ts";
 import { instant } from "./instant.ts";
 import { refuse } from "./refuse.ts";
+import { Ids, LastRounds, Numbers } from "./remembered.ts";
 import type {
   AnswerRow,
   BatchRow,
@@ -12,7 +13,6 @@ import type {
   EquipmentRow,
   EvidenceRow,
   ExceptionRow,
-  LastRound,
   LockRow,
   OpenDelivery,
   QuarantineRow,
@@ -80,15 +80,15 @@ export class SiteRecord {
   readonly waitingOfSource = new Map<string, Set<WaitingRow>>();
   readonly waitingAt = new Map<number, WaitingRow>();
   waitingBytes = 0;
-  readonly ids = new Map<string, { readonly position: number; readonly digest: string }>();
-  readonly numbers = new Map<string, number>();
+  readonly ids = new Ids();
+  readonly numbers = new Numbers();
   readonly conflicts = new Map<string, number>();
   /** by source and id: the digests that are in conflict */
   readonly conflictsOfId = new Map<string, string[]>();
   readonly skippedOfSource = new Map<string, SkippedRow[]>();
   readonly deliveries = new Map<number, OpenDelivery>();
   /** by the event's first position */
-  readonly lastRounds = new Map<number, LastRound>();
+  readonly lastRounds = new LastRounds();
   readonly factsOfBatch = new Map<string, number>();
   readonly outcomesOfStream = new Map<string, number>();
   readonly streams = new Map<string, StreamRow>();
@@ -126,7 +126,7 @@ export interface Commit {
 }
 
 /** A key that nobody has taken is taken. */
-export function once<K, V>(map: Map<K, V>, key: K, value: V, what: string): void {
+export function once<K, V>(map: Pick<Map<K, V>, "has"> & { set(key: K, value: V): unknown }, key: K, value: V, what: string): void {
   if (map.has(key)) refuse(`${what} ${String(key)} twice`);
   map.set(key, value);
 }

@@ -196,19 +196,23 @@ function* conflicts({ conflicts: rows }: SiteRecord): Generator<Row> {
 // There are as many identities as there were events: they are looked up where they are, not listed once more.
 
 function ids({ ids: rows }: SiteRecord): Standing {
-  const rowOf = (key: string, { digest, position }: { readonly digest: string; readonly position: number }): Row => {
-    const [source_key, id_hash] = key.split(" ");
-    return { source_key, id_hash, digest, digest_version: DIGEST_VERSION, position };
-  };
+  const rowOf = (source_key: string, id_hash: string, { digest, position }: { readonly digest: string; readonly position: number }): Row => ({
+    source_key,
+    id_hash,
+    digest,
+    digest_version: DIGEST_VERSION,
+    position,
+  });
   return {
     table: "event_ids",
     size: rows.size,
     at(key) {
-      const row = rows.get(key);
-      return row === undefined ? undefined : rowOf(key, row);
+      const [source = "", hash = ""] = key.split(" ");
+      const row = rows.get(source, hash);
+      return row === undefined ? undefined : rowOf(source, hash, row);
     },
     *rows() {
-      for (const [key, row] of rows) yield rowOf(key, row);
+      for (const { source, hash, ...row } of rows) yield rowOf(source, hash, row);
     },
   };
 }

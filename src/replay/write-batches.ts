@@ -2,6 +2,7 @@
 import { ENDED_BATCH, ENDED_STEP } from "../authorise/execution-context.ts";
 import { asJsonb } from "./jsonb.ts";
 import { Moved, refuse } from "./refuse.ts";
+import { ownText } from "./remembered.ts";
 import type { BatchRow, LockRow, StepRow } from "./rows.ts";
 import { type Commit, listAt, lockKey, once, type SiteRecord, stepKey } from "./site-record.ts";
 import type { Written } from "./written.ts";
@@ -72,7 +73,7 @@ export function writeSteps(record: SiteRecord, p: Written): void {
       startClock:
         r.start_source === null || r.start_epoch === null || r.start_time === null
           ? null
-          : { sourceKey: r.start_source, epoch: r.start_epoch, time: r.start_time },
+          : { sourceKey: r.start_source, epoch: r.start_epoch, time: ownText(r.start_time) },
       endedAt: r.ended_at,
     };
     if (ENDED_STEP.has(row.state) !== (row.endedAt !== null)) refuse(`step ${row.step} is ${row.state} and ended ${row.endedAt}`);
@@ -137,10 +138,20 @@ function takeLock(record: SiteRecord, lock: LockRow): void {
 const roleOf = ({ kind, batch, step, attempt, role }: LockRow): string => `${kind} ${batch} ${step} ${attempt} ${role}`;
 
 export function writeEvidence(record: SiteRecord, p: Written, { place, maybe, at }: Commit): void {
-  for (const { ref, event_id: eventId, supersedes, data, ...rest } of p.evidence ?? []) {
+  for (const { ref, event_id: eventId, supersedes, source, value, data, ...rest } of p.evidence ?? []) {
     const position = place(ref);
     const known = listAt(record.evidenceOfStep, stepKey(rest.batch, rest.step, rest.attempt));
     if (known.some((e) => e.evidence === rest.evidence && e.position === position)) refuse(`evidence ${rest.evidence} twice at ${position}`);
-    known.push({ ...rest, data: asJsonb(data), position, eventId, supersedes: maybe(supersedes), recordedAt: at });
+    known.push({
+      ...rest,
+      // the registry has the name already
+      source: source === null ? null : (record.sources.get(source)?.source ?? source),
+      value: ownText(value),
+      data: asJsonb(data),
+      position,
+      eventId: ownText(eventId),
+      supersedes: maybe(supersedes),
+      recordedAt: at,
+    });
   }
 }

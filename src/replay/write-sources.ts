@@ -8,7 +8,7 @@ import { type Commit, listAt, once, type SiteRecord } from "./site-record.ts";
 import type { Written } from "./written.ts";
 
 export function writeIdentities(record: SiteRecord, p: Written, { place }: Commit): void {
-  for (const r of p.ids ?? []) once(record.ids, `${r.source_key} ${r.id_hash}`, { position: place(r.ref), digest: r.digest }, "id");
+  for (const r of p.ids ?? []) record.ids.add(r.source_key, r.id_hash, place(r.ref), r.digest);
   for (const r of p.numbers ?? []) once(record.numbers, numberOf(r), place(r.ref), "number");
   for (const r of p.conflicts ?? []) {
     once(record.conflicts, `${r.source_key} ${r.id_hash} ${r.digest}`, place(r.ref), "conflict");

@@ -67,7 +67,7 @@ export const VARIANTS: readonly Variant[] = [
       { module: "src/replay/prove.js", lines: [["export function proveUnique(record, p) {", "export function proveUnique(record, p) {\n    return;"]] },
       {
         module: "src/replay/write-sources.js",
-        lines: [["for (const r of p.ids ?? [])\n        once(record.ids,", "for (const r of [])\n        once(record.ids,"]],
+        lines: [["for (const r of p.ids ?? [])\n        record.ids.add(", "for (const r of [])\n        record.ids.add("]],
       },
     ],
   },
