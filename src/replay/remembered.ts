@@ -163,6 +163,9 @@ export class Numbers {
 /** A number as a number where none is lost by it. */
 const small = (digits: string): number | string => (digits.length < 16 ? Number(digits) : digits);
 
+/** A position that is no longer one of a long record is a wrong one, and is not made room for. */
+const FAR = 1_000_000_000;
+
 /** The last round of each event, by its first position. Nearly all have one only, at that position: of those it is held which of the few that there can be it is. */
 export class LastRounds {
   #kinds = new Uint16Array(1_024);
@@ -176,7 +179,7 @@ export class LastRounds {
   }
 
   set(event: number, { position, ...round }: LastRound): void {
-    if (position !== event || round.first !== null) {
+    if (position !== event || round.first !== null || event > FAR) {
       this.#kinds[event] = 0;
       this.#others.set(event, { position, ...round });
       return;

@@ -76,3 +76,11 @@ test("the last round of an event is the one that was set last", () => {
     }),
   );
 });
+
+test("a position that no record has is held without making room for it", () => {
+  const rounds = new LastRounds();
+  const last = { position: 9_000_000_000_000, round: 1, status: "accepted", code: null, final: true, first: null };
+  rounds.set(last.position, last);
+  expect(rounds.get(last.position)).toEqual(last);
+  expect(rounds.get(last.position + 1)).toBeUndefined();
+});
