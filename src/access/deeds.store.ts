@@ -119,10 +119,12 @@ async function exceptionAt(
   return rows[0] ?? null;
 }
 
-/** What somebody did under a lock that bars them from taking it over, in words; null: nothing. */
+/** What somebody did under a lock, or under one that goes with it, that bars them from taking it over, in words; null: nothing. */
 async function deedOfHolder(db: Db, site: string, lock: string, actor: string): Promise<string | null> {
   const { rows } = await sql<{ deed: string; step: string | null }>`
-    select d.deed, d.step from context_locks l cross join lateral deeds_under_lock(l.site, l.batch, l.step, l.attempt, ${actor}) d
+    select d.deed, d.step from context_locks l
+      join context_locks t on t.site = l.site and t.equipment = l.equipment and t.batch = l.batch and (t.token = l.token or (l.kind = 'allocation' and t.freed_at is null))
+      cross join lateral deeds_under_lock(t.site, t.batch, t.step, t.attempt, ${actor}) d
     where l.site = ${site} and l.site || '.' || l.equipment || '.' || l.token = ${lock} order by d.deed limit 1`.execute(db);
   return rows[0] === undefined ? null : inWords(rows[0].deed, rows[0].step);
 }

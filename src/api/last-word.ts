@@ -32,7 +32,7 @@ export const LAST_WORDS: Readonly<Record<string, Refusal>> = {
   disposed_of_once: { status: 409, code: "QLT_EXCEPTION_CLOSED", detail: "The exception is disposed of already." },
   disposed_of_by_signature: unsigned,
   taken_over_by_signature: unsigned,
-  taken_over_by_others: ownDeed("You have worked with it under that lock yourself; another person takes it over."),
+  taken_over_by_others: ownDeed("You work with it yourself; another person takes it over."),
   key_stands_once: conflict("SHARED_KEY", "A signing key of the party was revoked, or is or was one of another party too."),
   one_name_one_party: conflict("SHARED_IDENTITY", "It is the name of a party of another site: at the broker they would be one."),
   answers_for_every_site: conflict("SHARED_SERVICE", "It is a service of another site too: what gives it more is for whoever answers for every site."),

@@ -109,7 +109,7 @@ export function operationRoutes(scope: FastifyInstance, deps: ApiDeps): void {
     {
       schema: {
         operationId: "takeOverContextLock",
-        summary: "Takes over a lock by a signature: the equipment is free, a step that worked with it is paused, and what held it has an exception",
+        summary: "Takes over a lock by a signature: the equipment is free, a step at work with it is paused, and what held it has an exception",
         tags: ["context"],
         headers: idempotencyHeaders,
         params: z.strictObject({ id: z.string().max(200) }),
@@ -119,7 +119,7 @@ export function operationRoutes(scope: FastifyInstance, deps: ApiDeps): void {
     },
     async (request, reply) => {
       const lock = await readLock(db, request.params.id);
-      if (lock === null) throw notFound(`context lock ${request.params.id}`);
+      if (lock === null) throw notFound(`lock ${request.params.id}`);
       const { position } = await command(deps, lock.site, request, reply, {
         kind: "lock.takeover",
         equipment: lock.equipment,

@@ -326,7 +326,7 @@ export async function readLock(db: Db, id: string): Promise<LockView | null> {
   const token = /\.(\d{1,18})$/.exec(id)?.[1];
   if (token === undefined) return null;
   const { rows } = await sql<LockView>`
-    select ${LOCK_COLUMNS} from context_locks where token = ${token}::bigint and site || '.' || equipment || '.' || token = ${id}`.execute(db);
+    select ${LOCK_COLUMNS} from context_locks where token = ${token}::bigint and site || '.' || equipment || '.' || token = ${id} order by site`.execute(db);
   return rows[0] ?? null;
 }
 

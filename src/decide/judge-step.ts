@@ -1,6 +1,6 @@
 // Judges what a device or a person asks of a step, or tells of it.
 import { waitsForBatch, waitsForEquipment, waitsForSource } from "../authorise/context.ts";
-import { type BatchState, equipmentOfStep, type Need, recipeStep, type StepState } from "../authorise/execution-context.ts";
+import { type BatchState, engagements, equipmentOfStep, type Need, recipeStep, type StepState } from "../authorise/execution-context.ts";
 import type { DeviceEvent } from "../decode/event.ts";
 import { durationMs } from "../registry/duration.ts";
 import type { Ref } from "../sequence/source-state.ts";
@@ -36,8 +36,9 @@ export function judgeStep(
   ask: StepAsk,
 ): Judgement {
   const guardContext = guardsFor(world, batch, step, signal);
+  const lacks = hasBegun(step) && WITH_EQUIPMENT.has(name) ? notEngaged(world, batch, step) : [];
   const next = machines.step(batch).next(step.state, name, guardContext, { ...guardContext, signal: null });
-  const moved = name === "step.resume" && next.kind === "moved" ? ifFree(next, guardContext, notEngaged(world, batch, step)) : next;
+  const moved = lacks.length === 0 ? next : inHand(next, guardContext, signal, lacks);
   const stateMachine = batch.stepMachine;
   if (moved.kind === "refused") {
     const waits = [
@@ -49,7 +50,7 @@ export function judgeStep(
   }
   const facts: Fact[] = [];
   const exceptions: Doubt[] = [];
-  if (name === "step.start" || name === "step.resume") facts.push(...engage(world, batch, step, ask.at));
+  if (name === "step.start" || lacks.length > 0) facts.push(...engage(world, batch, step, ask.at));
   if (name === "step.evidence" || name === "step.correct") {
     const recorded = recordEvidence(batch, step, signal, ask, name === "step.correct");
     facts.push(recorded.fact);
@@ -82,12 +83,37 @@ export function judgeStep(
   return { kind: "accepted", facts, context, flags, exceptions, explanation };
 }
 
-/** A step whose equipment was taken over goes on when that is free again, whatever its state machine: a rule above all of them. */
-function ifFree(next: Extract<Next<string>, { kind: "moved" }>, context: GuardContext, needs: readonly Need[]): Next<string> {
-  const outcome = free(context, needs);
-  if (outcome.ok) return next;
-  const { code, notYet } = outcome;
-  return { kind: "refused", code, notYet, checks: [...next.checks, { guard: "equipment.free@1", ...outcome }], permitted: [] };
+/** What a step does with its equipment, as state machines call it. */
+const WITH_EQUIPMENT: ReadonlySet<string> = new Set(["step.resume", "step.evidence", "step.activity", "step.complete", "step.verify-reject"]);
+const hasBegun = ({ startedAt, endedAt }: StepState): boolean => startedAt !== null && endedAt === null;
+
+/**
+ * A step that has begun holds all of its equipment, unless a person has taken some over. Then a person has it go on, and only where that is free; what equipment says of it meanwhile is no evidence of its
+ * own. A rule above all state machines.
+ */
+function inHand(next: Next<string>, context: GuardContext, { equipment: speaks }: GuardSignal, lacks: readonly Need[]): Next<string> {
+  const names = lacks.map(({ equipment }) => equipment);
+  const { batch, step } = context;
+  if (speaks !== null) {
+    const actual = names.map((name) => `${name}: ${engagements(context.equipment(name)).map((lock) => `${lock.batch}/${lock.step}`)[0] ?? "free"}`).join(", ");
+    return refused(next, "equipment.in-hand@1", { code: "LCK_NOT_HELD", expected: `${names.join(", ")}: engaged in ${batch.batch}/${step?.step}`, actual });
+  }
+  const outcome = free(context, lacks);
+  return next.kind === "refused" || outcome.ok ? next : refused(next, "equipment.free@1", outcome);
+}
+
+function refused(
+  next: Next<string>,
+  guard: string,
+  { code, ...why }: { readonly code: string; readonly expected?: string; readonly actual?: string },
+): Next<string> {
+  return {
+    kind: "refused",
+    code,
+    notYet: false,
+    checks: [{ guard, ...why, ok: false, code, notYet: false }, ...next.checks.filter(({ ok }) => ok)],
+    permitted: [],
+  };
 }
 
 function tookTooLong(batch: BatchState, step: StepState, signal: GuardSignal): Doubt[] {

@@ -48,15 +48,14 @@ const body = z.object({ object: z.string(), new: z.unknown() });
 /** Registers what was there at the start. What became known later is made known by `appear`. */
 export function registerAtStart(record: SiteRecord, { registered, sourceKeys }: RecordedSite): void {
   // equipment comes with the source of its own
-  for (const one of registered.equipment) registerEquipment(record, one);
-  for (const one of registered.sources) if (one.device !== null) registerSource(record, one);
+  for (const one of registered.equipment) registerEquipment(record, one, sourceKeys);
+  for (const one of registered.sources) if (one.device !== null) registerSource(record, one, sourceKeys);
   for (const { source: name, numbering, revoked } of registered.sources) Object.assign(record.sources.get(name) ?? {}, { numbering, revoked });
-  for (const row of record.sources.values()) nameSource(record, row, sourceKeys.get(row.source));
 }
 
 /** Gives a source the key under which the record names it. */
-export function nameSource(record: SiteRecord, row: SourceRow, key: string | undefined): void {
-  if (key === undefined || key === row.key) return;
+export function nameSource(record: SiteRecord, row: SourceRow, key: string): void {
+  if (key === row.key) return;
   if (record.sourcesByKey.get(row.key) === row) record.sourcesByKey.delete(row.key);
   row.key = key;
   record.sourcesByKey.set(key, row);
@@ -70,15 +69,12 @@ export function applyAct(
   said: unknown,
   actor: string | null,
 ): string | null {
-  const named = (row: SourceRow): null => {
-    nameSource(record, row, site.sourceKeys.get(row.source));
-    return null;
-  };
   if (isPartyAct(type)) return applyPartyAct(record, type, body.parse(said).new);
   if (isStationAct(type)) return applyStationAct(record, type, body.parse(said).new, actor ?? "");
   switch (type) {
     case "equipment.registered":
-      return named(registerEquipment(record, equipment.parse(body.parse(said).new)));
+      registerEquipment(record, equipment.parse(body.parse(said).new), site.sourceKeys);
+      return null;
     case "equipment.changed": {
       const { equipment: name, class: className, title } = equipment.parse(body.parse(said).new);
       const row = record.equipment.get(name);
@@ -87,7 +83,8 @@ export function applyAct(
       return null;
     }
     case "source.registered":
-      return named(registerSource(record, source.parse(body.parse(said).new)));
+      registerSource(record, source.parse(body.parse(said).new), site.sourceKeys);
+      return null;
     case "source.changed":
       return changeSource(record, source.parse(body.parse(said).new));
     case "recipe.registered":

@@ -16,19 +16,25 @@ export interface RegisteredSource {
   readonly revoked: boolean;
 }
 
-/** Registers equipment, and the numbering source of its own. */
-export function registerEquipment(record: SiteRecord, { equipment, line, class: className, title }: RegisteredEquipment): SourceRow {
+/** By the name of a source, the key under which a record knows it: the database numbers the sources of all its sites in one row. */
+export type SourceKeys = ReadonlyMap<string, string>;
+
+/** Registers equipment, and the numbering source of its own. `keys`: of a record that gives its own; left out, sources are counted. */
+export function registerEquipment(record: SiteRecord, { equipment, line, class: className, title }: RegisteredEquipment, keys?: SourceKeys): SourceRow {
   const nothingSaid = { version: 1, token: 0, state: null, stateEpoch: null, stateSequence: null };
   record.equipment.set(equipment, { equipment, line, class: className, title: title ?? null, ...nothingSaid });
-  return registerSource(record, { equipment, device: null, numbering: true, revoked: false });
+  return registerSource(record, { equipment, device: null, numbering: true, revoked: false }, keys);
 }
 
-export function registerSource(record: SiteRecord, { equipment, device, numbering, revoked }: RegisteredSource): SourceRow {
+export function registerSource(record: SiteRecord, { equipment, device, numbering, revoked }: RegisteredSource, keys?: SourceKeys): SourceRow {
   const line = record.equipment.get(equipment)?.line;
   if (line === undefined) throw new Error(`no equipment ${equipment} is registered at site ${record.site}`);
+  const source = `/site/${record.site}/line/${line}/eq/${equipment}${device === null ? "" : `/device/${device}`}`;
+  const count = record.sources.size + 1;
   const row: SourceRow = {
-    key: String(record.sources.size + 1),
-    source: `/site/${record.site}/line/${line}/eq/${equipment}${device === null ? "" : `/device/${device}`}`,
+    // until the record says it, one that no source has
+    key: keys === undefined ? String(count) : (keys.get(source) ?? String(-count)),
+    source,
     line,
     equipment,
     device,

@@ -49,6 +49,8 @@ beforeAll(async () => {
   party = await join(plant.mqttUrl, { protocol: 4 });
   await party.subscribe(`site/${SITE}/line/4/eq/+/verdict`);
   await plant.ask("PUT", "/v1/registry/recipes/blend/revisions/3", RECIPE);
+  // story: where the sources of another site were numbered first, a record that was sound could not be decided again
+  for (const n of [1, 2, 3, 4]) await plant.equipment("elder", `scale-${n}`, "4", "scale");
   for (const n of [1, 2, 3, 4, 5, 6, 7, 8]) for (const kind of ["scale", "mixer"]) await plant.equipment(SITE, `${kind}-${n}`, "4", kind);
   const station = `/v1/sites/${SITE}/stations/dispensing`;
   expect((await plant.ask("PUT", station, { line: "4" }, { reason: "set up" })).status).toBe(201);
@@ -399,18 +401,31 @@ test("equipment is taken over under a signature by somebody who does not work wi
   const unknown = [`${SITE}.scale-8.999999`, `${SITE}.nobody.1`, `nowhere.scale-8.1`, "x"].map((lock) => [lock, "sam"] as const);
   for (const [lock, who] of [...unknown, [engagement, "otto"] as const, [`${SITE}.nobody.1`, "otto"] as const])
     expect(await ask(at(lock), why, who), lock).toMatchObject({ status: 404, body: { detail: expect.stringContaining(`lock ${lock}`) } });
-  const token = Number(String(engagement).split(".").at(-1));
+  const [tokenOfAll, token] = [allocation, engagement].map((lock) => Number(String(lock).split(".").at(-1)));
   const word = { kind: "lock.takeover", equipment: "scale-8", token, ...why, signature: {} };
   const told = (
     step: string,
+    equipment = "scale-8",
+    of = token,
   ): string => `insert into facts (opened_on, site, position, ordinal, kind, batch, number, step, attempt, equipment, data, recorded_at)
-    select opened_on, site, 900000, 1, 'reported', batch, 900000, ${step}, 'scale-8', '{"type": "context.taken-over"}', clock_timestamp() from batches where site = '${SITE}' and batch = '${batch}'`;
+    select opened_on, site, 900000, 1, 'reported', batch, 900000, ${step}, '${equipment}', '{"type": "context.taken-over", "token": ${of}}', clock_timestamp() from batches
+    where site = '${SITE}' and batch = '${batch}'`;
   const { signature: _, ...unsigned } = word;
-  for (const other of [unsigned, { ...word, kind: "gap.resolve" }])
-    expect(await refusalOf(command("sam", other), told("'weigh', 1")), JSON.stringify(other)).toBe("taken_over_by_signature");
+  const others = [
+    unsigned,
+    { ...word, signature: null },
+    { ...word, kind: "gap.resolve" },
+    { ...word, token: Number(token) + 1 },
+    { ...word, equipment: "mixer-8" },
+  ];
+  for (const other of others) expect(await refusalOf(command("sam", other), told("'weigh', 1")), JSON.stringify(other)).toBe("taken_over_by_signature");
+  for (const other of [told("null, null"), told("'weigh', 2"), told("'blend', 1"), told("'weigh', 1", "scale-7"), told("'weigh', 1", "scale-8", 999)])
+    expect(await refusalOf(command("sam", word), other), other).toBe("taken_over_by_signature");
   expect(await refusalOf(told("'weigh', 1"))).toBe("taken_over_by_signature");
   expect(await refusalOf(command("sue", word), told("'weigh', 1"))).toBe("taken_over_by_others");
-  expect(await refusalOf(command("sara", word), told("null, null"))).toBe("taken_over_by_others");
+  const wordOfAll = { ...word, equipment: "mixer-8", token: tokenOfAll };
+  expect(await refusalOf(command("sara", wordOfAll), told("null, null", "mixer-8", tokenOfAll))).toBe("taken_over_by_others");
+  expect(await refusalOf(command("sam", wordOfAll), told("null, null", "mixer-8", tokenOfAll))).toBeNull();
   for (const who of ["sam", "sara"]) expect(await refusalOf(command(who, word), told("'weigh', 1")), who).toBeNull();
   const asked = await ask(at(engagement), why, "sam");
   expect(said(asked.body, "text")).toBe(
@@ -431,7 +446,16 @@ test("equipment is taken over under a signature by somebody who does not work wi
   const disposing = [`/v1/exceptions/${exception?.id}/resolution`, { disposition: "continue", linked: "DEV-5", reason: "weighed on the same scale" }] as const;
   await signed(...disposing, "rita");
   await signed(at(allocation), why, "sam");
-  expect((await get(`/v1/context-locks?site=${SITE}&batch=${batch}`)).items).toMatchObject([{ kind: "engagement", equipment: "scale-8", token: token + 1 }]);
+  expect((await get(`/v1/context-locks?site=${SITE}&batch=${batch}`)).items).toMatchObject([
+    { kind: "engagement", equipment: "scale-8", token: Number(token) + 1 },
+  ]);
+  // who took equipment out of a step has acted in it
+  expect((await post(commandsOf(batch, "weigh"), { command: "complete" }, "olga")).status).toBe(200);
+  expect(await ask(commandsOf(batch, "weigh"), { command: "verify" }, "sam")).toMatchObject({
+    ...OWN,
+    body: { detail: expect.stringContaining("(lock.takeover in step weigh)") },
+  });
+  await signed(commandsOf(batch, "weigh"), { command: "verify" }, "rosa");
 });
 
 test("everything that was recorded agrees with itself when it is decided again", async () => {

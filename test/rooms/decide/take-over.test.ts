@@ -4,6 +4,8 @@
 // random days with take-overs at any moment, by the account of which no equipment is ever held by two.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { Machines } from "../../../src/decide/machines.ts";
+import { BLEND } from "../../support/blend.ts";
 import {
   type Act,
   all,
@@ -12,7 +14,9 @@ import {
   given,
   type Line,
   mixer,
+  on,
   orders,
+  PLANT,
   ready,
   running,
   scale,
@@ -21,10 +25,21 @@ import {
   weighed,
   weighing,
 } from "../../support/given.ts";
-import { type Model, replay } from "../../support/model.ts";
+import { type Model, type ModelOptions, replay } from "../../support/model.ts";
 
 const takes = (equipment: string, token: number, how: object = signedBy()): Act =>
   orders({ kind: "lock.takeover", equipment, token, reason: "needed for B-2" }, how);
+const [WEIGH, STIR] = BLEND.steps;
+/** A plant where the first step of the recipe says more. */
+const where = (more: object): ModelOptions => ({ ...PLANT, recipes: [{ ...BLEND, ...{ steps: [{ ...WEIGH, ...more }, STIR] } }] });
+const withoutPause = (machines: Machines): Machines => ({
+  ...machines,
+  step: (batch) => {
+    const machine = machines.step(batch);
+    const refused = { kind: "refused", code: "STA_INVALID_TRANSITION", notYet: false, checks: [], permitted: [] } as const;
+    return { ...machine, next: (...asked) => (asked[1] === "step.pause" ? refused : machine.next(...asked)) };
+  },
+});
 const open = (line: Line, equipment: string) =>
   line.model.openLocks(equipment).map(({ kind, batch, step, token }) => `${kind} ${batch} ${step ?? "-"} ${token}`);
 const answered = (line: Line, act: Act): string => {
@@ -103,7 +118,6 @@ describe("an engagement that is taken over", () => {
       },
     });
     expect(line.step("weigh").state).toBe("paused");
-    // story: equipment of which a step holds one half could have its device resume the step without the other
     expect(line.when(scale.resumes("weigh"))).toMatchObject([{ status: "quarantined", code: "CTX_WRONG_BATCH" }]);
     line.when(scale.weighs("12.500", inSecond), scale.completes("weigh", inSecond));
     expect(open(line, "scale-1")).toEqual([]);
@@ -113,11 +127,49 @@ describe("an engagement that is taken over", () => {
     expect(line.step("weigh")).toMatchObject({ state: "complete", attempt: 1 });
     expect(open(line, "scale-1")).toEqual([]);
   });
-  test("is not taken back by the equipment alone: a person says that the step goes on", () => {
-    const line = given(weighing(), takes("scale-1", 1));
-    expect(line.when(scale.resumes("weigh"))).toMatchObject([{ status: "quarantined", code: "LCK_NOT_HELD" }]);
-    expect(open(line, "scale-1")).toEqual([]);
+  test("is not taken back by equipment, that of the step's other role neither: a person says that the step goes on", () => {
+    const both = { role: "mixer", class: "mixer", locked: "step" };
+    const line = on(where({ equipment: [...WEIGH.equipment, both] }), weighing());
+    const { token = 0 } = line.model.openLocks("mixer-1").find(({ kind }) => kind === "engagement") ?? {};
+    expect(answered(line, takes("mixer-1", token))).toBe("done");
+    for (const [n, one] of [scale, mixer].entries())
+      expect(line.when(one.resumes("weigh")), String(n)).toMatchObject([{ status: "quarantined", code: n === 0 ? "LCK_NOT_HELD" : expect.any(String) }]);
+    expect(line.when(scale.weighs("12.500"))).toMatchObject([
+      { status: "quarantined", code: "LCK_NOT_HELD", reason: expect.stringContaining("mixer-1: engaged in B-1/weigh") },
+    ]);
+    expect(open(line, "mixer-1")).toEqual(["allocation B-1 - 1"]);
     expect(line.step("weigh").state).toBe("paused");
+    expect(answered(line, stepCommand("resume", "weigh"))).toBe("done");
+    expect(open(line, "mixer-1")).toEqual(["allocation B-1 - 1", `engagement B-1 weigh ${token + 1}`]);
+    expect(line.when(scale.weighs("12.500"))).toMatchObject([{ status: "accepted" }]);
+  });
+  test("gives no evidence of its step until it is taken again, and what it gave does not count for it afterwards", () => {
+    // story: what was weighed while another might have used the scale waited, and was accepted when the step was resumed
+    const line = given(weighing(), takes("scale-1", 1));
+    expect(line.when(scale.weighs("12.500"))).toMatchObject([{ status: "quarantined", code: "LCK_NOT_HELD" }]);
+    expect(line.when(scale.completes("weigh"))).toMatchObject([{ status: "rejected", code: "LCK_NOT_HELD" }]);
+    expect(answered(line, stepCommand("resume", "weigh"))).toBe("done");
+    expect(line.step("weigh")).toMatchObject({ state: "in_progress", evidence: [] });
+    expect(line.when(scale.weighs("12.510"), scale.completes("weigh")).map(({ status }) => status)).toEqual(["accepted", "accepted"]);
+  });
+  test("of a step that is performed hinders nobody from verifying it", () => {
+    const line = on(where({ verification: "second-person" }), weighed());
+    expect(line.step("weigh").state).toBe("awaiting_verification");
+    expect(answered(line, takes("scale-1", 1))).toBe("done");
+    expect(line.step("weigh").state).toBe("awaiting_verification");
+    expect(answered(line, stepCommand("verify", "weigh", {}, signedBy("rita", "qa_reviewer")))).toBe("done");
+    expect(line.step("weigh").state).toBe("complete");
+  });
+  test("stands still too where the state machine has no pause: a person's next act in the step takes it again, where it is free", () => {
+    const line = on({ ...PLANT, machines: withoutPause }, weighing(), takes("scale-1", 1), second(), scale.starts("weigh", inSecond));
+    expect(line.step("weigh").state).toBe("in_progress");
+    const evidence = { evidence: "net-weight", value: "12.500", unit: "kg" };
+    expect(answered(line, stepCommand("evidence", "weigh", { evidence }))).toBe("LCK_CONFLICT");
+    expect(answered(line, stepCommand("complete", "weigh"))).toBe("EVD_MISSING");
+    line.when(scale.weighs("12.500", inSecond), scale.completes("weigh", inSecond));
+    expect(answered(line, stepCommand("evidence", "weigh", { evidence }))).toBe("done");
+    expect(open(line, "scale-1")).toEqual(["engagement B-1 weigh 3"]);
+    expect(answered(line, stepCommand("complete", "weigh"))).toBe("done");
   });
   test("of a step that is paused leaves it so", () => {
     const line = given(weighing(), scale.pauses("weigh"), takes("scale-1", 1));
