@@ -79,7 +79,10 @@ export async function startMosquitto(lines: readonly string[] = []): Promise<Mos
     if (ending === null) return;
     const exited = new Promise<void>((resolve) => ending.once("exit", () => resolve()));
     ending.kill(signal);
+    // it says that it runs a moment before it means it, and forgets what it was told in between
+    const again = setInterval(() => ending.kill(signal), 500);
     await exited;
+    clearInterval(again);
     child = null;
   }
 
