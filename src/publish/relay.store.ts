@@ -15,9 +15,13 @@ export interface Publishable {
   readonly shown: number;
 }
 
+/** Refusals alone leave out what was accepted or known at once; every round that follows a published one is told. */
+export type ToldVerdicts = "all" | "refusals";
+
 /** What the relay reads and writes of its shard. */
 export interface RelayStore {
-  readPublishable(after: number, limit: number): Promise<Publishable>;
+  /** `told`: of which verdicts. */
+  readPublishable(after: number, limit: number, told: ToldVerdicts): Promise<Publishable>;
   readCursor(): Promise<number>;
   moveCursor(position: number): Promise<void>;
   readCursors(sources: readonly string[] | null): Promise<readonly CursorRow[]>;
@@ -29,7 +33,7 @@ export interface RelayStore {
 
 export function relayStore(db: Db, at: { readonly site: string; readonly shard: string; readonly term: number }): RelayStore {
   return {
-    readPublishable: (after, limit) => readPublishable(db, at, after, limit),
+    readPublishable: (after, limit, told) => readPublishable(db, at, after, limit, told),
     readCursor: () => readRelayCursor(db, at.shard),
     moveCursor: (position) => moveRelayCursor(db, at, position),
     readCursors: (sources) => readCursors(db, at.shard, sources),
@@ -91,7 +95,13 @@ type RawOutcome = Omit<OutcomeRow, "position" | "sequence"> & { readonly positio
 export const outcomeRow = (row: RawOutcome): OutcomeRow => ({ ...row, position: safePosition(row.position), sequence: safePosition(row.sequence) });
 
 /** What a shard is to publish after a position, in position order, at most `limit` positions. Commit order is position order, so nothing appears behind what was read. */
-async function readPublishable(db: Db, at: { readonly site: string; readonly shard: string }, after: number, limit: number): Promise<Publishable> {
+async function readPublishable(
+  db: Db,
+  at: { readonly site: string; readonly shard: string },
+  after: number,
+  limit: number,
+  told: ToldVerdicts,
+): Promise<Publishable> {
   const head = await sql<{ committed: string; shown: string }>`
     select position::text as committed, (case when publish_after = 'commit' then position else shown_position(site) end)::text as shown from sites where site = ${at.site}`.execute(
     db,
@@ -104,7 +114,9 @@ async function readPublishable(db: Db, at: { readonly site: string; readonly sha
       select ${VERDICT_COLUMNS}, g.response_topic as "responseTopic", g.correlation_data as "correlationData"
       from verdicts v ${VERDICT_JOINS}
         left join lateral (select g.response_topic, g.correlation_data from signals g where g.site = v.site and g.position = v.event_position offset 0) g on true
-      where v.site = ${at.site} and v.shard = ${at.shard} and v.position > ${after} and v.position <= ${through} order by v.position`.execute(db),
+      where v.site = ${at.site} and v.shard = ${at.shard} and v.position > ${after} and v.position <= ${through}
+        and (${told === "all"} or v.round > 1 or v.status not in ('accepted', 'duplicate'))
+      order by v.position`.execute(db),
     sql<RawOutcome>`${sql.raw(FIXED)}
       select ${OUTCOME_COLUMNS} from outcomes o cross join lateral (select s.line from streams s where s.site = o.site and s.stream = o.stream offset 0) s
       where o.site = ${at.site} and o.position > ${after} and o.position <= ${through} order by o.position, o.ordinal`.execute(db),

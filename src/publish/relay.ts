@@ -3,7 +3,7 @@ import type { WithSpan } from "../ops/telemetry.ts";
 import type { Time } from "../ops/time.ts";
 import { batchStateMessage, checkpointMessage, clearedBatchState, cursorMessage, type Message, outcomeMessage, verdictMessage } from "./messages.ts";
 import type { Publisher } from "./publisher.mqtt.ts";
-import type { Publishable, RelayStore } from "./relay.store.ts";
+import type { Publishable, RelayStore, ToldVerdicts } from "./relay.store.ts";
 
 export interface RelayOptions {
   readonly store: RelayStore;
@@ -11,7 +11,7 @@ export interface RelayOptions {
   readonly time: Time;
   readonly site: string;
   readonly prefix: string;
-  readonly verdicts: "all" | "refusals";
+  readonly verdicts: ToldVerdicts;
   /** Positions published per round. */
   readonly window?: number;
   readonly withSpan: WithSpan;
@@ -117,7 +117,7 @@ export function createRelay(options: RelayOptions): Relay {
     let mirrored = time.now();
     let found: Publishable;
     for (;;) {
-      found = await store.readPublishable(position, window);
+      found = await store.readPublishable(position, window, options.verdicts);
       if (found.through === position) break;
       if (looking) everything = true;
       const messages = inOrder(found);
@@ -140,7 +140,6 @@ export function createRelay(options: RelayOptions): Relay {
   function inOrder(found: Publishable): (Message & { readonly traceparent?: string | null })[] {
     const byPosition: { position: number; message: Message; traceparent?: string | null }[] = [];
     for (const verdict of found.verdicts) {
-      if (options.verdicts === "refusals" && verdict.round === 1 && (verdict.status === "accepted" || verdict.status === "duplicate")) continue;
       const message = verdictMessage(verdict, prefix);
       if (message === null) continue;
       byPosition.push({ position: verdict.position, message });
@@ -182,7 +181,7 @@ export function createRelay(options: RelayOptions): Relay {
         messages.push(...(await store.readExpiredMirrors()).map((row) => clearedBatchState(row, prefix)));
       }
       // mirrors tell of what was committed until they were read
-      const upTo = at.shown < at.committed ? (await store.readPublishable(position, 0)).committed : 0;
+      const upTo = at.shown < at.committed ? (await store.readPublishable(position, 0, options.verdicts)).committed : 0;
       if (position < upTo) held = { upTo, messages };
       else await sendMirrors(messages);
     } catch (error) {

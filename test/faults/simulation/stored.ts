@@ -132,14 +132,14 @@ export function storedForRelay(
   log: { shown(): number; checkpoint(): string | null },
 ): { readonly [K in keyof RelayStore]: (...asked: Parameters<RelayStore[K]>) => Awaited<ReturnType<RelayStore[K]>> } {
   return {
-    readPublishable(after, limit): Publishable {
+    readPublishable(after, limit, told): Publishable {
       const shown = log.shown();
       const through = Math.min(shown, after + limit);
       if (through <= after) return { verdicts: [], outcomes: [], through: after, committed: model.position, shown };
       const within = ({ position }: { readonly position: number }): boolean => position > after && position <= through;
       return {
         verdicts: from(model.verdicts, after)
-          .filter(within)
+          .filter((row) => within(row) && (told === "all" || row.round > 1 || !["accepted", "duplicate"].includes(row.status)))
           .map((row) => ({ ...storedVerdict(model, row), responseTopic: null, correlationData: null })),
         outcomes: from(model.outcomes, after)
           .filter(within)
