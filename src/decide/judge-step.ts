@@ -92,7 +92,7 @@ const hasBegun = ({ startedAt, endedAt }: StepState): boolean => startedAt !== n
  * own. A rule above all state machines.
  */
 function inHand(next: Next<string>, context: GuardContext, { equipment: speaks }: GuardSignal, lacks: readonly Need[]): Next<string> {
-  const names = lacks.map(({ equipment }) => equipment);
+  const names = [...new Set(lacks.map(({ equipment }) => equipment))];
   const { batch, step } = context;
   if (speaks !== null) {
     const actual = names.map((name) => `${name}: ${engagements(context.equipment(name)).map((lock) => `${lock.batch}/${lock.step}`)[0] ?? "free"}`).join(", ");

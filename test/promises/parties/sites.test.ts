@@ -56,12 +56,21 @@ async function letIn(password: string): Promise<readonly string[] | null> {
   for (const site of [ONE, OTHER]) {
     const client = await connectAs(plant.mqttUrl, 4, "core", password).catch(() => null);
     if (client === null) return null;
-    await client.subscribeAsync(outcomeOf(site)).catch(() => undefined);
-    // the broker ends the connection of whoever publishes what they may not
+    // the broker ends the connection of whoever publishes what they may not, or whose rights have changed; what they may can change at any moment here
     const ended = new Promise<false>((resolve) => client.once("close", () => resolve(false)));
     const came = new Promise<true>((resolve) => client.once("message", () => resolve(true)));
-    client.publish(outcomeOf(site), "mine", { qos: 1 });
-    if (await Promise.race([came, ended])) found.push(site);
+    const subscribed = await Promise.race([
+      ended,
+      client.subscribeAsync(outcomeOf(site)).then(
+        () => true,
+        () => false,
+      ),
+    ]);
+    const published = client.publishAsync(outcomeOf(site), "mine", { qos: 1 }).then(
+      () => !subscribed || came,
+      () => false,
+    );
+    if (await Promise.race([published, ended])) found.push(site);
     await client.endAsync(true);
   }
   return found;
