@@ -72,7 +72,7 @@ export async function readDeeds(db: Db, { path, body, site }: Asked, actor: stri
   const takingOver = OF_LOCK.exec(address);
   if (takingOver !== null) {
     const deed = await deedOfHolder(db, site, takingOver[1] ?? "", actor);
-    return deed && `You have worked with it under that lock yourself (${deed}); another person takes it over.`;
+    return deed && `You work with it yourself (${deed}); another person takes it over.`;
   }
   const deciding = OF_QUARANTINE.exec(address);
   if (deciding !== null)

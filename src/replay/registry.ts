@@ -20,13 +20,13 @@ export interface RegisteredSource {
 export type SourceKeys = ReadonlyMap<string, string>;
 
 /** Registers equipment, and the numbering source of its own. `keys`: of a record that gives its own; left out, sources are counted. */
-export function registerEquipment(record: SiteRecord, { equipment, line, class: className, title }: RegisteredEquipment, keys?: SourceKeys): SourceRow {
+export function registerEquipment(record: SiteRecord, { equipment, line, class: className, title }: RegisteredEquipment, keys?: SourceKeys): void {
   const nothingSaid = { version: 1, token: 0, state: null, stateEpoch: null, stateSequence: null };
   record.equipment.set(equipment, { equipment, line, class: className, title: title ?? null, ...nothingSaid });
-  return registerSource(record, { equipment, device: null, numbering: true, revoked: false }, keys);
+  registerSource(record, { equipment, device: null, numbering: true, revoked: false }, keys);
 }
 
-export function registerSource(record: SiteRecord, { equipment, device, numbering, revoked }: RegisteredSource, keys?: SourceKeys): SourceRow {
+export function registerSource(record: SiteRecord, { equipment, device, numbering, revoked }: RegisteredSource, keys?: SourceKeys): void {
   const line = record.equipment.get(equipment)?.line;
   if (line === undefined) throw new Error(`no equipment ${equipment} is registered at site ${record.site}`);
   const source = `/site/${record.site}/line/${line}/eq/${equipment}${device === null ? "" : `/device/${device}`}`;
@@ -60,5 +60,4 @@ export function registerSource(record: SiteRecord, { equipment, device, numberin
   record.sources.set(row.source, row);
   record.sourcesByKey.set(row.key, row);
   listAt(record.sourcesOfEquipment, equipment).push(row);
-  return row;
 }
