@@ -53,22 +53,33 @@ export async function startPostgres(options: PostgresOptions): Promise<EmbeddedP
   const secrets = passwordsIn(options.dataDir);
   if (!existsSync(join(data, "PG_VERSION"))) initialise(bin, data, secrets.superuser, account);
 
-  const running = await leftBehind(data);
-  const server = running ?? (await launchWhenFree(bin, data, account, log));
-  const url = (role: string, password: string, database: string): string => `postgres://${role}:${password}@127.0.0.1:${server.port}/${database}`;
-  try {
-    await ensureRoles(url(SUPERUSER, secrets.superuser, "postgres"), secrets);
-  } catch (error) {
-    await server.stop();
-    throw error;
-  }
-  return {
-    ownerUrl: url(OWNER, secrets.owner, DATABASE),
-    runtimeUrl: url(RUNTIME, secrets.runtime, DATABASE),
-    adopted: running !== null,
-    port: server.port,
-    stop: server.stop,
+  const url = (port: number, role: string, password: string, database: string): string => `postgres://${role}:${password}@127.0.0.1:${port}/${database}`;
+  const withRoles = async (server: Server, adopted: boolean): Promise<EmbeddedPostgres> => {
+    try {
+      await ensureRoles(url(server.port, SUPERUSER, secrets.superuser, "postgres"), secrets);
+    } catch (error) {
+      await server.stop();
+      throw error;
+    }
+    return {
+      ownerUrl: url(server.port, OWNER, secrets.owner, DATABASE),
+      runtimeUrl: url(server.port, RUNTIME, secrets.runtime, DATABASE),
+      adopted,
+      port: server.port,
+      stop: server.stop,
+    };
   };
+
+  const running = await leftBehind(data);
+  if (running !== null) {
+    try {
+      return await withRoles(running, true);
+    } catch (error) {
+      // it may have been dying as it was found; what it answers for good, a fresh one answers too
+      log(`The Postgres that an earlier start left behind was ended, since it does not serve: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+  return await withRoles(await launchWhenFree(bin, data, account, log), false);
 }
 
 interface Account {

@@ -14,6 +14,8 @@ export interface Passwords {
 /** The two roles and the database, as they would be on any server. */
 export async function ensureRoles(superUrl: string, secrets: Passwords): Promise<void> {
   const client = new pg.Client({ connectionString: superUrl });
+  // a server that dies meanwhile fails what is asked of it; that alone is told
+  client.on("error", () => {});
   await client.connect();
   try {
     for (const [role, password] of [
