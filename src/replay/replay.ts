@@ -42,6 +42,18 @@ export interface Decided {
   readonly commit: Commit;
 }
 
+/** What an entry says so wrongly that nothing can be made of it is that entry's fault, not its group's. */
+function blaming<T>({ position }: GroupSignal, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    throw unreadable(position, error);
+  }
+}
+
+const unreadable = (position: number, error: unknown): Unreadable =>
+  error instanceof Unreadable ? error : new Unreadable(position, error instanceof Error ? error.message : String(error));
+
 export class Replay {
   readonly record: SiteRecord;
   readonly machines: Machines;
@@ -56,8 +68,10 @@ export class Replay {
   readonly #groups: Groups;
   /** By batch: the number of its last entry. */
   readonly #numbers = new Map<string, number>();
-  /** Sources whose keys an entry names. */
-  readonly #named = new Set<string>();
+  /** Sources whose keys an entry names, and at which position the first did. */
+  readonly #named = new Map<string, number>();
+  /** Of those, whose keys another entry names otherwise. */
+  readonly #contested = new Set<string>();
   /** Sources that were not known from the beginning. */
   readonly #later: { readonly since: number; readonly row: SourceRow; readonly appear: () => void }[] = [];
 
@@ -123,13 +137,13 @@ export class Replay {
     const [first] = group.signals;
     if (first?.fields.kind === "act") return this.#act(group, first);
     this.counted.signals += group.signals.length;
-    const signals = group.signals.map((recorded) => this.#readable(recorded));
-    const settlement = this.#settle(signals, group.base);
+    const signals = group.signals.map((recorded) => blaming(recorded, () => this.#signal(recorded)));
+    const settlement = this.#settle(signals, group);
     const document = documentOf(settlement, record.reading.maxBytes);
     const { entries } = document;
     // what is shown as the replacement character in an entry is so in every row
     const written: Written = entries.some((entry) => entry.includes("\uFFFD")) ? JSON.parse(document.document) : Object(document.written);
-    const commit = write(record, written, settlement.positions, document.raws);
+    const commit = this.#write(group, entries, () => write(record, written, settlement.positions, document.raws));
     this.#count(written);
     if (group.entries !== null) this.#compare(group.entries, entries, written);
     if (settlement.positions !== group.positions) {
@@ -139,7 +153,18 @@ export class Replay {
     return { group, signals, settlement, written, commit };
   }
 
-  #settle(signals: readonly Signal[], base: number): Settlement {
+  #settle(signals: readonly Signal[], group: RecordedGroup): Settlement {
+    try {
+      return this.#judge(signals, group.base);
+    } catch (error) {
+      // whose fault it is shows by how many of them, from the first, it takes
+      for (const [at, recorded] of group.signals.entries())
+        blaming(recorded, () => judgeIn((request) => lookInto(this.record, request), this.machines, signals.slice(0, at + 1)));
+      throw error;
+    }
+  }
+
+  #judge(signals: readonly Signal[], base: number): Settlement {
     const look = (request: WorldRequest): WorldData => lookInto(this.record, request);
     const beside = this.#beside;
     if (beside === null) return judgeIn(look, this.machines, signals);
@@ -151,21 +176,12 @@ export class Replay {
     });
   }
 
-  /** What an entry says so wrongly that nothing can be made of it is that entry's fault, not its group's. */
-  #readable(recorded: GroupSignal): Signal {
-    try {
-      return this.#signal(recorded);
-    } catch (error) {
-      throw error instanceof Unreadable ? error : new Unreadable(recorded.position, error instanceof Error ? error.message : String(error));
-    }
-  }
-
   #signal(recorded: GroupSignal): Signal {
     const { position, fields, raw, known } = recorded;
     if (fields.raw_sha256 != null && (raw === null || sha256(raw) !== fields.raw_sha256))
       throw new Unreadable(position, "the delivery's bytes are not those whose hash is in the entry");
     if (known !== null) this.#asKnown(position, known);
-    this.#asNamed(fields);
+    this.#asNamed(recorded);
     return signalOf(recorded, this.record.reading);
   }
 
@@ -174,19 +190,36 @@ export class Replay {
     return standingOf(this.record, this.#site, this.#named);
   }
 
-  /** An entry names its source by the key that the source has for good, whatever stands beside it now. */
-  #asNamed({ source, source_key: key }: GroupSignal["fields"]): void {
+  /** An entry names its source by the key that the source has for good, whatever stands beside it now. Where a later one names another key, either of the two is wrong. */
+  #asNamed({ position, fields: { source, source_key: key } }: GroupSignal): void {
     const row = source == null || key == null ? undefined : this.record.sources.get(source);
-    if (row === undefined || key == null || this.#named.has(row.source)) return;
-    nameSource(this.record, row, key);
-    this.#named.add(row.source);
+    if (row === undefined || key == null) return;
+    const first = this.#named.get(row.source);
+    if (first === undefined) {
+      nameSource(this.record, row, key);
+      this.#named.set(row.source, position);
+    } else if (key !== row.key && !this.#contested.has(row.source)) {
+      this.#contested.add(row.source);
+      this.differences.add({ position: first, what: `the key of ${row.source}, which position ${position} names otherwise`, stored: row.key, again: key });
+    }
   }
 
-  #act(group: RecordedGroup, { position, fields }: GroupSignal): null {
+  /** What the database would refuse came of the first entry that is another than is stored. */
+  #write(group: RecordedGroup, again: readonly string[], write: () => Commit): Commit {
+    try {
+      return write();
+    } catch (error) {
+      const altered = group.entries?.find(({ body }, at) => body !== again[at]);
+      throw altered === undefined ? error : unreadable(altered.head.position, error);
+    }
+  }
+
+  #act(group: RecordedGroup, act: GroupSignal): null {
+    const { type, body, actor } = act.fields;
     this.counted.acts += 1;
     this.record.position += group.positions;
-    const wrong = applyAct(this.record, this.#site, fields.type, fields.body, fields.actor);
-    if (wrong !== null) this.differences.add({ position, what: wrong, stored: fields.body, again: null });
+    const wrong = blaming(act, () => applyAct(this.record, this.#site, type, body, actor));
+    if (wrong !== null) this.differences.add({ position: act.position, what: wrong, stored: body, again: null });
     for (const entry of group.entries ?? []) this.#number(entry, Object.keys(entry.head.batches));
     return null;
   }

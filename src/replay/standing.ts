@@ -8,7 +8,7 @@ import type { SiteRecord } from "./site-record.ts";
 type Row = Readonly<Record<string, unknown>>;
 
 /** Table by table; each is made when it is asked for. `told`: the sources whose keys an entry names. */
-export function* standingOf(record: SiteRecord, { registered }: RecordedSite, told: ReadonlySet<string>): Generator<Standing> {
+export function* standingOf(record: SiteRecord, { registered }: RecordedSite, told: Pick<ReadonlySet<string>, "has">): Generator<Standing> {
   const before = {
     equipment: new Set(registered.equipment.map(({ equipment }) => equipment)),
     sources: new Set(registered.sources.map(({ source }) => source)),
@@ -60,7 +60,7 @@ function* equipment({ site, equipment: rows }: SiteRecord, before: ReadonlySet<s
     };
 }
 
-function* sources({ site, sources: rows }: SiteRecord, before: ReadonlySet<string>, told: ReadonlySet<string>): Generator<Row> {
+function* sources({ site, sources: rows }: SiteRecord, before: ReadonlySet<string>, told: Pick<ReadonlySet<string>, "has">): Generator<Row> {
   for (const s of rows.values())
     yield {
       source_key: told.has(s.source) ? s.key : undefined,

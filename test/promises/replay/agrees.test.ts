@@ -71,6 +71,10 @@ describe(`a record of ${SIGNALS} signals (seed ${SEED})`, () => {
     await database?.drop();
   });
   const again = (candidates: Candidates | null = null): Promise<Replayed> => replayed(database, record.site, candidates);
+  const change = (table: "audit_entries" | "signals", column: "entry" | "raw", position: number, bytes: Buffer): Promise<unknown> =>
+    database.query(
+      `set session_replication_role = replica; update ${table} set ${column} = '\\x${bytes.toString("hex")}' where site = '${record.site}' and position = ${position}`,
+    );
 
   test("is decided again byte for byte", async () => {
     const began = performance.now();
@@ -100,28 +104,41 @@ describe(`a record of ${SIGNALS} signals (seed ${SEED})`, () => {
   });
 
   // What an entry said of its signal under another name, or of a command that there is not, made reading it or deciding it throw, and the first position of its commit was named in its stead.
+  // Likewise a command that could be read, and made the judge throw or brought about what the database would refuse.
   test.each([
     ['"content_type"', '"content_typf"'],
     ['"kind":"batch.create"', '"kind":"batch.creatd"'],
     ['"received_at"', '"receiwed_at"'],
+    ['"equipment":{"scale"', '"dquipment":{"scale"'],
+    ['"kind":"batch.create","batch"', '"kind":"batch.create","batcj"'],
   ])("names an entry with %s as %s, wherever it stands in its commit", async (said, altered) => {
     const [row] = await database.query(`select position::int as position, entry from audit_entries where site = '${record.site}'
       and convert_from(entry, 'UTF8') like '%${said}%' and (convert_from(entry, 'UTF8')::text ~ '"base":\\d+')
       and position > 1 + substring(convert_from(entry, 'UTF8') from '"base":(\\d+)')::bigint order by position limit 1`);
     const [position, bytes] = [Number(row?.["position"]), row?.["entry"]];
     if (!Buffer.isBuffer(bytes)) throw new Error("no event stands behind the first of its commit");
-    const change = (value: Buffer): Promise<unknown> =>
-      database.query(
-        `set session_replication_role = replica; update audit_entries set entry = '\\x${value.toString("hex")}' where site = '${record.site}' and position = ${position}`,
-      );
-    await change(Buffer.from(bytes.toString("latin1").replace(said, altered), "latin1"));
+    await change("audit_entries", "entry", position, Buffer.from(bytes.toString("latin1").replace(said, altered), "latin1"));
     const { differences, stopped } = await again();
     expect([...differences.map(({ position: where }) => where), stopped]).toContain(position);
-    await change(bytes);
+    await change("audit_entries", "entry", position, bytes);
   });
 
-  // How a delivery came and when is what deciding again is told, so one that came a microsecond later is decided no otherwise: that it was altered is for the tree to find (audit/columns.test.ts).
-  const TOLD = /"(?:received_at|protocol|qos|retained|content_type|response_topic|raw_length)":(?:"[^"]*"|[a-z0-9]+)/g;
+  // What names a source first was taken as its key, and only the next entry that names it was found to differ.
+  test("names the entry in which a source is first heard, when that names another key", async () => {
+    const [row] = await database.query(`select min(position)::int as position, count(*)::int as heard from signals g
+      where site = '${record.site}' and source_key is not null group by source_key order by 1 desc limit 1`);
+    expect(row?.["heard"]).toBeGreaterThan(1);
+    const position = Number(row?.["position"]);
+    const [{ entry: bytes } = {}] = await database.query(`select entry from audit_entries where site = '${record.site}' and position = ${position}`);
+    if (!Buffer.isBuffer(bytes)) throw new Error(`position ${position} has no entry`);
+    await change("audit_entries", "entry", position, Buffer.from(bytes.toString("latin1").replace(/"source_key":"(\d+)"/, '"source_key":"9$1"'), "latin1"));
+    expect((await again()).differences.map(({ position: where }) => where)).toContain(position);
+    await change("audit_entries", "entry", position, bytes);
+  });
+
+  // How a delivery came and when, who commands and why, is what deciding again is told, so one that came a microsecond later is decided no otherwise: that it was altered is for the tree to find
+  // (audit/columns.test.ts). What an act says is all told.
+  const TOLD = /"(?:received_at|actor|reason|asked|protocol|qos|retained|content_type|response_topic|raw_length)":(?:"[^"]*"|[a-z0-9]+)/g;
   const behindWhatIsTold = (bytes: Buffer, at: number): number => {
     const told = [...bytes.toString("latin1").matchAll(TOLD)].find(({ index, 0: all }) => index <= at && at < index + all.length);
     return told === undefined ? at : told.index + told[0].length;
@@ -137,24 +154,20 @@ describe(`a record of ${SIGNALS} signals (seed ${SEED})`, () => {
         ["signals", "raw"],
       ] as const) {
         const [row] = await database.query(
-          `select ${column} as bytes from ${table} where site = '${record.site}' and position = ${position} and ${column} is not null`,
+          `select t.${column} as bytes from ${table} t join signals g using (site, position) where site = '${record.site}' and position = ${position} and t.${column} is not null and g.kind <> 'act'`,
         );
         const bytes = row?.["bytes"];
         if (!Buffer.isBuffer(bytes)) continue;
         const drawn =
           column === "raw" ? Math.floor(random() * bytes.length) : bytes.indexOf("\n") + 2 + Math.floor(random() * (bytes.length - bytes.indexOf("\n") - 3));
         const at = column === "raw" ? drawn : behindWhatIsTold(bytes, drawn);
-        const change = (value: Buffer): Promise<unknown> =>
-          database.query(
-            `set session_replication_role = replica; update ${table} set ${column} = '\\x${value.toString("hex")}' where site = '${record.site}' and position = ${position}`,
-          );
         const flipped = Buffer.from(bytes);
         flipped[at] = (flipped[at] ?? 0) ^ 1;
-        await change(flipped);
+        await change(table, column, position, flipped);
         const { differences, stopped } = await again();
         const places = [...differences.map(({ position: where }) => where), ...(stopped === null ? [] : [Number(/position (\d+)/.exec(stopped)?.[1])])];
         expect(places, `${table} at ${position}, byte ${at}, seed ${SEED}: ${JSON.stringify(differences[0])} ${stopped}`).toContain(position);
-        await change(bytes);
+        await change(table, column, position, bytes);
       }
     }
     expect((await again()).different).toBe(0);
