@@ -57,12 +57,17 @@ export const VERDICT_COLUMNS = sql`
   case when pb.position is null then null else jsonb_build_object('person', pb.person, 'station', pb.station, 'session', pb.session,
     'at', to_char(pb.performed_at at time zone 'utc', ${UTC}), 'clock', pb.clock) end as "performedBy"`;
 
-/** What a round refers to is looked up by its position: with `offset 0` Postgres makes no other join of it, which where it has no statistics would read all that a site recorded. */
+/**
+ * What a round refers to is looked up by its position. With `limit` Postgres makes no other join of it; and only the key gives the order that is asked for, while where it has no statistics any index
+ * that begins with the site looks as good to it, and would have it read all that a site recorded for each duplicate.
+ */
 export const VERDICT_JOINS = sql`
   left join performances pb on pb.site = v.site and pb.position = v.position
-  left join lateral (select f.generation, f.status, f.code from verdicts f where f.site = v.site and f.position = v.first_position offset 0) f on true
+  left join lateral (select f.generation, f.status, f.code from verdicts f
+    where f.site = v.site and f.position between v.first_position and v.first_position order by f.position limit 1) f on true
   left join disposed_verdicts fd on fd.site = v.site and fd.position = v.first_position
-  left join lateral (select e.generation from verdicts e where v.round > 1 and e.site = v.site and e.position = v.event_position offset 0) e on true
+  left join lateral (select e.generation from verdicts e
+    where v.round > 1 and e.site = v.site and e.position between v.event_position and v.event_position order by e.position limit 1) e on true
   left join disposed_verdicts ed on ed.site = v.site and ed.position = case when v.round > 1 then v.event_position end`;
 
 type RawVerdict = Omit<VerdictRow, "position" | "eventPosition" | "cause"> & {
