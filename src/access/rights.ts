@@ -127,6 +127,8 @@ export const RIGHTS: Readonly<Record<string, Right>> = {
   "POST /v1/exceptions/:id/resolution": ofSites(["qa_reviewer", "qa_approver"]),
   "GET /v1/outcomes": ofSites(READERS),
   "GET /v1/outcomes/events": { ...ofSites(READERS), followed: true },
+  "GET /v1/sites/:site/outcomes/confirmation": atSite(READERS),
+  "PUT /v1/sites/:site/outcomes/confirmation": atSite(["mes"]),
 
   "GET /v1/audit/entries": ofSites(READERS),
   "GET /v1/audit/sites/:site": atSite(READERS),

@@ -12,7 +12,7 @@ export type Role = PersonRole | MachineRole;
 /** What each role is for, as people read about it. */
 export const ROLE_MEANINGS: Readonly<Record<Role, string>> = {
   integrator: "reads what was accepted or refused and why, and asks what would be",
-  mes: "a machine: creates, updates, cancels, starts and stops batches; never signs, never disposes",
+  mes: "a machine: creates, updates, cancels, starts and stops batches, confirms outcomes; never signs, never disposes",
   feed: "a machine: kept for what will bring one kind of status from a system of record; no route is for it yet",
   operator: "performs: starts, pauses and resumes batches and steps, gives evidence",
   supervisor: "answers for production: releases to the floor, resolves gaps, takes over, skips, reworks, closes; disposes for production",

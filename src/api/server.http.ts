@@ -17,6 +17,7 @@ import { batchRoutes } from "./batches.http.ts";
 import { keepBody } from "./body.http.ts";
 import { readBody } from "./body.ts";
 import { setBounds } from "./bounds.http.ts";
+import { confirmationRoutes } from "./confirmations.http.ts";
 import type { ApiDeps, RouteDeps } from "./deps.ts";
 import { documentRoutes } from "./documents.http.ts";
 import { eventRoutes } from "./events.http.ts";
@@ -119,6 +120,7 @@ export async function createApi(
     batchRoutes,
     batchRecordRoutes,
     outcomeRoutes,
+    confirmationRoutes,
     sourceRoutes,
     operationRoutes,
     registryRoutes,

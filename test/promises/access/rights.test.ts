@@ -45,6 +45,7 @@ const BODIES: Readonly<Record<string, (site: string) => unknown>> = {
   "POST /v1/events/dry-run": (site) => ({ topic: `site/${site}/line/4/eq/scale-1/event`, payload: {} }),
   "POST /v1/sites/:site/batches": () => ({ batch: "B-1", ...ORDER }),
   "PATCH /v1/sites/:site/batches/:batch": () => ({ quantity: { value: "26.000", unit: "kg" }, reason: "more" }),
+  "PUT /v1/sites/:site/outcomes/confirmation": () => ({ position: 0, generation: 1 }),
   "POST /v1/context-locks/:id/takeover": () => ({ reason: "gone" }),
   "POST /v1/sources/:site/:line/:equipment/succession": () => ({ reason: "replaced" }),
   "POST /v1/sources/:site/:line/:equipment/:device/succession": () => ({ reason: "replaced" }),
