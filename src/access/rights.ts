@@ -185,6 +185,9 @@ export const RIGHTS: Readonly<Record<string, Right>> = {
   "GET /v1/sites/:site/registry/sources": atSite(READERS),
   "GET /v1/sites/:site/registry/sources/:id": atSite(READERS),
   "PUT /v1/sites/:site/registry/sources/:id": atSite(ENGINEERS),
+  "GET /v1/sites/:site/status/:kind/:id": atSite(READERS),
+  // of the kind for which the feed was granted, which is asked of the status itself
+  "PUT /v1/sites/:site/status/:kind/:id": atSite(["feed"]),
 };
 
 /** Who may do what is asked; of what is done by a field of the body, once the body is there. */

@@ -35,6 +35,7 @@ export type RequestCode =
   | "PARTY_CONFLICT"
   | "PARTY_NOT_BY_YOU"
   | "PARTY_STATE"
+  | "STATUS_OTHER_KIND"
   | "STATION_TAKEN"
   | "STATION_STATE"
   | "SYS_UNAVAILABLE"
@@ -215,6 +216,12 @@ export const REQUEST_CODES: CodeTable<RequestCode> = {
     owner: "engineer",
     next: "correct",
     remedy: "Read the party. What was revoked or replaced is proposed anew.",
+  },
+  STATUS_OTHER_KIND: {
+    meaning: "A feed brings the one kind of status for which it was granted, and no other.",
+    owner: "operations",
+    next: "ask",
+    remedy: "Ask an administrator for a machine that is the feed of this kind: POST /v1/machines/{machine}/grants with `kind`.",
   },
   STATION_TAKEN: {
     meaning: "Somebody else is at the station.",

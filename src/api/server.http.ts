@@ -39,6 +39,7 @@ import { setSignInBounds } from "./sign-in-bounds.http.ts";
 import { signatureRoutes } from "./signatures.http.ts";
 import { sourceRoutes } from "./sources.http.ts";
 import { stationRoutes } from "./stations.http.ts";
+import { statusRoutes } from "./statuses.http.ts";
 
 const BODY_LIMIT = 1024 * 1024;
 /** By then all of a request has come: a connection that sends a byte now and then is nobody's. */
@@ -130,6 +131,7 @@ export async function createApi(
     exportRoutes,
     partyRoutes,
     stationRoutes,
+    statusRoutes,
     documentRoutes,
   ]) {
     await app.register((scope, _options, done) => {

@@ -81,7 +81,7 @@ export const EXEMPT: Readonly<Record<string, Readonly<Record<string, string>>>> 
   ...who("person_standings", ["person", "active", "password", "temporary", "failed", "locked_until"]),
   ...who("person_grants", ["person", "role", "site", "granted_by", "granted_at"]),
   ...who("machines", ["machine", "owner", "purpose", "active", "created_by", "created_at"]),
-  ...who("machine_grants", ["machine", "role", "site", "granted_by", "granted_at"]),
+  ...who("machine_grants", ["machine", "role", "site", "granted_by", "granted_at", "kind"]),
   ...who("api_keys", ["api_key", "machine", "hash", "created_by", "created_at", "expires_at", "revoked_at", "revoked_by"]),
   ...who("signature_challenges", [
     ...["challenge", "person", "site", "path", "body", "role", "meaning", "reason", "shown", "record", "record_digest", "record_tag", "digest"],

@@ -74,8 +74,10 @@ const BODIES: Readonly<Record<string, (site: string) => unknown>> = {
   "PUT /v1/registry/event-types/:id": () => ({}),
   "PUT /v1/sites/:site/registry/equipment/:id": () => ({ equipment: "scale-1", line: "4", class: "scale" }),
   "PUT /v1/sites/:site/registry/sources/:id": () => ({}),
+  "PUT /v1/sites/:site/status/:kind/:id": () => ({ status: "released" }),
 };
 const PLACES: Readonly<Record<string, string>> = {
+  kind: "lot",
   party: "p-1",
   kid: "k-1",
   station: "s-1",
@@ -171,7 +173,7 @@ beforeAll(async () => {
       ["at-a", OWN],
       ["everywhere", null],
     ] as const)
-      tokens.set(`${role} ${name}`, await machine(plant, `${role}.${name}`, "owner", { role, site }));
+      tokens.set(`${role} ${name}`, await machine(plant, `${role}.${name}`, "owner", { role, site, ...(role === "feed" ? { kind: "lot" } : {}) }));
 }, 300_000);
 afterAll(async () => {
   await plant?.stop();

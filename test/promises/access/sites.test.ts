@@ -49,6 +49,8 @@ beforeAll(async () => {
   await person(plant, "auditor", { role: "auditor", site: null });
   const mes = bearing(await machine(plant, "mes", "admin", { role: "mes", site: FOREIGN }));
   expect((await plant.ask("PUT", `/v1/sites/${FOREIGN}/outcomes/confirmation`, { position: 1, generation: 1 }, mes)).status).toBe(200);
+  const feed = bearing(await machine(plant, "feed", "admin", { role: "feed", site: FOREIGN, kind: "calibration" }));
+  expect((await plant.ask("PUT", `/v1/sites/${FOREIGN}/status/calibration/scale-${FOREIGN}`, { status: "current" }, feed)).status).toBe(201);
   reader = bearing(await signIn(plant, "reader"));
   auditor = bearing(await signIn(plant, "auditor"));
 }, 300_000);
@@ -88,6 +90,7 @@ const ADDRESSES: readonly ((names: { site: string; batch: string; equipment: str
   ({ equipment }) => `/v1/context-windows?equipment=${equipment}`,
   ({ site }) => `/v1/outcomes?site=${site}`,
   ({ site }) => `/v1/sites/${site}/outcomes/confirmation`,
+  ({ site, equipment }) => `/v1/sites/${site}/status/calibration/${equipment}`,
   ({ site }) => `/v1/audit/entries?site=${site}`,
   ({ site, batch }) => `/v1/audit/entries?site=${site}&batch=${batch}`,
   ({ site, batch }) => `/v1/audit/reviews?site=${site}&batch=${batch}`,
