@@ -79,7 +79,7 @@ async function personOf(db: Db, hash: Buffer, use: Use): Promise<Principal | nul
 
 async function machineOf(db: Db, key: string, hash: Buffer): Promise<Principal | null> {
   const { rows } = await sql<{ machine: string; hash: Buffer; grants: readonly Grant[] }>`
-    select m.machine, k.hash, coalesce((select jsonb_agg(jsonb_build_object('role', g.role, 'site', g.site)) from machine_grants g where g.machine = m.machine), '[]') as grants
+    select m.machine, k.hash, coalesce((select jsonb_agg(jsonb_build_object('role', g.role, 'site', g.site, 'kind', g.kind)) from machine_grants g where g.machine = m.machine), '[]') as grants
     from api_keys k join machines m using (machine)
     where k.api_key = ${key} and k.revoked_at is null and k.expires_at > clock_timestamp() and m.active`.execute(db);
   const [row] = rows;
@@ -200,8 +200,8 @@ export interface PersonView {
   readonly grants: readonly { readonly role: string; readonly site: string | null; readonly grantedBy: string; readonly grantedAt: string }[];
 }
 
-const GRANTS_OF = (table: "person_grants" | "machine_grants", key: "person" | "machine") => sql`
-  coalesce((select jsonb_agg(jsonb_build_object('role', g.role, 'site', g.site, 'grantedBy', g.granted_by, 'grantedAt', to_char(g.granted_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
+const GRANTS_OF = (table: "person_grants" | "machine_grants", key: "person" | "machine", more = sql``) => sql`
+  coalesce((select jsonb_agg(jsonb_build_object('role', g.role, 'site', g.site, ${more} 'grantedBy', g.granted_by, 'grantedAt', to_char(g.granted_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
     order by g.role, g.site) from ${sql.table(table)} g where g.${sql.ref(key)} = x.${sql.ref(key)}), '[]')`;
 
 export async function listPeople(db: Db): Promise<readonly PersonView[]> {
@@ -213,12 +213,15 @@ export async function listPeople(db: Db): Promise<readonly PersonView[]> {
 
 /** Puts on record at a site that is new who was known by then, and what each may there: their own acts are in the logs of the sites that there were. Nothing, where nobody is known. */
 export async function recordKnown(trx: Db, site: string, by: Attribution): Promise<void> {
-  const known = (table: "person_standings" | "machines", key: "person" | "machine", grants: "person_grants" | "machine_grants") => sql`
-    select coalesce(jsonb_agg(jsonb_build_object(${key}::text, x.${sql.ref(key)}, 'active', x.active, 'roles',
+  const known = (table: "person_standings" | "machines", key: "person" | "machine", grants: "person_grants" | "machine_grants", more = sql`'{}'::jsonb`) => sql`
+    select coalesce(jsonb_agg(${more} || jsonb_build_object(${key}::text, x.${sql.ref(key)}, 'active', x.active, 'roles',
       (select coalesce(jsonb_agg(g.role order by g.role), '[]') from ${sql.table(grants)} g where g.${sql.ref(key)} = x.${sql.ref(key)} and g.site is null)) order by x.${sql.ref(key)}), '[]')
     from ${sql.table(table)} x`;
+  const kind = sql`coalesce((select jsonb_build_object('kind', g.kind) from machine_grants g where g.machine = x.machine and g.site is null and g.kind is not null), '{}')`;
   const { rows } = await sql<{ people: readonly unknown[]; machines: readonly unknown[] }>`
-    select (${known("person_standings", "person", "person_grants")}) as people, (${known("machines", "machine", "machine_grants")}) as machines`.execute(trx);
+    select (${known("person_standings", "person", "person_grants")}) as people, (${known("machines", "machine", "machine_grants", kind)}) as machines`.execute(
+    trx,
+  );
   const made = rows[0];
   if (made === undefined || made.people.length + made.machines.length === 0) return;
   await recordAct(trx, site, { type: "access.known", object: `site ${site}`, old: null, new: made }, by);
@@ -290,22 +293,45 @@ async function setActive(trx: Db, person: string, active: boolean, by: Attributi
 /** What is granted to whom. */
 export type Grantee = { readonly kind: "person"; readonly id: string } | { readonly kind: "machine"; readonly id: string };
 
-export async function grantRole(trx: Db, to: Grantee, role: PersonRole | MachineRole, site: string | null, by: Attribution): Promise<void> {
+/** `feeds`: of the role `feed`, which kind of status the machine brings. */
+export async function grantRole(
+  trx: Db,
+  to: Grantee,
+  role: PersonRole | MachineRole,
+  site: string | null,
+  by: Attribution,
+  feeds: string | null = null,
+): Promise<void> {
   const [table, key, of] = to.kind === "person" ? (["person_grants", "person", "people"] as const) : (["machine_grants", "machine", "machines"] as const);
   await mustBe(trx, of, key, to.id);
   if (by.actor === `person:${to.id}` && to.kind === "person") throw new AccessRefused({ kind: "own", what: "Nobody widens their own rights." });
   if (site !== null) await mustBe(trx, "sites", "site", site);
   if (to.kind === "person") await refuseChecking(trx, to.id, role, site);
-  const { rows } = await sql`insert into ${sql.table(table)} (${sql.ref(key)}, role, site, granted_by) values (${to.id}, ${role}, ${site}, ${by.actor})
+  const [column, value] = to.kind === "machine" ? [sql`, kind`, sql`, ${feeds}`] : [sql``, sql``];
+  const { rows } =
+    await sql`insert into ${sql.table(table)} (${sql.ref(key)}, role, site, granted_by${column}) values (${to.id}, ${role}, ${site}, ${by.actor}${value})
     on conflict do nothing returning role`
-    .execute(trx)
-    .catch((error: unknown) => {
-      if (error instanceof Error && "constraint" in error && error.constraint === "roles_that_check_each_other")
-        throw new AccessRefused({ kind: "apart", what: `${to.id} holds a role that ${role} checks, or that checks it.` });
-      throw error;
-    });
-  if (rows.length === 0) return;
-  await recordAtSites(trx, site === null ? null : [site], { type: "role.granted", object: `${to.kind} ${to.id}`, old: null, new: { role, site } }, by);
+      .execute(trx)
+      .catch((error: unknown) => {
+        if (error instanceof Error && "constraint" in error && error.constraint === "roles_that_check_each_other")
+          throw new AccessRefused({ kind: "apart", what: `${to.id} holds a role that ${role} checks, or that checks it.` });
+        throw error;
+      });
+  if (rows.length === 0) return feeds === null ? undefined : refuseOtherKind(trx, to.id, feeds, site);
+  const made = { role, site, ...(feeds === null ? {} : { kind: feeds }) };
+  await recordAtSites(trx, site === null ? null : [site], { type: "role.granted", object: `${to.kind} ${to.id}`, old: null, new: made }, by);
+}
+
+/** A feed brings one kind of status, wherever it is one. What it was granted before is granted. */
+async function refuseOtherKind(trx: Db, machine: string, feeds: string, site: string | null): Promise<void> {
+  const { rows } = await sql<{ kind: string | null; same: boolean }>`
+    select kind, kind = ${feeds} and site is not distinct from ${site} as same from machine_grants where machine = ${machine} and role = 'feed'`.execute(trx);
+  const other = rows.find(({ kind }) => kind !== feeds);
+  if (other === undefined || rows.some(({ same }) => same)) return;
+  throw new AccessRefused({
+    kind: "apart",
+    what: `${machine} is the feed of ${other.kind === null ? "no kind of status yet" : `kind ${other.kind}`}, and a feed brings one kind; revoke that first.`,
+  });
 }
 
 /** Whoever may not perform somewhere any more is at no station there by the same commit. */
@@ -332,7 +358,7 @@ export interface MachineView {
   readonly active: boolean;
   readonly createdAt: string;
   readonly createdBy: string;
-  readonly grants: PersonView["grants"];
+  readonly grants: readonly (PersonView["grants"][number] & { readonly kind: string | null })[];
   readonly keys: readonly {
     readonly key: string;
     readonly createdAt: string;
@@ -344,7 +370,7 @@ export interface MachineView {
 
 export async function listMachines(db: Db): Promise<readonly MachineView[]> {
   const { rows } = await sql<MachineView>`select x.machine, x.owner, x.purpose, x.active, x.created_by as "createdBy",
-      to_char(x.created_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "createdAt", ${GRANTS_OF("machine_grants", "machine")} as grants,
+      to_char(x.created_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "createdAt", ${GRANTS_OF("machine_grants", "machine", sql`'kind', g.kind, `)} as grants,
       coalesce((select jsonb_agg(jsonb_build_object('key', k.api_key, 'createdBy', k.created_by,
         'createdAt', to_char(k.created_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'expiresAt', to_char(k.expires_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
         'revokedAt', to_char(k.revoked_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) order by k.created_at) from api_keys k where k.machine = x.machine), '[]') as keys

@@ -4,6 +4,8 @@ import type { Role } from "./role.ts";
 export interface Grant {
   readonly role: Role;
   readonly site: string | null;
+  /** Of a feed: which kind of status it brings; null: of whoever was granted it before there were kinds. */
+  readonly kind?: string | null;
 }
 
 /** Who asks. Nobody is who asks a system that nobody administers yet. */
@@ -41,6 +43,10 @@ export function roleAt(principal: Principal, roles: readonly Role[], site: strin
   if (principal.kind === "nobody") return null;
   return roles.find((role) => principal.grants.some((grant) => grant.role === role && (grant.site === null || grant.site === site))) ?? null;
 }
+
+/** Whether a machine is the feed of a kind of status at a site. */
+export const mayBring = ({ grants }: Extract<Principal, { kind: "machine" }>, kind: string, site: string): boolean =>
+  grants.some((grant) => grant.role === "feed" && grant.kind === kind && (grant.site === null || grant.site === site));
 
 export const includesSite = (sites: Sites, site: string): boolean => sites === "all" || sites.has(site);
 

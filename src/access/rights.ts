@@ -127,6 +127,8 @@ export const RIGHTS: Readonly<Record<string, Right>> = {
   "POST /v1/exceptions/:id/resolution": ofSites(["qa_reviewer", "qa_approver"]),
   "GET /v1/outcomes": ofSites(READERS),
   "GET /v1/outcomes/events": { ...ofSites(READERS), followed: true },
+  "GET /v1/sites/:site/outcomes/confirmation": atSite(READERS),
+  "PUT /v1/sites/:site/outcomes/confirmation": atSite(["mes"]),
 
   "GET /v1/audit/entries": ofSites(READERS),
   "GET /v1/audit/sites/:site": atSite(READERS),
@@ -183,6 +185,9 @@ export const RIGHTS: Readonly<Record<string, Right>> = {
   "GET /v1/sites/:site/registry/sources": atSite(READERS),
   "GET /v1/sites/:site/registry/sources/:id": atSite(READERS),
   "PUT /v1/sites/:site/registry/sources/:id": atSite(ENGINEERS),
+  "GET /v1/sites/:site/status/:kind/:id": atSite(READERS),
+  // of the kind for which the feed was granted, which is asked of the status itself
+  "PUT /v1/sites/:site/status/:kind/:id": atSite(["feed"]),
 };
 
 /** Who may do what is asked; of what is done by a field of the body, once the body is there. */

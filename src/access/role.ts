@@ -12,8 +12,8 @@ export type Role = PersonRole | MachineRole;
 /** What each role is for, as people read about it. */
 export const ROLE_MEANINGS: Readonly<Record<Role, string>> = {
   integrator: "reads what was accepted or refused and why, and asks what would be",
-  mes: "a machine: creates, updates, cancels, starts and stops batches; never signs, never disposes",
-  feed: "a machine: kept for what will bring one kind of status from a system of record; no route is for it yet",
+  mes: "a machine: creates, updates, cancels, starts and stops batches, confirms outcomes; never signs, never disposes",
+  feed: "a machine: brings one kind of status from a system of record, and nothing else",
   operator: "performs: starts, pauses and resumes batches and steps, gives evidence",
   supervisor: "answers for production: releases to the floor, resolves gaps, takes over, skips, reworks, closes; disposes for production",
   qa_reviewer: "reviews the audit trail, verifies, resolves quarantine and exceptions",

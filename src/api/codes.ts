@@ -20,6 +20,8 @@ export type RequestCode =
   | "REQUEST_KEY_REUSED"
   | "REQUEST_RESTORED"
   | "RECORD_DISPOSED"
+  | "CONFIRMATION_GOES_BACK"
+  | "CONFIRMATION_TOO_FAR"
   | "REV_PUBLISHED"
   | "REV_IN_FORCE"
   | "REV_OTHER"
@@ -33,6 +35,7 @@ export type RequestCode =
   | "PARTY_CONFLICT"
   | "PARTY_NOT_BY_YOU"
   | "PARTY_STATE"
+  | "STATUS_OTHER_KIND"
   | "STATION_TAKEN"
   | "STATION_STATE"
   | "SYS_UNAVAILABLE"
@@ -124,6 +127,18 @@ export const REQUEST_CODES: CodeTable<RequestCode> = {
     next: "ask",
     remedy: "Read it in the archive. The entry that is named tells who disposed of it, why, and of which archives.",
   },
+  CONFIRMATION_GOES_BACK: {
+    meaning: "More outcomes have been confirmed before, and what was taken over stays so.",
+    owner: "integrator",
+    next: "none",
+    remedy: "Go on from `after`. Where what you had taken over was lost on your side, read it again from the feed; nothing need be confirmed for that.",
+  },
+  CONFIRMATION_TOO_FAR: {
+    meaning: "What is to be confirmed has not been handed out.",
+    owner: "integrator",
+    next: "correct",
+    remedy: "Confirm only what you have read, `after` at most.",
+  },
   REV_PUBLISHED: {
     meaning: "The revision is published; what is published never changes.",
     owner: "engineer",
@@ -201,6 +216,12 @@ export const REQUEST_CODES: CodeTable<RequestCode> = {
     owner: "engineer",
     next: "correct",
     remedy: "Read the party. What was revoked or replaced is proposed anew.",
+  },
+  STATUS_OTHER_KIND: {
+    meaning: "A feed brings the one kind of status for which it was granted, and no other.",
+    owner: "operations",
+    next: "ask",
+    remedy: "Ask an administrator for a machine that is the feed of this kind: POST /v1/machines/{machine}/grants with `kind`.",
   },
   STATION_TAKEN: {
     meaning: "Somebody else is at the station.",

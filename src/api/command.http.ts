@@ -66,7 +66,8 @@ export function commandedBatch(reply: FastifyReply, { batch, position, warnings 
   return { ...batch, position, warnings };
 }
 
-function versionIn(ifMatch: string | null): number | null {
+/** The version that an entity tag names; null: whatever it is. */
+export function versionIn(ifMatch: string | null): number | null {
   if (ifMatch === null || ifMatch === "*") return null;
   const version = /^(?:W\/)?"?(\d{1,15})"?$/.exec(ifMatch)?.[1];
   if (version === undefined) throw invalid('If-Match is an entity tag such as "7".', [{ pointer: "/if-match", detail: "is no entity tag" }]);

@@ -53,6 +53,13 @@ export function personIn(request: FastifyRequest): Extract<Principal, { kind: "p
   return principal;
 }
 
+/** Which machine somebody is that must have a key of its own; a person or nobody in particular is refused. */
+export function machineIn(request: FastifyRequest): Extract<Principal, { kind: "machine" }> {
+  const principal = principalIn(request);
+  if (principal.kind !== "machine") throw forbidden("Only a machine that asks with a key of its own does this.");
+  return principal;
+}
+
 /** Whether a caller who is still being answered may go on being told of a site, as things are now: null, or what they would be answered if they asked now. A session is not prolonged by it. */
 export type AsksAgain = (request: FastifyRequest, site: string, use: Exclude<Use, "acts">) => Promise<Problem | null>;
 

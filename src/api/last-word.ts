@@ -16,7 +16,7 @@ const ownDeed = (detail: string): Refusal => ({ status: 403, code: "SIGNATURE_OW
 const conflict = (of: keyof typeof CONFLICTS, detail: string): Refusal => ({ status: 409, code: "PARTY_CONFLICT", detail, conflict: of });
 const unsigned: Refusal = { status: 409, code: "SIG_MISSING", detail: "This needs an electronic signature." };
 
-/** By the names that migrations 0020, 0026 to 0028 and 0030 give to what they refuse. */
+/** By the names that migrations 0020, 0026 to 0028, 0030 to 0032 give to what they refuse. */
 export const LAST_WORDS: Readonly<Record<string, Refusal>> = {
   nobody_judges_own_performance: ownDeed("You have performed yourself what this is about; another person does it."),
   reviewed_by_others: ownDeed("You have acted in this batch yourself; another person reviews it."),
@@ -36,6 +36,9 @@ export const LAST_WORDS: Readonly<Record<string, Refusal>> = {
   key_stands_once: conflict("SHARED_KEY", "A signing key of the party was revoked, or is or was one of another party too."),
   one_name_one_party: conflict("SHARED_IDENTITY", "It is the name of a party of another site: at the broker they would be one."),
   answers_for_every_site: conflict("SHARED_SERVICE", "It is a service of another site too: what gives it more is for whoever answers for every site."),
+  status_of_its_feed: { status: 403, code: "STATUS_OTHER_KIND", detail: "Meanwhile you are no feed of this kind any more." },
+  confirmation_goes_on: { status: 409, code: "CONFIRMATION_GOES_BACK", detail: "Meanwhile more was confirmed." },
+  confirmed_as_handed_out: { status: 409, code: "CONFIRMATION_TOO_FAR", detail: "Outcomes of this site are not handed out up to there in this generation." },
   one_service_one_credential: conflict("OTHER_CREDENTIAL", "It would have another credential at another site: issue one, which is for all of them."),
 };
 

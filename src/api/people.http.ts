@@ -27,10 +27,12 @@ import type { RouteDeps } from "./deps.ts";
 import { invalid, notFound, Problem } from "./problem.ts";
 import { ACT_PROBLEMS, json, plantId, READ_PROBLEMS, reasonHeaders, saying } from "./schemas.ts";
 import { personId } from "./sign-in.http.ts";
+import { statusKind } from "./statuses.http.ts";
 
 const site = plantId.nullable().describe("null: every site.");
 const at = z.string().describe("UTC.");
-const grants = z.array(z.object({ role: z.string(), site: z.string().nullable(), grantedBy: z.string(), grantedAt: at }));
+const grant = z.object({ role: z.string(), site: z.string().nullable(), grantedBy: z.string(), grantedAt: at });
+const grants = z.array(grant);
 const personSchema = z.object({
   person: z.string(),
   name: z.string().describe("As it is printed beside a signature."),
@@ -48,10 +50,15 @@ const machineSchema = z.object({
   active: z.boolean(),
   createdAt: at,
   createdBy: z.string(),
-  grants,
+  grants: z.array(
+    grant.extend({
+      kind: z.string().nullable().describe("Of the role feed: which kind of status it brings. Null also of a feed from before there were kinds."),
+    }),
+  ),
   keys: z.array(z.object({ key: z.string(), createdAt: at, createdBy: z.string(), expiresAt: at, revokedAt: z.string().nullable() })),
 });
 const done = { 204: z.null().describe("Done; on record at every site that it concerns."), ...ACT_PROBLEMS };
+const FEEDS = "Of the role feed, and of no other: which kind of status the machine brings. It is the same wherever it is one.";
 /** A key for longer than this is no key that rotates. */
 const LONGEST_DAYS = 366;
 
@@ -232,9 +239,9 @@ export function peopleRoutes(scope: FastifyInstance, { access: { db, secret } }:
     },
   );
 
-  for (const { kind, path, roles, name } of [
-    { kind: "person", path: "/v1/people/:person", roles: PERSON_ROLES, name: "Person" },
-    { kind: "machine", path: "/v1/machines/:machine", roles: MACHINE_ROLES, name: "Machine" },
+  for (const { kind, path, roles, name, more } of [
+    { kind: "person", path: "/v1/people/:person", roles: PERSON_ROLES, name: "Person", more: {} },
+    { kind: "machine", path: "/v1/machines/:machine", roles: MACHINE_ROLES, name: "Machine", more: { kind: statusKind.optional().describe(FEEDS) } },
   ] as const) {
     const params = z.strictObject({ [kind]: personId });
     const body = z.strictObject({ role: z.enum(roles), site });
@@ -248,12 +255,14 @@ export function peopleRoutes(scope: FastifyInstance, { access: { db, secret } }:
           tags: ["people"],
           headers: reasonHeaders,
           params,
-          body,
+          body: body.extend(more),
           response: done,
         },
       },
       async (request, reply) => {
-        await change((trx) => grantRole(trx, grantee(request.params), request.body.role, request.body.site, attributionOf(request, null)));
+        const { role, site: at } = request.body;
+        const feeds = feedsIn(request.body);
+        await change((trx) => grantRole(trx, grantee(request.params), role, at, attributionOf(request, null), feeds));
         return reply.code(204).send(null);
       },
     );
@@ -276,6 +285,16 @@ export function peopleRoutes(scope: FastifyInstance, { access: { db, secret } }:
       },
     );
   }
+}
+
+/** Which kind of status is granted with a role: one with `feed`, none with any other. */
+function feedsIn({ role, kind }: { readonly role: string; readonly kind?: unknown }): string | null {
+  const feeds = typeof kind === "string" ? kind : null;
+  if ((role === "feed") === (feeds === null))
+    throw invalid("A feed is granted for one kind of status, and no other role for any.", [
+      { pointer: "/kind", detail: feeds === null ? "is missing" : "is for the role feed" },
+    ]);
+  return feeds;
 }
 
 function refusal(error: unknown): never {

@@ -15,13 +15,18 @@ export const problemSchema = z.object({
   explanation: explanationSchema.optional(),
   position: z.int().optional().describe("Where a refused command stands on record."),
   remedy: z.string().optional(),
-  generation: z.int().optional().describe("After a restore: the generation that the record is of now."),
+  generation: z.int().optional().describe("The generation that the record is of now."),
   disposal: z.int().optional().describe("Of what was disposed of: the position of the entry that tells of it."),
   conflicts: z
     .array(z.object({ code: z.string(), sentence: z.string() }))
     .optional()
     .describe("Of a party: what speaks against it."),
-  after: z.int().optional().describe("After a restore: up to here everything stands as it was; read on from here."),
+  after: z
+    .int()
+    .optional()
+    .describe(
+      "After a restore: up to here everything stands as it was; read on from here. Of a confirmation: up to here it is confirmed, or outcomes are handed out.",
+    ),
 });
 
 export type ProblemDocument = z.infer<typeof problemSchema>;

@@ -22,10 +22,10 @@ export const whole = z
   .string()
   .regex(/^(0|[1-9]\d{0,18})$/, "is no whole number")
   .refine((text) => !/^\d{1,19}$/.test(text) || BigInt(text) < 2n ** 63n, "is beyond 2^63-1");
-/** A whole number out of an address, in digits: what else JavaScript takes for a number (0x10, 1e3, nothing at all) is none. */
+/** A whole number, out of an address in digits: what else JavaScript takes for a number (0x10, 1e3, true, nothing at all) is none. */
 export const wholeNumber = (least: number, most = Number.MAX_SAFE_INTEGER) =>
   z.preprocess(
-    (value) => (typeof value === "string" && !/^(?:0|[1-9]\d{0,15})$/.test(value) ? Number.NaN : value),
+    (value) => (typeof value === "number" || (typeof value === "string" && /^(?:0|[1-9]\d{0,15})$/.test(value)) ? value : Number.NaN),
     z.coerce.number().int().min(least).max(most),
   );
 export const positionNumber = wholeNumber(0);
@@ -73,6 +73,14 @@ export const FEED_PROBLEMS = {
 export const generationNumber = wholeNumber(1).describe(
   "The generation of what was read last. Whoever names it is told when a restore has cut off what follows.",
 );
+
+/** What confirming answers besides. */
+export const CONFIRMATION_PROBLEMS = {
+  ...FEED_PROBLEMS,
+  409: problem("Refused, with a code: it goes back, or too far."),
+  413: problem("The body is too large."),
+  415: problem("The body is not JSON."),
+} as const;
 
 /** What proofs answer besides. */
 export const PROOF_PROBLEMS = { ...READ_PROBLEMS, 409: problem("It cannot be proven: it is not signed yet, or it was altered.") } as const;

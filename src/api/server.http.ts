@@ -17,6 +17,7 @@ import { batchRoutes } from "./batches.http.ts";
 import { keepBody } from "./body.http.ts";
 import { readBody } from "./body.ts";
 import { setBounds } from "./bounds.http.ts";
+import { confirmationRoutes } from "./confirmations.http.ts";
 import type { ApiDeps, RouteDeps } from "./deps.ts";
 import { documentRoutes } from "./documents.http.ts";
 import { eventRoutes } from "./events.http.ts";
@@ -38,6 +39,7 @@ import { setSignInBounds } from "./sign-in-bounds.http.ts";
 import { signatureRoutes } from "./signatures.http.ts";
 import { sourceRoutes } from "./sources.http.ts";
 import { stationRoutes } from "./stations.http.ts";
+import { statusRoutes } from "./statuses.http.ts";
 
 const BODY_LIMIT = 1024 * 1024;
 /** By then all of a request has come: a connection that sends a byte now and then is nobody's. */
@@ -119,6 +121,7 @@ export async function createApi(
     batchRoutes,
     batchRecordRoutes,
     outcomeRoutes,
+    confirmationRoutes,
     sourceRoutes,
     operationRoutes,
     registryRoutes,
@@ -128,6 +131,7 @@ export async function createApi(
     exportRoutes,
     partyRoutes,
     stationRoutes,
+    statusRoutes,
     documentRoutes,
   ]) {
     await app.register((scope, _options, done) => {

@@ -40,6 +40,9 @@ export const EXEMPT: Readonly<Record<string, Readonly<Record<string, string>>>> 
   shards: { term: OWNING, owner: OWNING, taken_at: OWNING },
   shard_leases: { shard: OWNING, owner: OWNING, term: OWNING, lease_until: OWNING },
   shard_beats: { shard: SERVICE, received_until: `${SERVICE}: an interruption that is noticed is on record` },
+  outcome_confirmations: Object.fromEntries(
+    ["site", "machine", "generation", "position", "confirmed_at"].map((column) => [column, "how far an MES says that it has come; nothing is decided on it"]),
+  ),
   relay_cursors: { shard: SERVICE, position: `${SERVICE}: what is published twice has the same number` },
   migrations: {
     number: "the schema's, not the record's: held against the shipped files at every start",
@@ -78,7 +81,7 @@ export const EXEMPT: Readonly<Record<string, Readonly<Record<string, string>>>> 
   ...who("person_standings", ["person", "active", "password", "temporary", "failed", "locked_until"]),
   ...who("person_grants", ["person", "role", "site", "granted_by", "granted_at"]),
   ...who("machines", ["machine", "owner", "purpose", "active", "created_by", "created_at"]),
-  ...who("machine_grants", ["machine", "role", "site", "granted_by", "granted_at"]),
+  ...who("machine_grants", ["machine", "role", "site", "granted_by", "granted_at", "kind"]),
   ...who("api_keys", ["api_key", "machine", "hash", "created_by", "created_at", "expires_at", "revoked_at", "revoked_by"]),
   ...who("signature_challenges", [
     ...["challenge", "person", "site", "path", "body", "role", "meaning", "reason", "shown", "record", "record_digest", "record_tag", "digest"],

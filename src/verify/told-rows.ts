@@ -54,6 +54,7 @@ const EVIDENCE = ["batch", "step", "attempt", "evidence", "event_id", "source", 
 const EXCEPTION = ["ordinal", "code", "reason", "source", "batch", "step", "attempt"];
 const CONFLICT = ["source_key", "id_hash", "digest"];
 const PERFORMANCE = ["person", "station", "session", "performed_at", "clock"];
+const STATUS = ["kind", "id", "version", "status", "reference"];
 const SKIPPED = ["source_key", "incarnation", "epoch", "first", "last", "reason"];
 
 export const TOLD: readonly Told[] = [
@@ -159,6 +160,18 @@ export const TOLD: readonly Told[] = [
     bySite: true,
     columns: ["event_position", ...PERFORMANCE],
     rows: (entry) => list(entry, "performances").map((row) => ({ ...picked(row, PERFORMANCE), event_position: place(entry, row["event_ref"]) })),
+  },
+  {
+    table: "statuses",
+    key: [],
+    bySite: true,
+    columns: [...STATUS, "valid_until", "reason", "brought_by", "brought_at"],
+    rows: (entry) =>
+      list(entry, "signals").flatMap(({ kind, type, actor, body }) => {
+        if (kind !== "act" || type !== "status.brought") return [];
+        const { new: made, reason } = Object(body);
+        return [{ ...picked(Object(made), STATUS), valid_until: Object(made).validUntil, reason, brought_by: actor, brought_at: entry.head.time }];
+      }),
   },
   {
     table: "audit_numbers",

@@ -18,6 +18,8 @@ export interface Held<R> {
   readonly role: R;
   /** null: every site. */
   readonly site: string | null;
+  /** Of a feed: which kind of status it brings. */
+  readonly kind?: string;
 }
 
 const BY = { actor: "signalbox", from: null, reason: "test" };
@@ -37,7 +39,7 @@ export async function machine(plant: Pick<Plant, "database">, id: string, owner:
   const key = makeApiKey();
   await changing(plant, async (db) => {
     await createMachine(db, { machine: id, owner, purpose: "test" }, BY);
-    for (const { role, site } of grants) await grantRole(db, { kind: "machine", id }, role, site, BY);
+    for (const { role, site, kind = null } of grants) await grantRole(db, { kind: "machine", id }, role, site, BY, kind);
     await addKey(db, id, { id: key.id, hash: hashToken(Buffer.from(ACCESS_SECRET), key.text), days: 1 }, BY);
   });
   return key.text;

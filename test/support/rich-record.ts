@@ -4,11 +4,12 @@ import { activate, approve, giveCredential, propose, revoke, revokeKey } from ".
 import { approveDefinition } from "../../src/registry/governed.store.ts";
 import { putRecipe, putStateMachine } from "../../src/registry/registry.store.ts";
 import { shippedStateMachines } from "../../src/registry/state-machines.file.ts";
+import { bringStatus } from "../../src/registry/status.store.ts";
 import { bindDevice, endSession, openSession, registerStation, unbindDevice } from "../../src/stations/stations.store.ts";
 import { BLEND } from "./blend.ts";
 import { envelope, eventTopic, sourceOf } from "./mqtt.ts";
 import { deviceRights } from "./parties.ts";
-import { person } from "./people.ts";
+import { machine, person } from "./people.ts";
 import type { Day } from "./signed-record.ts";
 import { SITE } from "./signed-record.ts";
 import { deviceKey } from "./signs.ts";
@@ -115,6 +116,7 @@ export async function everythingElse({ plant, party, say, decided }: Day): Promi
   await party.until("the last of it", ({ topic, body }) => topic.endsWith("/verdict") && body.causationid === "scale-2-1-5");
   await party.until("the parked counter", ({ topic, body }) => topic.endsWith("/verdict") && body.causationid === "and-again");
 
+  await statuses(plant);
   await approvals(plant.database.runtimeUrl);
   await parties(plant.database.runtimeUrl);
 }
@@ -160,6 +162,20 @@ async function atStation({ plant, say, decided }: Pick<Day, "plant" | "say" | "d
   // the service's clock goes on behind the database's, so what is said at once may lie before
   do await decided(await say(at("mixer-2"), "equipment.state", { state: "Execute" }));
   while ((await plant.database.query("select 1 from performances")).length === 0);
+}
+
+/** What a system of record says of a scale: twice, so that the second tells what was before. */
+async function statuses(plant: Day["plant"]): Promise<void> {
+  await machine(plant, "calibration", "olga", { role: "feed", site: SITE, kind: "calibration" });
+  const { db, close } = openDatabase(plant.database.runtimeUrl, { max: 1, applicationName: "statuses" });
+  const by = { actor: "machine:calibration", from: null, reason: "by its calendar" };
+  const of = { site: SITE, kind: "calibration", id: "scale-1" };
+  try {
+    for (const status of ["current", "overdue"])
+      await bringStatus(db, of, { status, validUntil: "2026-12-01T00:00:00Z", reference: "CERT-17" }, by, { key: null, ifVersion: null });
+  } finally {
+    await close();
+  }
 }
 
 /** Who may do what at the broker: one party in force, one revoked. From here on the broker lets in only who has a name, so it comes last. */

@@ -45,6 +45,7 @@ const BODIES: Readonly<Record<string, (site: string) => unknown>> = {
   "POST /v1/events/dry-run": (site) => ({ topic: `site/${site}/line/4/eq/scale-1/event`, payload: {} }),
   "POST /v1/sites/:site/batches": () => ({ batch: "B-1", ...ORDER }),
   "PATCH /v1/sites/:site/batches/:batch": () => ({ quantity: { value: "26.000", unit: "kg" }, reason: "more" }),
+  "PUT /v1/sites/:site/outcomes/confirmation": () => ({ position: 0, generation: 1 }),
   "POST /v1/context-locks/:id/takeover": () => ({ reason: "gone" }),
   "POST /v1/sources/:site/:line/:equipment/succession": () => ({ reason: "replaced" }),
   "POST /v1/sources/:site/:line/:equipment/:device/succession": () => ({ reason: "replaced" }),
@@ -73,8 +74,10 @@ const BODIES: Readonly<Record<string, (site: string) => unknown>> = {
   "PUT /v1/registry/event-types/:id": () => ({}),
   "PUT /v1/sites/:site/registry/equipment/:id": () => ({ equipment: "scale-1", line: "4", class: "scale" }),
   "PUT /v1/sites/:site/registry/sources/:id": () => ({}),
+  "PUT /v1/sites/:site/status/:kind/:id": () => ({ status: "released" }),
 };
 const PLACES: Readonly<Record<string, string>> = {
+  kind: "lot",
   party: "p-1",
   kid: "k-1",
   station: "s-1",
@@ -170,7 +173,7 @@ beforeAll(async () => {
       ["at-a", OWN],
       ["everywhere", null],
     ] as const)
-      tokens.set(`${role} ${name}`, await machine(plant, `${role}.${name}`, "owner", { role, site }));
+      tokens.set(`${role} ${name}`, await machine(plant, `${role}.${name}`, "owner", { role, site, ...(role === "feed" ? { kind: "lot" } : {}) }));
 }, 300_000);
 afterAll(async () => {
   await plant?.stop();

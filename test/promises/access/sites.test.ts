@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { BLEND } from "../../support/blend.ts";
 import { measured } from "../../support/measure.ts";
 import { envelope, eventTopic, join, sourceOf } from "../../support/mqtt.ts";
-import { bearing, person, signIn, WITH_SECRET } from "../../support/people.ts";
+import { bearing, machine, person, signIn, WITH_SECRET } from "../../support/people.ts";
 import { type Plant, startPlant } from "../../support/plant.ts";
 
 const OWN = "site-a";
@@ -47,6 +47,10 @@ beforeAll(async () => {
   await person(plant, "admin", { role: "admin", site: null });
   await person(plant, "reader", { role: "integrator", site: OWN });
   await person(plant, "auditor", { role: "auditor", site: null });
+  const mes = bearing(await machine(plant, "mes", "admin", { role: "mes", site: FOREIGN }));
+  expect((await plant.ask("PUT", `/v1/sites/${FOREIGN}/outcomes/confirmation`, { position: 1, generation: 1 }, mes)).status).toBe(200);
+  const feed = bearing(await machine(plant, "feed", "admin", { role: "feed", site: FOREIGN, kind: "calibration" }));
+  expect((await plant.ask("PUT", `/v1/sites/${FOREIGN}/status/calibration/scale-${FOREIGN}`, { status: "current" }, feed)).status).toBe(201);
   reader = bearing(await signIn(plant, "reader"));
   auditor = bearing(await signIn(plant, "auditor"));
 }, 300_000);
@@ -85,6 +89,8 @@ const ADDRESSES: readonly ((names: { site: string; batch: string; equipment: str
   ({ equipment }) => `/v1/context-locks?equipment=${equipment}`,
   ({ equipment }) => `/v1/context-windows?equipment=${equipment}`,
   ({ site }) => `/v1/outcomes?site=${site}`,
+  ({ site }) => `/v1/sites/${site}/outcomes/confirmation`,
+  ({ site, equipment }) => `/v1/sites/${site}/status/calibration/${equipment}`,
   ({ site }) => `/v1/audit/entries?site=${site}`,
   ({ site, batch }) => `/v1/audit/entries?site=${site}&batch=${batch}`,
   ({ site, batch }) => `/v1/audit/reviews?site=${site}&batch=${batch}`,

@@ -26,7 +26,7 @@ const operation = z.looseObject({
 const openApi = z.looseObject({ openapi: z.string(), paths: z.record(z.string(), z.record(z.string(), operation)) });
 
 const METHODS = /\b(GET|PUT|POST|PATCH)\b/g;
-/** What section 7 of the contract lists and this release serves. Holds, signatures, audit and status are not part of it. */
+/** What section 7 of the contract lists and this release serves. Holds, signatures and audit are not part of it. */
 const CONTRACT = `
 GET /v1/events
 GET /v1/events/{verdict}
@@ -59,6 +59,8 @@ GET /v1/registry/state-machines/{id}
 GET PUT /v1/registry/state-machines/{id}/revisions/{revision}
 GET PUT /v1/registry/event-types/{id}
 GET PUT /v1/sites/{site}/registry/equipment/{id}
+GET PUT /v1/sites/{site}/status/{kind}/{id}
+GET PUT /v1/sites/{site}/outcomes/confirmation
 GET PUT /v1/sites/{site}/registry/sources/{id}
 GET /v1/codes
 GET /v1/schemas/{type}

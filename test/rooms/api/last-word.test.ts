@@ -7,9 +7,9 @@ import { CODES } from "../../../src/decide/verdict.ts";
 
 const refusedBy = (constraint: string): Error => Object.assign(new Error("the insides of it"), { code: "23514", constraint });
 
-test("every refusal that migrations 0026 to 0028 name is answered with a code that is served, and without the database's insides", () => {
+test("every refusal that migrations 0026 to 0028, 0031 and 0032 name is answered with a code that is served, and without the database's insides", () => {
   const names = readdirSync("migrations")
-    .filter((file) => /^00(26|27|28)_/.test(file))
+    .filter((file) => /^00(26|27|28|31|32)_/.test(file))
     .flatMap((file) => [...readFileSync(`migrations/${file}`, "utf8").matchAll(/errcode = '23514', constraint = '(\w+)'/g)].map(([, name]) => name ?? ""));
   expect(new Set(names).size).toBeGreaterThan(9);
   expect(Object.keys(LAST_WORDS)).toEqual(expect.arrayContaining(names));
