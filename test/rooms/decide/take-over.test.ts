@@ -152,6 +152,29 @@ describe("an engagement that is taken over", () => {
     expect(line.step("weigh")).toMatchObject({ state: "in_progress", evidence: [] });
     expect(line.when(scale.weighs("12.510"), scale.completes("weigh")).map(({ status }) => status)).toEqual(["accepted", "accepted"]);
   });
+  test("gives none either when it says the batch alone, which held it in that step", () => {
+    // story: such a weight waited for an engagement, and was accepted when the step was resumed
+    const line = given(weighing(), takes("scale-1", 1));
+    const unnamed = { step: null } as const;
+    expect(line.when(scale.weighs("12.500", unnamed), scale.completes("weigh", unnamed))).toMatchObject([
+      { status: "quarantined", code: "LCK_NOT_HELD", batch: "B-1", step: "weigh", attempt: 1 },
+      { status: "rejected", code: "LCK_NOT_HELD", batch: "B-1", step: "weigh", attempt: 1 },
+    ]);
+    expect(line.when(scale.alarms({ batch: "B-1" }))).toMatchObject([{ status: "accepted", step: null }]);
+    expect(answered(line, stepCommand("resume", "weigh"))).toBe("done");
+    expect(line.step("weigh").evidence).toEqual([]);
+    expect(line.when(scale.weighs("12.510", unnamed))).toMatchObject([{ status: "accepted", step: "weigh" }]);
+  });
+  test("of several steps that worked with it is of none of them, and gives evidence in none", () => {
+    const steps = [STIR, { ...STIR, step: "stir" }].map(({ after: _, ...step }) => step);
+    const line = on({ ...PLANT, recipes: [{ ...BLEND, ...{ steps } }] }, creates("B-1", { equipment: { mixer: "mixer-1" } }));
+    line.when(commands("release-to-floor"), commands("start"), mixer.starts("blend"), mixer.starts("stir"), takes("mixer-1", 1));
+    expect(line.batch().steps.map(({ state }) => state)).toEqual(["paused", "paused"]);
+    const warm = { batch: "B-1", data: { evidence: "end-temperature", value: "24.5", unit: "Cel" } };
+    expect(line.when(mixer.says("step.evidence", warm))).toMatchObject([
+      { status: "quarantined", code: "CTX_AMBIGUOUS", reason: expect.stringContaining("B-1/blend, B-1/stir") },
+    ]);
+  });
   test("of a step that is performed hinders nobody from verifying it", () => {
     const line = on(where({ verification: "second-person" }), weighed());
     expect(line.step("weigh").state).toBe("awaiting_verification");
