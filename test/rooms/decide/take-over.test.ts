@@ -4,7 +4,10 @@
 // random days with take-overs at any moment, by the account of which no equipment is ever held by two.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { permittedOfStep } from "../../../src/decide/judge-step.ts";
 import type { Machines } from "../../../src/decide/machines.ts";
+import { World } from "../../../src/decide/world.ts";
+import { emptyRequest } from "../../../src/decide/world-request.ts";
 import { BLEND } from "../../support/blend.ts";
 import {
   type Act,
@@ -45,6 +48,10 @@ const open = (line: Line, equipment: string) =>
 const answered = (line: Line, act: Act): string => {
   const answer = line.answer(act);
   return answer.kind === "refused" ? answer.code : answer.kind;
+};
+const permitted = (line: Line) => {
+  const world = new World(line.model.read({ ...emptyRequest(), batches: new Set(["B-1"]), equipment: new Set(["scale-1"]) }));
+  return permittedOfStep(world, line.model.machines, line.batch(), line.step("weigh"));
 };
 const told = (line: Line): readonly string[] => line.model.outcomes.map(({ type }) => type);
 /** Batch B-2 runs with the same scale, and the mixer that is given. */
@@ -193,6 +200,23 @@ describe("an engagement that is taken over", () => {
     expect(answered(line, stepCommand("evidence", "weigh", { evidence }))).toBe("done");
     expect(open(line, "scale-1")).toEqual(["engagement B-1 weigh 3"]);
     expect(answered(line, stepCommand("complete", "weigh"))).toBe("done");
+  });
+  test("is not taken again by a correction: what was given while it was in hand is corrected also while another works with it", () => {
+    const line = given(weighing(), scale.weighs("12.500"), takes("scale-1", 1), second(), scale.starts("weigh", inSecond));
+    expect(answered(line, stepCommand("correct", "weigh", { evidence: { evidence: "net-weight", value: "12.510", unit: "kg" } }))).toBe("done");
+    expect(line.step("weigh")).toMatchObject({ state: "paused", evidence: [{ value: "12.510" }] });
+    expect(open(line, "scale-1")).toEqual(["engagement B-2 weigh 2"]);
+  });
+  test("is told to be taken again by people alone, and only where it is free", () => {
+    // story: a step whose scale was with another batch was said to be resumed by whoever liked, and refused all of them
+    const line = given(weighing(), scale.pauses("weigh"));
+    expect(permitted(line)).toMatchObject({ ofDevices: expect.arrayContaining(["step.resume", "step.abort"]), ofPeople: expect.arrayContaining(["step.resume"]) });
+    line.when(takes("scale-1", 1));
+    const { ofDevices, ofPeople } = permitted(line);
+    expect(ofPeople).toEqual(expect.arrayContaining(["step.resume", "step.abort"]));
+    expect(ofDevices).toEqual(ofPeople.filter((name) => name !== "step.resume"));
+    line.when(second(), scale.starts("weigh", inSecond));
+    expect(permitted(line)).toEqual({ ofDevices, ofPeople: ofDevices });
   });
   test("of a step that is paused leaves it so", () => {
     const line = given(weighing(), scale.pauses("weigh"), takes("scale-1", 1));
