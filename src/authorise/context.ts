@@ -151,7 +151,9 @@ const contexts = (held: readonly ContextLock[]): readonly ContextLock[] =>
 /** The steps of a batch that are under way and work with equipment that none of them holds: it was taken over from them. */
 const begunWithout = (batch: BatchState, equipment: string | null): readonly Pick<ContextLock, "batch" | "step">[] =>
   batch.steps
-    .filter(({ step, startedAt, endedAt }) => startedAt !== null && endedAt === null && equipmentOfStep(batch, step).some((need) => need.equipment === equipment))
+    .filter(
+      ({ step, startedAt, endedAt }) => startedAt !== null && endedAt === null && equipmentOfStep(batch, step).some((need) => need.equipment === equipment),
+    )
     .map(({ step }) => ({ batch: batch.batch, step }));
 
 const inWords = (lock: Pick<ContextLock, "batch" | "step">): string => `${lock.batch}/${lock.step ?? "-"}`;

@@ -210,7 +210,10 @@ describe("an engagement that is taken over", () => {
   test("is told to be taken again by people alone, and only where it is free", () => {
     // story: a step whose scale was with another batch was said to be resumed by whoever liked, and refused all of them
     const line = given(weighing(), scale.pauses("weigh"));
-    expect(permitted(line)).toMatchObject({ ofDevices: expect.arrayContaining(["step.resume", "step.abort"]), ofPeople: expect.arrayContaining(["step.resume"]) });
+    expect(permitted(line)).toMatchObject({
+      ofDevices: expect.arrayContaining(["step.resume", "step.abort"]),
+      ofPeople: expect.arrayContaining(["step.resume"]),
+    });
     line.when(takes("scale-1", 1));
     const { ofDevices, ofPeople } = permitted(line);
     expect(ofPeople).toEqual(expect.arrayContaining(["step.resume", "step.abort"]));
