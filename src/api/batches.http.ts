@@ -5,6 +5,7 @@ import { z } from "zod";
 import { stepOf } from "../authorise/execution-context.ts";
 import { batchView } from "../decide/batch-view.ts";
 import { guardsFor } from "../decide/guards-for.ts";
+import { permittedOfStep } from "../decide/judge-step.ts";
 import type { BatchCommandName } from "../decide/signal.ts";
 import { inFull } from "../decide/type-names.ts";
 import { outcomeEvent, verdictData } from "../publish/messages.ts";
@@ -311,14 +312,13 @@ export function batchRoutes(scope: FastifyInstance, deps: ApiDeps): void {
       return {
         batch: { execution: state.execution, disposition: state.disposition, events: inFull(ofBatch), commands: commandsOf(ofBatch, "batch", BATCH_COMMANDS) },
         steps: state.steps.map((step) => {
-          const current = stepOf(state, step.step) ?? step;
-          const names = deps.machines.step(state).permitted(current.state, guardsFor(world, state, current, null));
+          const { ofDevices, ofPeople } = permittedOfStep(world, deps.machines, state, stepOf(state, step.step) ?? step);
           return {
             step: step.step,
             attempt: step.attempt,
             state: step.state,
-            events: inFull(names),
-            commands: [...commandsOf(names, "step", STEP_COMMANDS), "comment"],
+            events: inFull(ofDevices),
+            commands: [...commandsOf(ofPeople, "step", STEP_COMMANDS), "comment"],
           };
         }),
       };

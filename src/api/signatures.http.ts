@@ -11,6 +11,7 @@ import { type Challenge, digestOfChallenge, digestOfRecord, type Signature } fro
 import { type SignedAct, signedAct } from "../access/signed-acts.ts";
 import { signatureInWords } from "../audit/entry.ts";
 import { databaseNow } from "../commit/shard.store.ts";
+import { takenOver } from "../decide/locks.ts";
 import { DISPOSES } from "../review/review.store.ts";
 import { fromOf } from "./attribution.http.ts";
 import type { RouteDeps } from "./deps.ts";
@@ -282,14 +283,18 @@ export function signatureRoutes(scope: FastifyInstance, { db: readers, access: {
   async function actIn(request: FastifyRequest, path: string, body: unknown): Promise<SignedAct | null> {
     const act = signedAct(path, body);
     if (act?.lock === undefined) return act;
-    const { site, equipment, batch, step } = lockSchema.parse(pickedOf(act, (await readFor(request, act, act.read)).body));
-    return { ...act, site, does: `take over ${equipment} from ${step === null ? "" : `step ${step} of `}batch ${batch}` };
+    const { id, site, equipment, batch, step } = lockSchema.parse(pickedOf(act, (await readFor(request, act, act.read)).body));
+    const read = `/v1/context-locks?${new URLSearchParams({ site, equipment, batch })}`;
+    const steps = takenWith(id, (await readFor(request, act, read)).body).flatMap((lock) => lock.step ?? []);
+    const from = step === null ? [`batch ${batch}`, ...steps.map((one) => `its step ${one}`)].join(" and ") : `step ${step} of batch ${batch}`;
+    return { ...act, site, read, does: `take over ${equipment} from ${from}` };
   }
 
   /** The record that an act is about, as whoever signs may read it. */
   async function recordOf(request: FastifyRequest, act: SignedAct): Promise<{ readonly sha256: string; readonly tag: string | null }> {
     const { body } = await readFor(request, act, act.read);
-    const sha256 = typeof body["digest"] === "string" ? body["digest"] : digestOfRecord(pickedOf(act, body)).toString("hex");
+    const record = act.lock === undefined ? pickedOf(act, body) : takenWith(act.lock, body);
+    const sha256 = typeof body["digest"] === "string" ? body["digest"] : digestOfRecord(record).toString("hex");
     return { sha256, tag: act.tagged === null ? null : (await readFor(request, act, act.tagged)).tag };
   }
 
@@ -346,6 +351,14 @@ export function signatureRoutes(scope: FastifyInstance, { db: readers, access: {
     if (proven.nonce !== nonceOf(digest)) throw new Problem(403, "SIGNATURE_NOT_PROVEN", "The login was for something else.");
     return proven;
   }
+}
+
+/** Out of the locks of its equipment, a lock and what goes with it when it is taken over. */
+function takenWith(id: string, { items }: Record<string, unknown>): readonly z.infer<typeof lockSchema>[] {
+  const held = z.array(lockSchema).parse(items);
+  const lock = held.find((one) => one.id === id);
+  if (lock === undefined) throw notFound(`lock ${id}`);
+  return takenOver(held, lock);
 }
 
 /** Of a list the one that is meant; a source is named by its gap there. */

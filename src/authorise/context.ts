@@ -1,5 +1,5 @@
 import type { BatchState, ContextLock, EquipmentState, StepState } from "./execution-context.ts";
-import { ENDED_BATCH, engagements, stepOf } from "./execution-context.ts";
+import { ENDED_BATCH, engagements, equipmentOfStep, stepOf } from "./execution-context.ts";
 
 /** What authority looks at: the batches and the equipment of the world as it was read. */
 export interface ContextView {
@@ -88,11 +88,13 @@ function fromClaim(view: ContextView, claim: Claim, equipment: EquipmentState | 
   if (claim.about === "batch") return speaksFor(batch, equipment) ?? { kind: "context", from: "claim", batch, step: null };
 
   const inBatch = contexts(held).filter((lock) => lock.batch === batchId);
-  if (claim.step === null && claim.needs !== "claim" && inBatch.length > 1) {
+  // what is said of the batch is said of the step that goes on without the equipment, not of whatever takes it next
+  const worksIn = held.length === 0 && claim.needs === "required" ? begunWithout(batch, claim.equipment) : inBatch;
+  if (claim.step === null && claim.needs !== "claim" && worksIn.length > 1) {
     if (claim.needs === "optional") return { kind: "context", from: "claim", batch, step: null };
-    return refused("claim", "CTX_AMBIGUOUS", false, [], "one open engagement", inBatch.map(inWords).join(", "));
+    return refused("claim", "CTX_AMBIGUOUS", false, [], "one open engagement", worksIn.map(inWords).join(", "));
   }
-  const stepId = claim.step ?? inBatch[0]?.step ?? null;
+  const stepId = claim.step ?? worksIn[0]?.step ?? null;
   if (stepId === null) {
     if (claim.needs === "claim") return refused("claim", "CTX_MISSING", false, [], "stepid", "none");
     const other = held[0];
@@ -146,7 +148,15 @@ function speaksFor(batch: BatchState, equipment: EquipmentState | undefined): Re
 const contexts = (held: readonly ContextLock[]): readonly ContextLock[] =>
   held.filter((lock, n) => held.findIndex((other) => other.batch === lock.batch && other.step === lock.step && other.attempt === lock.attempt) === n);
 
-const inWords = (lock: ContextLock): string => `${lock.batch}/${lock.step ?? "-"}`;
+/** The steps of a batch that are under way and work with equipment that none of them holds: it was taken over from them. */
+const begunWithout = (batch: BatchState, equipment: string | null): readonly Pick<ContextLock, "batch" | "step">[] =>
+  batch.steps
+    .filter(
+      ({ step, startedAt, endedAt }) => startedAt !== null && endedAt === null && equipmentOfStep(batch, step).some((need) => need.equipment === equipment),
+    )
+    .map(({ step }) => ({ batch: batch.batch, step }));
+
+const inWords = (lock: Pick<ContextLock, "batch" | "step">): string => `${lock.batch}/${lock.step ?? "-"}`;
 
 function refused(from: "claim" | "lock" | "none", code: string, notYet: boolean, waits: readonly string[], expected: string, actual: string): Resolved {
   return { kind: "refused", from, code, notYet, waits, expected, actual };

@@ -13,10 +13,11 @@ import type { CommandSignal } from "./signal.ts";
 export function takeOver(command: Of<"lock.takeover">, signal: CommandSignal, tools: CommandTools): CommandAnswer {
   if (lacksSignature(signal, command.kind)) return needsSignature();
   const { world } = tools;
-  const lock = world.equipment(command.equipment)?.locks.find(({ token }) => token === command.token);
+  const held = world.equipment(command.equipment)?.locks ?? [];
+  const lock = held.find(({ token }) => token === command.token);
   const batch = lock === undefined ? undefined : world.batch(lock.batch);
   if (lock === undefined || batch === undefined) return unknown(`open lock ${command.token} of ${command.equipment}`);
-  const gone = takenOver(world, lock);
+  const gone = takenOver(held, lock);
   const engaged = gone.filter(({ kind }) => kind === "engagement");
   tools.bringAbout([
     ...gone.map((one): Fact => ({ kind: "lock.freed", lock: one })),

@@ -83,8 +83,8 @@ export function judgeStep(
   return { kind: "accepted", facts, context, flags, exceptions, explanation };
 }
 
-/** What a step does with its equipment, as state machines call it. */
-const WITH_EQUIPMENT: ReadonlySet<string> = new Set(["step.resume", "step.evidence", "step.activity", "step.complete", "step.verify-reject"]);
+/** What a step does with its equipment, as state machines call it. To correct what was given is done with none. */
+const WITH_EQUIPMENT: ReadonlySet<string> = new Set(["step.resume", "step.evidence", "step.activity", "step.complete"]);
 const hasBegun = ({ startedAt, endedAt }: StepState): boolean => startedAt !== null && endedAt === null;
 
 /**
@@ -100,6 +100,21 @@ function inHand(next: Next<string>, context: GuardContext, { equipment: speaks }
   }
   const outcome = free(context, lacks);
   return next.kind === "refused" || outcome.ok ? next : refused(next, "equipment.free@1", outcome);
+}
+
+/** What a step would take now: of devices, and of people. */
+export function permittedOfStep(
+  world: World,
+  machines: Machines,
+  batch: BatchState,
+  step: StepState,
+): { readonly ofDevices: readonly string[]; readonly ofPeople: readonly string[] } {
+  const context = guardsFor(world, batch, step, null);
+  const permitted = machines.step(batch).permitted(step.state, context);
+  const lacks = hasBegun(step) ? notEngaged(world, batch, step) : [];
+  if (lacks.length === 0) return { ofDevices: permitted, ofPeople: permitted };
+  const without = permitted.filter((name) => !WITH_EQUIPMENT.has(name));
+  return { ofDevices: without, ofPeople: free(context, lacks).ok ? permitted : without };
 }
 
 function refused(

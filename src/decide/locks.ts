@@ -48,9 +48,8 @@ function taken(world: World, lock: Omit<ContextLock, "token">): Fact {
   return { kind: "lock.taken", lock: { ...lock, token: (world.equipment(lock.equipment)?.token ?? 0) + 1 } };
 }
 
-/** What goes with a lock that is taken over: where a batch no longer has the equipment, none of its steps works with it. */
-export function takenOver(world: World, lock: ContextLock): readonly ContextLock[] {
-  const held = world.equipment(lock.equipment)?.locks ?? [];
+/** What goes with a lock that is taken over, out of the open ones of its equipment: where a batch no longer has the equipment, none of its steps works with it. */
+export function takenOver<T extends { readonly kind: string; readonly batch: string; readonly token: number }>(held: readonly T[], lock: T): readonly T[] {
   return held.filter((one) => one.token === lock.token || (lock.kind === "allocation" && one.batch === lock.batch));
 }
 

@@ -1,6 +1,6 @@
 // What would be decided otherwise under a recipe or a state machine that is not in force: each decision is made once more in the very world in which it was made
 // (docs/decisions/0010-replay.md).
-import type { BatchState } from "../authorise/execution-context.ts";
+import { type BatchState, recipeStep, stepOf } from "../authorise/execution-context.ts";
 import type { Answered } from "../decide/group.ts";
 import { Group } from "../decide/group.ts";
 import { GUARDS } from "../decide/guards.ts";
@@ -120,7 +120,12 @@ export class Beside {
     const recipe = this.#inPlaceOf(batch.recipe);
     if (recipe === undefined) return batch;
     const parameters = parametersFor(recipe, batch.quantity);
-    return { ...batch, recipe, parameters: parameters.kind === "outside" ? batch.parameters : parameters.parameters };
+    // what has begun works with what it took when it began: the world is that of the record
+    const steps = recipe.steps.map((step) => {
+      const equipment = stepOf(batch, step.step)?.startedAt == null ? step.equipment : recipeStep(batch, step.step)?.equipment;
+      return equipment === step.equipment ? step : { ...step, equipment: equipment ?? [] };
+    });
+    return { ...batch, recipe: { ...recipe, steps }, parameters: parameters.kind === "outside" ? batch.parameters : parameters.parameters };
   }
 
   /** The candidate under the revision in whose place it stands: who names that revision is not refused for it. */

@@ -5,6 +5,7 @@ import { BLEND } from "../../support/blend.ts";
 import { bearing, machine, PASSWORD, person, signIn, WITH_SECRET } from "../../support/people.ts";
 import { type Plant, startPlant } from "../../support/plant.ts";
 import { verifyDatabase } from "../../support/replay.ts";
+import { signing } from "../../support/signing.ts";
 
 const SITE = "acting";
 let plant: Plant;
@@ -45,13 +46,7 @@ const stateOf = (batch: string): Promise<unknown> => get(`/v1/sites/${SITE}/batc
 const recordOf = (batch: string): Promise<unknown> => get(`/v1/sites/${SITE}/batches/${batch}/record`);
 const steps = async (batch: string): Promise<string[]> =>
   (said(await stateOf(batch), "steps") as readonly unknown[]).map((one) => `${said(one, "step")} ${said(one, "attempt")} ${said(one, "state")}`);
-const ask = (path: string, body: unknown, who: string) => post("/v1/signatures/challenges", { path, body, reason: "as decided" }, who);
-
-/** Asks for a challenge and signs it; what is refused first is what is answered. */
-async function signed(path: string, body: unknown, who: string) {
-  const asked = await ask(path, body, who);
-  return asked.status === 201 ? post("/v1/signatures", { challenge: said(asked.body, "challenge"), password: PASSWORD }, who) : asked;
-}
+const { ask, sign: signed } = signing(() => plant, as);
 
 /** A batch that runs, its step weigh started by olga. */
 async function weighing(): Promise<string> {

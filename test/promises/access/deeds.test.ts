@@ -6,12 +6,14 @@ import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { readDeeds } from "../../../src/access/deeds.store.ts";
 import { openDatabase } from "../../../src/db/database.ts";
+import { beforeCommit } from "../../support/before-commit.ts";
 import { BLEND } from "../../support/blend.ts";
 import { envelope, eventTopic, join, type Party, sourceOf } from "../../support/mqtt.ts";
-import { bearing, PASSWORD, person, signIn, WITH_SECRET } from "../../support/people.ts";
+import { bearing, person, signIn, WITH_SECRET } from "../../support/people.ts";
 import { type Plant, startPlant } from "../../support/plant.ts";
 import { verifyDatabase } from "../../support/replay.ts";
 import type { Said } from "../../support/shapes.ts";
+import { signing } from "../../support/signing.ts";
 
 const SITE = "deeds";
 const YOUNGER = "younger";
@@ -20,8 +22,7 @@ let party: Party;
 let service: ReturnType<typeof openDatabase>;
 const as: Record<string, Readonly<Record<string, string>>> = {};
 const sequences = new Map<number, number>();
-/** What happens between deciding and committing the next group that says this. */
-let meanwhile: { readonly of: string; readonly happens: () => Promise<void> } | null = null;
+const between = beforeCommit();
 
 const [WEIGH, STIR] = BLEND.steps;
 const RECIPE = { ...BLEND, steps: [{ ...WEIGH, verification: "second-person" }, STIR] };
@@ -31,19 +32,7 @@ beforeAll(async () => {
   plant = await startPlant({
     broker: "embedded",
     settings: WITH_SECRET,
-    replaced: {
-      stages: (stages) => ({
-        ...stages,
-        async commit(group, document) {
-          const act = document.document.includes(meanwhile?.of ?? "\u0000") ? meanwhile : null;
-          if (act !== null) {
-            meanwhile = null;
-            await act.happens();
-          }
-          return stages.commit(group, document);
-        },
-      }),
-    },
+    replaced: { stages: (stages) => between.stages(stages) },
   });
   service = openDatabase(plant.database.runtimeUrl, { max: 1, applicationName: "test" });
   party = await join(plant.mqttUrl, { protocol: 4 });
@@ -83,14 +72,8 @@ const post = (path: string, body: unknown, who: string) => plant.ask("POST", pat
 const get = async (path: string): Promise<Said> => (await plant.ask("GET", path, undefined, as["sam"])).body;
 const commandsOf = (batch: string, step?: string, site = SITE): string =>
   `/v1/sites/${site}/batches/${batch}${step === undefined ? "" : `/steps/${step}`}/commands`;
-const ask = (path: string, body: unknown, who: string) => post("/v1/signatures/challenges", { path, body, reason: "as decided" }, who);
+const { ask, sign } = signing(() => plant, as);
 const OWN = { status: 403, body: { code: "SIGNATURE_OWN_DEED" } };
-
-async function sign(path: string, body: unknown, who: string) {
-  const asked = await ask(path, body, who);
-  expect(asked.status, JSON.stringify(asked.body)).toBe(201);
-  return post("/v1/signatures", { challenge: said(asked.body, "challenge"), password: PASSWORD }, who);
-}
 
 async function signed(path: string, body: unknown, who: string): Promise<unknown> {
   const done = await sign(path, body, who);
@@ -318,7 +301,7 @@ test("three people bring a batch to its end: who verified a step disposes of the
   // a review that is opened while quality's word is on its way is concluded first
   const rejection = { command: "reject", reason: "too hot" };
   const opened: Awaited<ReturnType<typeof review>>[] = [];
-  meanwhile = { of: '"reject"', happens: async () => void opened.push(await review(batch, "rita")) };
+  between.next('"reject"', async () => void opened.push(await review(batch, "rita")));
   const late = { status: 409, body: { code: "REVIEW_MISSING", detail: expect.stringContaining("Meanwhile") } };
   expect(await sign(commandsOf(batch), rejection, "quinn")).toMatchObject(late);
   expect(opened).toHaveLength(1);
@@ -338,7 +321,7 @@ test("whoever acts in a batch while their conclusion of its review is on its way
     // what goes on record at the site waits, one after the other; what only names the site does not
     await administrator.query(`begin; select from sites where site = '${SITE}' for no key update`);
     const decided = new Promise<void>((resolve) => {
-      meanwhile = { of: "quarantine.resolve", happens: async () => resolve() };
+      between.next("quarantine.resolve", async () => resolve());
     });
     const rejecting = sign(deciding(unclaimed.verdict), { action: "reject", reason: "it was not paused" }, "rita");
     await decided;

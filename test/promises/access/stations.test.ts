@@ -8,6 +8,7 @@ import { setPersonActive } from "../../../src/access/access.store.ts";
 import { readDeeds } from "../../../src/access/deeds.store.ts";
 import { openDatabase } from "../../../src/db/database.ts";
 import { openSession, registerStation } from "../../../src/stations/stations.store.ts";
+import { beforeCommit } from "../../support/before-commit.ts";
 import { BLEND } from "../../support/blend.ts";
 import { envelope, eventTopic, join, type Party, sourceOf } from "../../support/mqtt.ts";
 import { bearing, machine, PASSWORD, person, signIn, WITH_SECRET } from "../../support/people.ts";
@@ -23,8 +24,7 @@ let plant: Plant;
 let party: Party;
 const as: Record<string, Token> = {};
 const sequences = new Map<string, number>();
-/** What happens after an event was judged and before it is committed. */
-let meanwhile: { readonly id: string; happens(): Promise<void> } | null = null;
+const between = beforeCommit();
 
 const RECIPE = { ...BLEND, steps: BLEND.steps.map((step) => (step.step === "weigh" ? { ...step, verification: "second-person" } : step)) };
 const WEIGH = { batchid: "B-1", stepid: "weigh" };
@@ -34,19 +34,7 @@ beforeAll(async () => {
   plant = await startPlant({
     broker: "embedded",
     settings: WITH_SECRET,
-    replaced: {
-      stages: (stages) => ({
-        ...stages,
-        async commit(group, document) {
-          const act = document.document.includes(meanwhile?.id ?? "\u0000") ? meanwhile : null;
-          if (act !== null) {
-            meanwhile = null;
-            await act.happens();
-          }
-          return stages.commit(group, document);
-        },
-      }),
-    },
+    replaced: { stages: (stages) => between.stages(stages) },
   });
   party = await join(plant.mqttUrl, { protocol: 4 });
   await party.subscribe("site/+/line/4/eq/+/verdict");
@@ -327,15 +315,12 @@ test("what changes between judging and committing is judged again", async () => 
   await until("omar");
   const next = (sequences.get(SCALE) ?? 0) + 1;
   let taken: Said | null = null;
-  meanwhile = {
-    id: `scale-1-1-${next}`,
-    async happens() {
-      taken = (await opens("olga", { takesOver: omar.session })).body;
-    },
-  };
+  between.next(`scale-1-1-${next}`, async () => {
+    taken = (await opens("olga", { takesOver: omar.session })).body;
+  });
   // judged as omar's; when it is committed, that was over when the event came
   const verdict = await say(SCALE, "alarm.raised", { alarm: "between" }, { time: omar.openedAt });
-  expect(meanwhile).toBeNull();
+  expect(between.pending).toBe(false);
   expect(performerOf(verdict)).toBe("omar");
   await until("olga");
   const [row] = await plant.database.query(
@@ -343,14 +328,11 @@ test("what changes between judging and committing is judged again", async () => 
   );
   expect(row).toMatchObject({ before: true, ended_why: "taken over" });
   const session = Object(taken).session;
-  meanwhile = {
-    id: `scale-1-1-${(sequences.get(SCALE) ?? 0) + 1}`,
-    async happens() {
-      expect((await plant.ask("POST", `${STATION}/devices/removal`, { source: SCALE }, as["erik"])).status).toBe(200);
-    },
-  };
+  between.next(`scale-1-1-${(sequences.get(SCALE) ?? 0) + 1}`, async () => {
+    expect((await plant.ask("POST", `${STATION}/devices/removal`, { source: SCALE }, as["erik"])).status).toBe(200);
+  });
   const gone = await say(SCALE, "alarm.raised", { alarm: "unbound" });
-  expect(meanwhile).toBeNull();
+  expect(between.pending).toBe(false);
   expect(performerOf(gone)).toBe("olga");
   expect(performerOf(await say(SCALE, "alarm.raised", { alarm: "nowhere" }, { timesource: "rtc" }))).toBeNull();
   expect((await plant.ask("POST", `${STATION}/devices`, { source: SCALE }, as["erik"])).status).toBe(200);

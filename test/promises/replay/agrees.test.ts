@@ -7,8 +7,9 @@ import { recipeSchema } from "../../../src/registry/recipe.ts";
 import type { Candidates } from "../../../src/replay/candidate.ts";
 import { inSnapshot, recordedSite } from "../../../src/replay/recorded.store.ts";
 import { type Replayed, replaySite } from "../../../src/replay/run.ts";
+import { BLEND } from "../../support/blend.ts";
 import { DAYS } from "../../support/days.ts";
-import { Line } from "../../support/given.ts";
+import { Line, orders, PLANT, scale, signedBy, stepCommand, weighing } from "../../support/given.ts";
 import { type LongRecord, RECIPE, TIGHTENED, writeLongRecord } from "../../support/long-record.ts";
 import { measured, SEED, seeded } from "../../support/measure.ts";
 import { MAX_BYTES } from "../../support/model.ts";
@@ -25,6 +26,28 @@ async function replayed(database: TestDatabase, site: string, candidates: Candid
     await close();
   }
 }
+
+test("under a candidate that gives a step more equipment lists where it begins, and nothing that it did with what it had then", async () => {
+  // story: since equipment can be taken over, whatever such a step went on to do was told to be refused, for what it never took
+  const fresh = await freshDatabase();
+  try {
+    const writer = await writeRecord(fresh, PLANT);
+    const line = new Line(writer.model);
+    const takes = orders({ kind: "lock.takeover", equipment: "scale-1", token: 1, reason: "needed" }, signedBy());
+    line.when(weighing(), takes, scale.weighs("12.500"), stepCommand("resume", "weigh"), scale.weighs("12.510"), scale.completes("weigh"));
+    await writer.flush();
+    await writer.close();
+    const [weigh, stir] = BLEND.steps;
+    const more = recipeSchema.parse({ ...BLEND, steps: [{ ...weigh, equipment: [...weigh.equipment, ...stir.equipment] }, stir] });
+    const { changed, differences } = await replayed(fresh, PLANT.site, { recipes: [more], machines: [] });
+    expect(differences).toEqual([]);
+    expect((changed ?? []).map(({ event, candidate }) => [event?.id, candidate?.facts])).toEqual([
+      ["scale-1-7-1", ["scale-1 taken", "mixer-1 taken", "step weigh in_progress"]],
+    ]);
+  } finally {
+    await fresh.drop();
+  }
+});
 
 // a day on which a guard falls over cannot come out again where it stands
 describe.each(DAYS.filter(({ plant }) => plant.machines === undefined))("the day $name", ({ plant, acts }) => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type Claim, type ContextView, resolveContext } from "../../../src/authorise/context.ts";
 import type { ContextLock, EquipmentState } from "../../../src/authorise/execution-context.ts";
-import { given, weighing } from "../../support/given.ts";
+import { given, running, weighing } from "../../support/given.ts";
 
 // A topic is a label: the context is what the event claims, held against what is locked, or what is locked where nothing is claimed.
 
@@ -87,7 +87,14 @@ describe("an event that claims its context", () => {
   test("may name the batch alone, and takes the step from the lock", () => {
     expect(resolved(view(lock("weigh")), claim({ batch: "B-1" }))).toBe("B-1/weigh from claim");
     expect(resolved(view(lock("weigh"), lock("blend", { token: 2 })), claim({ batch: "B-1" }))).toBe("CTX_AMBIGUOUS ()");
-    expect(resolved(view(), claim({ batch: "B-1" }))).toBe("CTX_MISSING, not yet (equipment:scale-1)");
+    const before = given(running()).batch();
+    expect(resolved({ ...view(), batch: () => before }, claim({ batch: "B-1" }))).toBe("CTX_MISSING, not yet (equipment:scale-1)");
+  });
+  test("may name the batch alone, and takes the step from which its equipment was taken over, where an event must be of one", () => {
+    expect(resolved(view(), claim({ batch: "B-1" }))).toBe("B-1/weigh from claim");
+    expect(resolved(view(), claim({ batch: "B-1", needs: "optional" }))).toBe("B-1/none from claim");
+    expect(resolved(view(), claim({ batch: "B-1", needs: "claim" }))).toBe("CTX_MISSING ()");
+    expect(resolved(view(lock("weigh", { batch: "B-2" })), claim({ batch: "B-1" }))).toBe("CTX_WRONG_BATCH ()");
   });
   test("may name the step alone, and takes the batch from the lock", () => {
     expect(resolved(view(lock("weigh")), claim({ step: "weigh" }))).toBe("B-1/weigh from claim");

@@ -4,7 +4,10 @@
 // random days with take-overs at any moment, by the account of which no equipment is ever held by two.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { permittedOfStep } from "../../../src/decide/judge-step.ts";
 import type { Machines } from "../../../src/decide/machines.ts";
+import { World } from "../../../src/decide/world.ts";
+import { emptyRequest } from "../../../src/decide/world-request.ts";
 import { BLEND } from "../../support/blend.ts";
 import {
   type Act,
@@ -45,6 +48,10 @@ const open = (line: Line, equipment: string) =>
 const answered = (line: Line, act: Act): string => {
   const answer = line.answer(act);
   return answer.kind === "refused" ? answer.code : answer.kind;
+};
+const permitted = (line: Line) => {
+  const world = new World(line.model.read({ ...emptyRequest(), batches: new Set(["B-1"]), equipment: new Set(["scale-1"]) }));
+  return permittedOfStep(world, line.model.machines, line.batch(), line.step("weigh"));
 };
 const told = (line: Line): readonly string[] => line.model.outcomes.map(({ type }) => type);
 /** Batch B-2 runs with the same scale, and the mixer that is given. */
@@ -152,6 +159,29 @@ describe("an engagement that is taken over", () => {
     expect(line.step("weigh")).toMatchObject({ state: "in_progress", evidence: [] });
     expect(line.when(scale.weighs("12.510"), scale.completes("weigh")).map(({ status }) => status)).toEqual(["accepted", "accepted"]);
   });
+  test("gives none either when it says the batch alone, which held it in that step", () => {
+    // story: such a weight waited for an engagement, and was accepted when the step was resumed
+    const line = given(weighing(), takes("scale-1", 1));
+    const unnamed = { step: null } as const;
+    expect(line.when(scale.weighs("12.500", unnamed), scale.completes("weigh", unnamed))).toMatchObject([
+      { status: "quarantined", code: "LCK_NOT_HELD", batch: "B-1", step: "weigh", attempt: 1 },
+      { status: "rejected", code: "LCK_NOT_HELD", batch: "B-1", step: "weigh", attempt: 1 },
+    ]);
+    expect(line.when(scale.alarms({ batch: "B-1" }))).toMatchObject([{ status: "accepted", step: null }]);
+    expect(answered(line, stepCommand("resume", "weigh"))).toBe("done");
+    expect(line.step("weigh").evidence).toEqual([]);
+    expect(line.when(scale.weighs("12.510", unnamed))).toMatchObject([{ status: "accepted", step: "weigh" }]);
+  });
+  test("of several steps that worked with it is of none of them, and gives evidence in none", () => {
+    const steps = [STIR, { ...STIR, step: "stir" }].map(({ after: _, ...step }) => step);
+    const line = on({ ...PLANT, recipes: [{ ...BLEND, ...{ steps } }] }, creates("B-1", { equipment: { mixer: "mixer-1" } }));
+    line.when(commands("release-to-floor"), commands("start"), mixer.starts("blend"), mixer.starts("stir"), takes("mixer-1", 1));
+    expect(line.batch().steps.map(({ state }) => state)).toEqual(["paused", "paused"]);
+    const warm = { batch: "B-1", data: { evidence: "end-temperature", value: "24.5", unit: "Cel" } };
+    expect(line.when(mixer.says("step.evidence", warm))).toMatchObject([
+      { status: "quarantined", code: "CTX_AMBIGUOUS", reason: expect.stringContaining("B-1/blend, B-1/stir") },
+    ]);
+  });
   test("of a step that is performed hinders nobody from verifying it", () => {
     const line = on(where({ verification: "second-person" }), weighed());
     expect(line.step("weigh").state).toBe("awaiting_verification");
@@ -170,6 +200,26 @@ describe("an engagement that is taken over", () => {
     expect(answered(line, stepCommand("evidence", "weigh", { evidence }))).toBe("done");
     expect(open(line, "scale-1")).toEqual(["engagement B-1 weigh 3"]);
     expect(answered(line, stepCommand("complete", "weigh"))).toBe("done");
+  });
+  test("is not taken again by a correction: what was given while it was in hand is corrected also while another works with it", () => {
+    const line = given(weighing(), scale.weighs("12.500"), takes("scale-1", 1), second(), scale.starts("weigh", inSecond));
+    expect(answered(line, stepCommand("correct", "weigh", { evidence: { evidence: "net-weight", value: "12.510", unit: "kg" } }))).toBe("done");
+    expect(line.step("weigh")).toMatchObject({ state: "paused", evidence: [{ value: "12.510" }] });
+    expect(open(line, "scale-1")).toEqual(["engagement B-2 weigh 2"]);
+  });
+  test("is told to be taken again by people alone, and only where it is free", () => {
+    // story: a step whose scale was with another batch was said to be resumed by whoever liked, and refused all of them
+    const line = given(weighing(), scale.pauses("weigh"));
+    expect(permitted(line)).toMatchObject({
+      ofDevices: expect.arrayContaining(["step.resume", "step.abort"]),
+      ofPeople: expect.arrayContaining(["step.resume"]),
+    });
+    line.when(takes("scale-1", 1));
+    const { ofDevices, ofPeople } = permitted(line);
+    expect(ofPeople).toEqual(expect.arrayContaining(["step.resume", "step.abort"]));
+    expect(ofDevices).toEqual(ofPeople.filter((name) => name !== "step.resume"));
+    line.when(second(), scale.starts("weigh", inSecond));
+    expect(permitted(line)).toEqual({ ofDevices, ofPeople: ofDevices });
   });
   test("of a step that is paused leaves it so", () => {
     const line = given(weighing(), scale.pauses("weigh"), takes("scale-1", 1));
