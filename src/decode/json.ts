@@ -88,16 +88,18 @@ class Reader {
     if (c === "f") return this.#word("false", false);
     if (c === "n") return this.#word("null", null);
     NUMBER.lastIndex = this.#at;
-    const number = NUMBER.exec(this.#text)?.[0];
-    if (number === undefined) throw new Unreadable(c === undefined ? "the document ends early" : `unexpected ${JSON.stringify(c)} at character ${this.#at}`);
-    this.#at += number.length;
+    if (!NUMBER.test(this.#text))
+      throw new Unreadable(c === undefined ? "the document ends early" : `unexpected ${JSON.stringify(c)} at character ${this.#at}`);
+    const number = this.#text.slice(this.#at, NUMBER.lastIndex);
+    this.#at = NUMBER.lastIndex;
     return new JsonNumber(number);
   }
 
   #object(depth: number): Json {
     const object = new Map<string, Json>();
-    const repeated = new Set<string>();
-    const unusable = new Set<string>();
+    // hardly any object has such names
+    let repeated: Set<string> | undefined;
+    let unusable: Set<string> | undefined;
     this.#at += 1;
     this.#space();
     if (this.#take("}")) return object;
@@ -106,8 +108,12 @@ class Reader {
       this.#path.push(key);
       const nameless = this.#flawed();
       const value = this.#value(depth + 1);
-      if (nameless || value === undefined) unusable.add(key);
+      if (nameless || value === undefined) {
+        unusable ??= new Set();
+        unusable.add(key);
+      }
       if (object.has(key)) {
+        repeated ??= new Set();
         if (!repeated.has(key)) this.#fault("ENV_DUPLICATE_KEY", `the name ${cut(JSON.stringify(key), 80)} occurs more than once`);
         repeated.add(key);
       }
@@ -119,8 +125,8 @@ class Reader {
       throw new Unreadable(`"," or "}" was expected at character ${this.#at}`);
     }
     // which of the two is meant, nobody can say: neither is read
-    for (const key of repeated) object.delete(key);
-    for (const key of unusable) object.delete(key);
+    for (const key of repeated ?? []) object.delete(key);
+    for (const key of unusable ?? []) object.delete(key);
     return object;
   }
 
@@ -190,9 +196,9 @@ class Reader {
     let doubtful = false;
     for (;;) {
       PLAIN.lastIndex = this.#at;
-      const plain = PLAIN.exec(this.#text)?.[0] ?? "";
-      out += plain;
-      this.#at += plain.length;
+      PLAIN.test(this.#text);
+      out += this.#text.slice(this.#at, PLAIN.lastIndex);
+      this.#at = PLAIN.lastIndex;
       const c = this.#text[this.#at];
       if (c === '"') break;
       if (c !== "\\") throw new Unreadable(c === undefined ? "a string does not end" : `a control character in a string, at character ${this.#at}`);
@@ -260,8 +266,9 @@ export function canonical(json: Json): string {
   if (json instanceof JsonNumber) return json.text;
   if (Array.isArray(json)) return `[${json.map(canonical).join(",")}]`;
   if (json instanceof Map) {
-    const keys = [...json.keys()].sort();
-    return `{${keys.map((key) => `${JSON.stringify(key)}:${canonical(json.get(key) ?? null)}`).join(",")}}`;
+    let text = "";
+    for (const key of [...json.keys()].sort()) text += `${text === "" ? "" : ","}${JSON.stringify(key)}:${canonical(json.get(key) ?? null)}`;
+    return `{${text}}`;
   }
   return JSON.stringify(json);
 }

@@ -23,9 +23,10 @@ export function parseTopic(topic: string, prefix: string): BranchTopic | null {
 /** The levels of a topic of that form, whatever they hold: the broker hands on what no plant id can be, and that too is answered where it came from. */
 export function levelsOf(topic: string, prefix: string): (Branch & { readonly domain: string }) | null {
   if (!topic.startsWith(prefix)) return null;
-  const [site, s, line, l, eq, e, domain, ...rest] = topic.slice(prefix.length).split("/");
-  if (site !== "site" || line !== "line" || eq !== "eq" || domain === undefined || rest.length > 0) return null;
-  return s === undefined || l === undefined || e === undefined ? null : { site: s, line: l, equipment: e, domain };
+  const levels = topic.slice(prefix.length).split("/");
+  if (levels.length !== 7 || levels[0] !== "site" || levels[2] !== "line" || levels[4] !== "eq") return null;
+  const { 1: s, 3: l, 5: e, 6: domain } = levels;
+  return s === undefined || l === undefined || e === undefined || domain === undefined ? null : { site: s, line: l, equipment: e, domain };
 }
 
 /** A level longer than this is nobody's branch: no index would take it, and with `verdict` behind it the topic itself may be longer than MQTT permits. */
@@ -39,8 +40,9 @@ export function branchOf(topic: string, prefix: string): { readonly line: string
 
 /** Reads `/site/{s}/line/{l}/eq/{e}[/device/{d}]`; null for any other text. */
 export function parseSource(source: string): SourceAddress | null {
-  const [empty, site, s, line, l, eq, e, device, d, ...rest] = source.split("/");
-  if (empty !== "" || site !== "site" || line !== "line" || eq !== "eq" || rest.length > 0) return null;
+  const levels = source.split("/");
+  if (levels.length > 9 || levels[0] !== "" || levels[1] !== "site" || levels[3] !== "line" || levels[5] !== "eq") return null;
+  const { 2: s, 4: l, 6: e, 7: device, 8: d } = levels;
   if (s === undefined || l === undefined || e === undefined || !isPlantId(s) || !isPlantId(l) || !isPlantId(e)) return null;
   if (device === undefined) return { site: s, line: l, equipment: e, device: null };
   return device === "device" && d !== undefined && isPlantId(d) ? { site: s, line: l, equipment: e, device: d } : null;
