@@ -46,9 +46,7 @@ export function identityIn(said: EventInHand["said"]): Identity {
 /** An event of which something else is held to be said. */
 export const saying = (inHand: EventInHand, said: EventInHand["said"]): EventInHand => ({ ...inHand, said, claimed: identityIn(said) });
 
-export function digestOf({ said }: EventInHand): string {
-  return Buffer.from(said.kind === "event" ? said.event.digest : said.partial.digest).toString("hex");
-}
+export const digestOf = ({ said }: EventInHand): string => (said.kind === "event" ? said.event.digest : said.partial.digest);
 
 /** The same event under the number that it had before. */
 export function underNumber(inHand: EventInHand, { epoch, sequence }: { readonly epoch: bigint; readonly sequence: bigint }): EventInHand {

@@ -1,6 +1,6 @@
 import type { Delivery } from "../receive/delivery.ts";
 import { decodeDiag } from "./diagnosis.ts";
-import { digestOf, digestOfBytes } from "./digest.ts";
+import { digestOf, digestOfBytes, isContent } from "./digest.ts";
 import { binaryEnvelope, type Envelope, type Fault, isBinary, JSON_TYPE, structuredEnvelope } from "./envelope.ts";
 import type { Decoded, DeviceEvent, PartialEvent, PlantId, Refusal, SignedEvent, SourceAddress, TimeSource, Unread } from "./event.ts";
 import { EVENT_TYPES, type EventData, type EventTypeName, isEventTypeName } from "./event-types.ts";
@@ -197,9 +197,9 @@ function decodeEnvelope(envelope: Envelope, topic: BranchTopic): Read {
     const errors = faults.slice(0, 16).map(({ pointer, reason }) => ({ pointer, detail: reason }));
     return { kind: "refused", refusal: { code: because.code, reason: because.reason, errors }, partial };
   }
-  const known = new Map<string, Json>();
-  for (const [name, value] of attributes) if (KNOWN.has(name)) known.set(name, value instanceof JsonNumber ? value.text : value);
-  known.set("occurred", occurred);
+  const content = new Map<string, Json>();
+  for (const [name, value] of attributes) if (KNOWN.has(name) && isContent(name)) content.set(name, value instanceof JsonNumber ? value.text : value);
+  content.set("occurred", occurred).set("data", envelope.data ?? NO_DATA);
   const event: DeviceEvent = {
     source: partial.source ?? "",
     address,
@@ -216,7 +216,7 @@ function decodeEnvelope(envelope: Envelope, topic: BranchTopic): Read {
     recipeRevision: reciperevision,
     ...rest,
     data,
-    digest: digestOf(known, envelope.data ?? new Map()),
+    digest: digestOf(content),
   };
   return { kind: "event", event };
 }
@@ -273,7 +273,7 @@ function typeIn(text: string, fault: Report): EventTypeName | null {
 }
 
 function dataIn(type: EventTypeName, data: Json | undefined, faults: Fault[]): EventData | null {
-  const given = data ?? new Map<string, Json>();
+  const given = data ?? NO_DATA;
   if (data === null || !(given instanceof Map)) {
     faults.push({ code: "SCH_INVALID", reason: "data is a JSON object.", pointer: "/data" });
     return null;
@@ -316,9 +316,7 @@ function dataFault(data: Json, path: readonly PropertyKey[], issue: { readonly c
 function forSchema(json: Json): unknown {
   if (Array.isArray(json)) return json.map(forSchema);
   if (json instanceof Map) {
-    const out: Record<string, unknown> = {};
-    for (const [key, value] of json) Object.defineProperty(out, key, { value: forSchema(value), enumerable: true, configurable: true, writable: true });
-    return out;
+    return Object.fromEntries(Array.from(json, ([key, value]) => [key, forSchema(value)]));
   }
   return json;
 }
@@ -343,6 +341,7 @@ const WEIGHT = [
 ];
 const byWeight = (a: Fault, b: Fault): number => WEIGHT.indexOf(a.code) - WEIGHT.indexOf(b.code);
 
+const NO_DATA: JsonObject = new Map();
 const NOTHING: Undigested = {
   source: null,
   address: null,

@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import { canonical, type Json } from "./json.ts";
+import { canonical, type JsonObject } from "./json.ts";
 
 /** The rule by which digests are made; stored with each, since a later rule must not be compared with an earlier one. */
 export const DIGEST_VERSION = 1;
@@ -11,10 +11,8 @@ const NOT_CONTENT: ReadonlySet<string> = new Set(["epoch", "sequence", "tracepar
  * SHA-256 of what an event says: known attributes after defaults and `data`, keys sorted, numbers as written, without numbering, tracing and unknown attributes. The
  * same event in structured and in binary mode has one digest.
  */
-export function digestOf(attributes: ReadonlyMap<string, Json>, data: Json): Uint8Array {
-  const content = new Map<string, Json>([["data", data]]);
-  for (const [name, value] of attributes) if (!NOT_CONTENT.has(name)) content.set(name, value);
-  return hash("sha256", canonical(content), "buffer");
-}
+export const digestOf = (content: JsonObject): string => hash("sha256", canonical(content), "hex");
 
-export const digestOfBytes = (bytes: Uint8Array): Uint8Array => hash("sha256", bytes, "buffer");
+export const isContent = (attribute: string): boolean => !NOT_CONTENT.has(attribute);
+
+export const digestOfBytes = (bytes: Uint8Array): string => hash("sha256", bytes, "hex");

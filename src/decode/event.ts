@@ -42,8 +42,8 @@ export interface DeviceEvent {
   readonly traceparent: string | null;
   readonly tracestate: string | null;
   readonly data: EventData;
-  /** SHA-256 of the decoded event after defaults, keys sorted, numbers as written, without numbering, tracing and unknown attributes. */
-  readonly digest: Uint8Array;
+  /** SHA-256 of the decoded event after defaults, keys sorted, numbers as written, without numbering, tracing and unknown attributes; in hexadecimal. */
+  readonly digest: string;
 }
 
 /** What could be read of an event that is refused for its form: its source is there only when it agrees with the topic. */
@@ -60,8 +60,8 @@ export interface PartialEvent {
   readonly step: string | null;
   readonly correlationId: string | null;
   readonly traceparent: string | null;
-  /** SHA-256 of the payload's bytes: an unreadable event's digest. */
-  readonly digest: Uint8Array;
+  /** SHA-256 of the payload's bytes, in hexadecimal: an unreadable event's digest. */
+  readonly digest: string;
 }
 
 export interface Refusal {

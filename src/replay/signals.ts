@@ -31,7 +31,7 @@ export function signalOf(recorded: GroupSignal, reading: Reading): Signal {
 /** Of a payload that was too large only the head is kept: what it hashed to as a whole is taken as recorded. */
 function whole<T extends Decoded>(decoded: T, { fullLength, payload }: Delivery, { digest }: SignalFields): T {
   if (decoded.kind !== "refused" || digest === null || fullLength === undefined || fullLength === payload.byteLength) return decoded;
-  return { ...decoded, partial: { ...decoded.partial, digest: Buffer.from(digest, "hex") } };
+  return { ...decoded, partial: { ...decoded.partial, digest: Buffer.from(digest, "hex").toString("hex") } };
 }
 
 const COMMANDS: ReadonlySet<unknown> = new Set<Command["kind"]>([

@@ -58,4 +58,4 @@ export function refusedIn(decoded: Decoded): { readonly refusal: Refusal; readon
 export const decoded = (of: Delivery): Decoded => decode(of, OPTIONS);
 export const event = (of: Delivery): DeviceEvent => eventIn(decoded(of));
 export const refused = (of: Delivery): { readonly refusal: Refusal; readonly partial: PartialEvent } => refusedIn(decoded(of));
-export const digest = (of: Delivery): string => Buffer.from(event(of).digest).toString("hex");
+export const digest = (of: Delivery): string => event(of).digest;
