@@ -26,11 +26,10 @@ export class Changes {
   }
 
   set<K, V>(map: Map<K, V>, key: K, value: V): void {
-    const had = map.has(key);
     const before = map.get(key);
     map.set(key, value);
     this.#undo.push(() => {
-      if (had && before !== undefined) map.set(key, before);
+      if (before !== undefined) map.set(key, before);
       else map.delete(key);
     });
   }

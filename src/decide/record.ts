@@ -61,10 +61,10 @@ const NO_EVENT = {
   body: null,
 } as const;
 
-/** As it goes on record: numbers of a source as text, and nothing of what is not said. */
+/** As it goes on record: numbers of a source as text, and without what is not said. */
 function bodyOf({ command, ifVersion, from, role, signature }: CommandSignal): Readonly<Record<string, unknown>> {
   const asked =
     command.kind === "gap.resolve" ? { ...command, epoch: command.epoch?.toString() ?? null, sequence: command.sequence?.toString() ?? null } : command;
   const said = { from, role, signature };
-  return JSON.parse(JSON.stringify({ ...asked, ifVersion, ...Object.fromEntries(Object.entries(said).filter(([, value]) => value !== null)) }));
+  return { ...asked, ifVersion, ...Object.fromEntries(Object.entries(said).filter(([, value]) => value !== null)) };
 }
