@@ -232,7 +232,7 @@ export interface Standing {
 /** `of`: the generation of whoever reads; each restore since then has cut, and the deepest cut counts. */
 export async function readStanding(db: Db, site: string, of: number): Promise<Standing> {
   const { rows } = await sql<{ generation: number; head: string; stands: string | null }>`
-    select s.generation, s.position::text as head, (select min(r.position)::text from restores r where r.site = s.site and r.generation > ${of}) as stands
+    select s.generation, s.position::text as head, (select min(r.position)::text from restores r where r.site = s.site and r.generation > ${of}::bigint) as stands
     from sites s where s.site = ${site}`.execute(db);
   const row = rows[0];
   if (row === undefined) throw new Error(`site ${site} was there and is gone`);
