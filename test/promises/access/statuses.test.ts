@@ -5,7 +5,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { sql } from "kysely";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { openDatabase } from "../../../src/db/database.ts";
 import { isStatusKind } from "../../../src/registry/status.ts";
 import { BLEND } from "../../support/blend.ts";
 import { bearing, machine, person, signIn, WITH_SECRET } from "../../support/people.ts";
@@ -207,6 +209,24 @@ test("whoever saw another version is told so, and what was brought under a key i
   expect((await brings("lims", lot, { status: "quarantine" }, { "idempotency-key": "k-1" })).body).toMatchObject({
     stands: { version: 2, status: "released" },
   });
+});
+
+// Of two requests under one key, each about another lot, the later one was told that the service is not there (503).
+test("of two things that are brought at once under one key, one is, and the other is told that the key stands for another", async () => {
+  const { db, close } = openDatabase(plant.database.runtimeUrl, { max: 1, applicationName: "test" });
+  const waiting = () =>
+    plant.database.query("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query ~ 'record_act|from sites'");
+  try {
+    const answers = await db.transaction().execute(async (trx) => {
+      await sql`select from sites where site = ${SITE} for update`.execute(trx);
+      const asked = ["lot/L-7", "lot/L-8"].map((lot) => brings("lims", lot, { status: "released" }, { "idempotency-key": "k-both" }));
+      while ((await waiting()).length < asked.length);
+      return asked;
+    });
+    expect((await Promise.all(answers)).map(({ status }) => status).sort()).toEqual([201, 422]);
+  } finally {
+    await close();
+  }
 });
 
 test("many at once have versions without holes, in the order of their positions", async () => {
