@@ -46,7 +46,7 @@ export async function readStatuses(db: Db, { site, kind, id }: StatusOf, before:
     select version, status, ${utc(sql`valid_until`)} as "validUntil", reference, reason, brought_by as by, ${utc(sql`brought_at`)} as at, position,
       coalesce(valid_until <= now.now, false) as lapsed, ${utc(sql`now.now`)} as "asOf"
     from statuses, (select clock_timestamp() as now) as now
-    where site = ${site} and kind = ${kind} and id = ${id} and (${before}::integer is null or version < ${before}::integer) order by version desc limit ${limit}`.execute(
+    where site = ${site} and kind = ${kind} and id = ${id} and (${before}::bigint is null or version < ${before}::bigint) order by version desc limit ${limit}`.execute(
     db,
   );
   return rows.map((row) => ({ ...row, position: safePosition(row.position) }));
