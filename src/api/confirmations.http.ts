@@ -75,8 +75,9 @@ export function confirmationRoutes(scope: FastifyInstance, { db: readable, own: 
       const { generation, head, stands } = await readStanding(db, site, of);
       mustStand(position, of, { generation, stands, last: head });
       const handedOut = await readHandedOut(db, site);
-      if (position > handedOut) throw tooFar(generation, handedOut);
-      const now = await confirmOutcomes(db, site, id, generation, position);
+      // less is handed out than was where a site begins to publish only what is signed; what was confirmed before stays, and may be said again
+      const now = position > handedOut ? (await readConfirmations(db, site, id))[0] : await confirmOutcomes(db, site, id, generation, position);
+      if (now === undefined || now.position < position) throw tooFar(generation, handedOut);
       if (now.position > position) throw goesBack(generation, now.position);
       return view(now);
     },

@@ -232,7 +232,7 @@ export interface Standing {
 /** `of`: the generation of whoever reads; each restore since then has cut, and the deepest cut counts. */
 export async function readStanding(db: Db, site: string, of: number): Promise<Standing> {
   const { rows } = await sql<{ generation: number; head: string; stands: string | null }>`
-    select s.generation, s.position::text as head, (select min(r.position)::text from restores r where r.site = s.site and r.generation > ${of}) as stands
+    select s.generation, s.position::text as head, (select min(r.position)::text from restores r where r.site = s.site and r.generation > ${of}::bigint) as stands
     from sites s where s.site = ${site}`.execute(db);
   const row = rows[0];
   if (row === undefined) throw new Error(`site ${site} was there and is gone`);
@@ -321,12 +321,14 @@ export async function readLocksOfBatch(db: Db, site: string, batch: string): Pro
   return rows;
 }
 
-/** A lock by its id, open or freed: an answer that was given may be asked for again after the lock has gone. */
+/** A lock by its id, open or freed: an answer that was given may be asked for again after the lock has gone. Of those that share an id, since names have points in them, the first that is open. */
 export async function readLock(db: Db, id: string): Promise<LockView | null> {
   const token = /\.(\d{1,18})$/.exec(id)?.[1];
   if (token === undefined) return null;
   const { rows } = await sql<LockView>`
-    select ${LOCK_COLUMNS} from context_locks where token = ${token}::bigint and site || '.' || equipment || '.' || token = ${id} order by site`.execute(db);
+    select ${LOCK_COLUMNS} from context_locks where token = ${token}::bigint and site || '.' || equipment || '.' || token = ${id} order by freed_at is not null, site`.execute(
+    db,
+  );
   return rows[0] ?? null;
 }
 

@@ -22,12 +22,15 @@ const TIMESTAMP_TEXT = /^(\d{4,6})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,
 export function instant(text: string): string {
   const found = TIMESTAMP_TEXT.exec(text);
   if (found === null) return text;
-  const [, year, month, day, hour, minute, second, fraction = "", sign, offsetHours, offsetMinutes = "0", offsetSeconds = "0"] = found;
-  const local = Date.UTC(Number(year), Number(month) - 1, Number(day), Number(hour), Number(minute), Number(second));
-  const offsetMs = ((Number(offsetHours) * 60 + Number(offsetMinutes)) * 60 + Number(offsetSeconds)) * 1000;
+  const [, year, month, day, hour, minute, second, fraction = "", sign, offsetHours, offsetMinutes, offsetSeconds] = found;
+  // not Date.UTC, to which the years 1 to 99 are of the twentieth century
+  const local = new Date(0).setUTCFullYear(Number(year), Number(month) - 1, Number(day)) + milliseconds(hour, minute, second);
+  const offsetMs = milliseconds(offsetHours, offsetMinutes, offsetSeconds);
   const whole = new Date(sign === "-" ? local + offsetMs : local - offsetMs).toISOString();
   return `${whole.slice(0, -5)}.${fraction.padEnd(6, "0")}Z`;
 }
+
+const milliseconds = (hours = "0", minutes = "0", seconds = "0"): number => ((Number(hours) * 60 + Number(minutes)) * 60 + Number(seconds)) * 1000;
 
 // @types/pg knows types by name only; the driver takes any identifier.
 const builtIn = (oid: number, format: "text" | "binary" = "text"): Parse => types.getTypeParser(oid as Parameters<typeof types.getTypeParser>[0], format);

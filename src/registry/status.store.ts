@@ -46,7 +46,7 @@ export async function readStatuses(db: Db, { site, kind, id }: StatusOf, before:
     select version, status, ${utc(sql`valid_until`)} as "validUntil", reference, reason, brought_by as by, ${utc(sql`brought_at`)} as at, position,
       coalesce(valid_until <= now.now, false) as lapsed, ${utc(sql`now.now`)} as "asOf"
     from statuses, (select clock_timestamp() as now) as now
-    where site = ${site} and kind = ${kind} and id = ${id} and (${before}::integer is null or version < ${before}::integer) order by version desc limit ${limit}`.execute(
+    where site = ${site} and kind = ${kind} and id = ${id} and (${before}::bigint is null or version < ${before}::bigint) order by version desc limit ${limit}`.execute(
     db,
   );
   return rows.map((row) => ({ ...row, position: safePosition(row.position) }));
@@ -72,6 +72,11 @@ export async function bringStatus(
     const until = await sql<{ at: string | null }>`select ${utc(sql`${validUntil}::timestamptz`)} as at`.execute(trx);
     const made = { kind, id, version: (last?.version ?? 0) + 1, status, validUntil: until.rows[0]?.at ?? null, reference };
     if (last !== undefined && isSame(last, made, by.reason)) return { kind: "unchanged", status: last };
+    if (key !== null) {
+      // of something else it may have been asked at the same time: behind the site's head it stands or not
+      await sql`select from sites where site = ${site} for update`.execute(trx);
+      await readAnswer(trx, site, key);
+    }
     const old = last === undefined ? null : { kind, id, version: last.version, status: last.status, validUntil: last.validUntil, reference: last.reference };
     const position = await recordAct(
       trx,

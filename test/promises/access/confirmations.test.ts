@@ -91,6 +91,8 @@ test("is by an MES alone, and says exactly what it means", async () => {
     [1, null],
   ])
     expect((await confirms("mes-3", position, generation)).status, JSON.stringify([position, generation])).toBe(400);
+  // One that no integer of the database holds was refused as a value that cannot be stored, without saying which.
+  for (const generation of [2, 2 ** 31]) expect((await confirms("mes-3", 1, generation)).body).toMatchObject({ errors: [{ pointer: "/generation" }] });
   expect((await plant.ask("PUT", PATH, { position: 1 }, as["mes-3"])).status).toBe(400);
   expect(await of("mes-3")).toBeUndefined();
 });
@@ -132,6 +134,12 @@ test("where only what is signed is handed out, nothing else is confirmed, nor co
   // nobody signs here, so nothing is handed out
   expect(await confirmed()).toMatchObject({ handedOut: 0 });
   expect(await of("mes-2")).toMatchObject({ position: 0, behind: 0 });
+  // Whoever said again what it had confirmed was refused (CONFIRMATION_TOO_FAR), sent back to what is handed out now, and refused there too (CONFIRMATION_GOES_BACK).
+  const ahead = await of("mes-1");
+  expect(ahead.position).toBeGreaterThan(0);
+  expect(await confirms("mes-1", ahead.position)).toMatchObject({ status: 200, body: ahead });
+  expect(await confirms("mes-1", ahead.position - 1)).toMatchObject({ status: 409, body: { code: "CONFIRMATION_GOES_BACK", after: ahead.position } });
+  expect(await confirms("mes-1", ahead.position + 1)).toMatchObject({ status: 409, body: { code: "CONFIRMATION_TOO_FAR", after: 0 } });
   expect(await confirms("mes-2", at)).toMatchObject({ status: 409, body: { code: "CONFIRMATION_TOO_FAR", after: 0 } });
   await publish("commit");
   expect(await of("mes-2")).toEqual(before);
