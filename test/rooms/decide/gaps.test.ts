@@ -354,6 +354,16 @@ describe("an event at which the judge throws", () => {
     expect(told(line.when(resolve("wait")))).toEqual(["accepted", "accepted"]);
     expect(numbers(line)).toEqual({ at: "8.2", waits: 0, gap: false, parked: null });
   });
+  test("holds up several newer epochs, of which the older one begins first, whichever came first", () => {
+    const line = poisoned();
+    line.when(call(1, { epoch: 9 }), call(1, { epoch: 8 }), call(2, { epoch: 8 }));
+    expect(line.when(resolve("wait")).map(({ eventId, status }) => `${eventId} ${status}`)).toEqual([
+      "scale-1-8-1 accepted",
+      "scale-1-8-2 accepted",
+      "scale-1-9-1 accepted",
+    ]);
+    expect(numbers(line)).toEqual({ at: "9.1", waits: 0, gap: false, parked: null });
+  });
   test("is not passed by a birth", () => {
     const line = poisoned();
     expect(told(line.when(scale.birth(40, { epoch: 8, sequence: 39 }), call(40, { epoch: 8 })))).toEqual(["deferred SYS_POISON", "deferred SYS_POISON"]);

@@ -64,6 +64,16 @@ describe("a machine", () => {
     expect(refused(["no-A@1"], ["no-B@1"])).toBe("A");
     expect(refused(["no-A@1"], ["yes@1"])).toBe("moved");
   });
+  test("goes the first of several ways of which all guards hold, and none of which only some do", () => {
+    const on = {
+      shut: [
+        { target: "jammed", guard: all("yes@1", "no-A@1") },
+        { target: "closed", guard: all("yes@1", "yes@1") },
+      ],
+    };
+    const door = compile<string, object>(definition({ initial: "open", states: { open: { on }, jammed: {}, closed: { on: { open: "open" } } } }), GUARDS);
+    expect(door.next("open", "shut", HERE)).toMatchObject({ kind: "moved", to: "closed", self: false });
+  });
   test("has ended when its first region has, whatever the others have come to", () => {
     const region = (name: string) => ({
       initial: `${name}-on`,

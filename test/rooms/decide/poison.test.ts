@@ -5,6 +5,7 @@ import { requestFor } from "../../../src/decide/request.ts";
 import { World } from "../../../src/decide/world.ts";
 import { NotRead } from "../../../src/decide/world-request.ts";
 import { type Act, again, given, type Line, type Said, scale, speaker } from "../../support/given.ts";
+import { deviceKey, signs } from "../../support/signs.ts";
 
 // Promise: whatever makes the service fail on one event, that event alone is quarantined, once, and its source stands still; nothing that was settled before is settled again.
 // Attack: let it fail where it never fails by a guard: on what is known, on a number that is passed or has somebody waiting, and on what has no source or no identity.
@@ -102,6 +103,15 @@ describe("an event that the database cannot hold", () => {
         },
       },
     });
+  });
+  test("is unreadable inside of its signature too, and still signed", () => {
+    const { model } = given();
+    const { topic, payload } = signalOf(call(1)).delivery;
+    const signal = model.signal(model.delivery(topic, signs(deviceKey("k1"), topic, new TextDecoder().decode(payload))));
+    if (signal.kind !== "event" || signal.wrapped === undefined) throw new Error("that was not signed");
+    const { jws, inHand } = signal.wrapped;
+    expect(inHand.said.kind).toBe("event");
+    expect(unstorable(signal).wrapped).toMatchObject({ jws, inHand: { claimed: { id: "scale-1-7-1" }, said: { kind: "refused", refusal } } });
   });
   test("that could not be read either is known by what could be read of it", () => {
     const signal = signalOf(call(1, { data: { call: 7 } }));

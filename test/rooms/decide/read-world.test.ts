@@ -274,6 +274,11 @@ describe("a source", () => {
     expect([...world.sourcesOfEquipment]).toEqual([["scale-1", [SOURCE, probe.source]]]);
     expect(assembled({}).sourcesOfEquipment.size).toBe(0);
   });
+  test("has by whom its branch is signed, where it is", () => {
+    const signing = { party: "scales", must: "all", keys: [] } as const;
+    expect(assembled({ sources: [{ ...sourceRow, signing }] }).sources.get(SOURCE)).toStrictEqual({ ...source, signing });
+    expect(assembled({ sources: [sourceRow] }).sources.get(SOURCE)).not.toHaveProperty("signing");
+  });
   test("of which nothing was heard, or whose gap has no time, says so", () => {
     const told = (more: Partial<typeof sourceRow>) => assembled({ sources: [{ ...sourceRow, ...more }] }).sources.get(SOURCE);
     expect(told({ epoch: null, gap_position: null, gap_due_at: null, parked: null })).toMatchObject({ epoch: null, gap: null, gapDueAt: null, parked: null });
@@ -591,7 +596,9 @@ describe("reading a world", () => {
     request.equipment.add("scale-1");
     request.awaited.add("batch:B-1");
     request.streams.add("site");
+    askFor(request.stationsAt, SOURCE, "2026-11-22T08:00:00.000000Z");
     for (const ref of [-1, 0, 4]) {
+      request.performances.add(ref + 6);
       request.deferrals.add(ref);
       request.quarantine.add(ref + 1);
       request.exceptions.add(ref + 5);
@@ -615,10 +622,17 @@ describe("reading a world", () => {
         quarantine: [1, 5],
         exceptions: [4, 5, 9],
         keys: ["k"],
-        stations_at: [],
-        performances: [],
+        stations_at: [{ source: SOURCE, at: "2026-11-22T08:00:00.000000Z" }],
+        performances: [5, 6, 10],
       }),
     ]);
+  });
+  test("asks for nothing of this group", async () => {
+    const { db, asked } = answering(() => [{ world: rowsWith() }]);
+    const request = emptyRequest();
+    for (const ref of [-2, -1, 0]) for (const names of [request.deferrals, request.quarantine, request.exceptions, request.performances]) names.add(ref);
+    await readWorld(db, AT, request, noDefinitions());
+    expect(JSON.parse(String(asked[0]?.parameters[0]))).toMatchObject({ deferrals: [], quarantine: [], exceptions: [], performances: [] });
   });
   test("that comes back empty is an error", async () => {
     await expect(readWorld(answering(() => []).db, AT, emptyRequest(), noDefinitions())).rejects.toThrow("the world came back empty");

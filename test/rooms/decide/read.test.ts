@@ -237,6 +237,10 @@ describe("what was not read of the world", () => {
       [(w) => w.answer("k"), "idempotency key k has not been read: keys"],
       [(w) => w.deferral(4), "deferred event 4 has not been read: deferrals"],
       [(w) => w.quarantined(4), "quarantined event 4 has not been read: quarantine"],
+      [(w) => w.signingSource("s"), "source s has not been read: sources"],
+      [(w) => w.exceptionsAt(4), "exceptions at 4 has not been read: exceptions"],
+      [(w) => w.stationAt("s", "now"), "where s was at now has not been read: stationsAt"],
+      [(w) => w.performanceAt(4), "the performer at 4 has not been read: performances"],
     ];
     for (const [ask, wish] of asked) expect(wishOr(() => ask(world()))).toBe(wish);
     expect(wishOr(() => world({ batches: new Map([["B", null]]) }).batch("B"))).toBe("what waits for batch:B has not been read: awaited");
@@ -253,8 +257,26 @@ describe("what was not read of the world", () => {
     });
     expect([none.source("s"), none.batch("B"), none.equipment("e"), none.deferral(4), none.quarantined(4), none.answer("k")]).toEqual(Array(6).fill(undefined));
     expect(none.sourcesOf("e")).toEqual([]);
+    expect(none.signingSource("s")).toBeUndefined();
     expect([...none.assumed.looked("awaited")]).toEqual(["batch:B"]);
     for (const kind of ["batches", "equipment", "deferrals", "quarantine"] as const) expect([kind, none.assumed.looked(kind).size]).toEqual([kind, 0]);
+  });
+  test("is no wish where this group has found it: that nobody performed what came", () => {
+    const found = world();
+    found.putPerformance(4, null);
+    expect(found.performanceAt(4)).toBe(null);
+    const olga = { person: "olga", station: "s", session: 7, at: "2026-11-22T08:00:00.000000Z", clock: "device" } as const;
+    found.putPerformance(4, olga);
+    expect(found.performanceAt(4)).toEqual(olga);
+  });
+  test("is an error of a station at which a device was, which is read with where it was", () => {
+    expect(() => world().station("s")).toThrow("station s, at which a device was, is not there");
+    const state = { station: "s", version: 4, open: null };
+    const known = world({ stations: new Map([["s", state]]) });
+    known.hearStation(known.station("s"));
+    expect(known.assumed.stations.size).toBe(0);
+    known.hearStation({ ...state, version: 5 });
+    expect(known.station("s")).toEqual({ ...state, version: 5 });
   });
   test("is told oldest first where several wait for one thing, however they were read", () => {
     expect(world({ waitingFor: new Map([["batch:B", new Set([9, 4, 7])]]) }).waitingFor("batch:B")).toEqual([4, 7, 9]);

@@ -366,8 +366,21 @@ describe("the record's sentence", () => {
     for (const nothing of ["", "no JSON", "[1]", '"text"', '{"specversion":"1.0"}', '{"specversion":"1.0","data":5}', "{}"])
       expect(saidIn(Buffer.from(nothing)), nothing).toEqual([]);
     expect(saidIn(Buffer.from(signs(deviceKey("k1"), "t", '{"specversion":"1.0","data":{"value":"1.0"}}')))).toEqual([{ name: "value", value: '"1.0"' }]);
+    const [full, over] = saidIn(Buffer.from(JSON.stringify({ full: "x".repeat(118), over: "x".repeat(119) })));
+    expect([full?.value, over?.value]).toEqual([`"${"x".repeat(118)}"`, `"${"x".repeat(119)} …`]);
     const long = saidIn(Buffer.from(JSON.stringify(Object.fromEntries(Array.from({ length: 100 }, (_, n) => [`n${n}`, "x".repeat(10_000)])))));
     expect(sentenceOf({ ...told, reason: "So.", said: long }).length).toBeLessThan(2_000);
+  });
+  test("of who sent an event says what was wrong with the broker's stamp", () => {
+    for (const [code, stamps, reason] of [
+      ["PROVENANCE_STAMP_MISSING", [], "The broker's stamp of who sent it is missing."],
+      ["PROVENANCE_STAMP_DUPLICATE", ["scales", "scales"], "The broker's stamp of who sent it came more than once."],
+      ["PROVENANCE_MISMATCH", ["panels"], "The broker says that panels sent it; the branch is scales's."],
+    ] as const)
+      expect(given().when(stamped(...stamps))).toMatchObject([{ status: "rejected", code, reason, refusedBy: "speaker" }]);
+    const [settlement] = given().settlements(stamped("panels"));
+    expect(settlement?.rows.signals[0]?.body).toStrictEqual({ provenance: { party: "scales", stamp: "panels", refused: "PROVENANCE_MISMATCH" } });
+    expect(signing().when(call(1))).toMatchObject([{ status: "rejected", code: "PROVENANCE_SIGNATURE_MISSING", refusedBy: "speaker" }]);
   });
   test("was read of every code", () => {
     expect(sentences).toBeGreaterThan(Object.keys(CODES).length);

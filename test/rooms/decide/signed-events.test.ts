@@ -4,12 +4,14 @@
 // where one is demanded; the form of a signed event where nobody signs.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { eventSignal } from "../../../src/decide/in-hand.ts";
 import { unstorable } from "../../../src/decide/poison.ts";
+import { decode } from "../../../src/decode/decode.ts";
 import { checkSignature } from "../../../src/decode/signature.ts";
 import { jwsIn } from "../../../src/decode/signed.ts";
 import { publicKeyOf, type Signing } from "../../../src/parties/signing.ts";
-import { type Act, given, type Line, type Said, scale } from "../../support/given.ts";
-import type { VerdictRow } from "../../support/model.ts";
+import { type Act, given, type Line, type Said, scale, speaker } from "../../support/given.ts";
+import { MAX_BYTES, type VerdictRow } from "../../support/model.ts";
 import { deviceKey, signs } from "../../support/signs.ts";
 
 const TOPIC = "site/rtm1/line/4/eq/scale-1/event";
@@ -84,6 +86,15 @@ describe("what stands for a flood on a branch where everything is signed", () =>
   test("says how far its source has counted when it is signed", () => {
     expect(highest(call(9))).toBe(9n);
   });
+  test("asks for no source of its branch, since it says of which it is", () => {
+    const line = signed();
+    const [signal] = [call(9)(line)].flat();
+    if (signal?.kind !== "event" || signal.wrapped === undefined) throw new Error("that was not signed");
+    const decoded = decode(signal.delivery, { prefix: "", maxBytes: MAX_BYTES });
+    if (decoded.kind !== "refused") throw new Error("what is signed is no event before that is asked");
+    expect(signal.branchSource).toBe(scale.name);
+    expect(eventSignal(signal.delivery, decoded, signal.inHand.receivedAt, "", { leftOut: FLOOD })).not.toHaveProperty("branchSource");
+  });
   test("says nothing of its source when it is not, or by another key", () => {
     expect(highest(call(9, {}, true))).toBe(1n);
     expect(highest(call(9, { key: OTHER }))).toBe(1n);
@@ -96,7 +107,7 @@ describe("a signed event", () => {
     const [verdict] = line.when(call(1));
     expect(verdict).toMatchObject({ status: "accepted", source: scale.name, eventId: "scale-1-7-1", type: "signalbox.call.raised.v1", sequence: "1" });
     const [settlement] = line.settlements(call(2));
-    expect(settlement?.rows.signals[0]?.body).toEqual({ signed: { kid: "k1", alg: "EdDSA" } });
+    expect(settlement?.rows.signals[0]?.body).toStrictEqual({ signed: { kid: "k1", alg: "EdDSA" } });
     expect(Buffer.from(settlement?.rows.signals[0]?.delivery?.payload ?? []).toString()).toMatch(/^eyJ[\w-]+\.[\w-]+\.[\w-]{86}$/);
   });
 
@@ -119,6 +130,13 @@ describe("a signed event", () => {
     expect(told(line.when(call(2, { key: OTHER })))).toEqual(["accepted", "accepted"]);
     expect(told(line.when(call(3, { key: OTHER })))).toEqual(["duplicate DUP_EXACT"]);
     expect(line.last("scale-1-7-3")).toMatchObject({ status: "accepted", round: 2 });
+  });
+
+  test("of a source whose registration is revoked is refused for that, signed or not", () => {
+    const line = given();
+    line.model.signing.set("4/panel-1", signing());
+    const old = speaker("panel-1", { device: "old" });
+    expect(told(line.when(old.says("call.raised", { data: { call: "c" } })))).toEqual(["rejected IDN_REVOKED"]);
   });
 
   test("of which any bit was altered on its way is not believed", () => {
@@ -408,7 +426,9 @@ describe("where nobody signs", () => {
 });
 
 test("a retained copy is looked at and never believed, signed or not", () => {
-  expect(told(signed().when(call(1, { said: { delivery: { retained: true } } })))).toEqual(["observed ENV_RETAINED"]);
+  const [settlement] = signed().settlements(call(1, { said: { delivery: { retained: true } } }));
+  expect(settlement?.rows.verdicts).toMatchObject([{ status: "observed", code: "ENV_RETAINED" }]);
+  expect(settlement?.rows.signals).toMatchObject([{ body: null, eventId: null }]);
 });
 
 test("whatever is signed, and by whichever key, is believed exactly when key and topic are the registered ones and nothing was altered", () => {

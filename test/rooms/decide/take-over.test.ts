@@ -90,8 +90,8 @@ describe("an engagement that is taken over", () => {
       ["scale-2", 1],
       ["nobody", 1],
     ] as const)
-      expect(answered(line, takes(equipment, token))).toBe("unknown");
-    expect(answered(line, takes("scale-1", 1))).toBe("done");
+      expect(line.answer(takes(equipment, token))).toEqual({ kind: "unknown", what: `open lock ${token} of ${equipment}` });
+    expect(line.answer(takes("scale-1", 1))).toEqual({ kind: "done", created: false, batch: null, warnings: [] });
     expect(answered(line, takes("scale-1", 1))).toBe("unknown");
     expect(line.exceptions()).toEqual(["LCK_TAKEN_OVER"]);
   });
@@ -146,9 +146,26 @@ describe("an engagement that is taken over", () => {
     ]);
     expect(open(line, "mixer-1")).toEqual(["allocation B-1 - 1"]);
     expect(line.step("weigh").state).toBe("paused");
+    line.when(takes("scale-1", 1));
+    const why = { code: "LCK_NOT_HELD", expected: "scale-1, mixer-1: engaged in B-1/weigh", actual: "scale-1: free, mixer-1: free", notYet: false };
+    expect(line.when(scale.resumes("weigh"))[0]?.explanation).toMatchObject({
+      state: "paused",
+      permitted: [],
+      guards: [
+        { guard: "equipment.in-hand@1", ok: false, ...why },
+        { guard: "batch.running@1", ok: true },
+      ],
+    });
     expect(answered(line, stepCommand("resume", "weigh"))).toBe("done");
     expect(open(line, "mixer-1")).toEqual(["allocation B-1 - 1", `engagement B-1 weigh ${token + 1}`]);
     expect(line.when(scale.weighs("12.500"))).toMatchObject([{ status: "accepted" }]);
+  });
+  test("is said to be with whom it is now, when equipment of another role speaks for the step", () => {
+    const both = { role: "mixer", class: "mixer", locked: "step" };
+    const line = on(where({ equipment: [...WEIGH.equipment, both] }), weighing(), takes("scale-1", 1), second(), scale.starts("weigh", inSecond));
+    expect(line.when(mixer.resumes("weigh"))).toMatchObject([
+      { code: "LCK_NOT_HELD", reason: expect.stringContaining("(expected scale-1: engaged in B-1/weigh; it is scale-1: B-2/weigh)") },
+    ]);
   });
   test("gives no evidence of its step until it is taken again, and what it gave does not count for it afterwards", () => {
     // story: what was weighed while another might have used the scale waited, and was accepted when the step was resumed
@@ -197,6 +214,16 @@ describe("an engagement that is taken over", () => {
     expect(answered(line, stepCommand("evidence", "weigh", { evidence }))).toBe("LCK_CONFLICT");
     expect(answered(line, stepCommand("complete", "weigh"))).toBe("EVD_MISSING");
     line.when(scale.weighs("12.500", inSecond), scale.completes("weigh", inSecond));
+    // the evidence that is missing besides is not told as the reason
+    expect(line.when(scale.completes("weigh"))[0]?.explanation).toMatchObject({
+      guards: [
+        { guard: "equipment.in-hand@1", ok: false },
+        { guard: "batch.running@1", ok: true },
+        { guard: "evidence.dispositioned@1", ok: true },
+        { guard: "duration.min@1", ok: true },
+        { guard: "sources.gapless@1", ok: true },
+      ],
+    });
     expect(answered(line, stepCommand("evidence", "weigh", { evidence }))).toBe("done");
     expect(open(line, "scale-1")).toEqual(["engagement B-1 weigh 3"]);
     expect(answered(line, stepCommand("complete", "weigh"))).toBe("done");
