@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { commitGroup, findGroup } from "../../../src/commit/commit.store.ts";
 import { applicationName, LEASE_MS, readLeases, releaseLease, renewLease, takeShard } from "../../../src/commit/lease.store.ts";
-import { beat, databaseNow, ensurePartitions, listShards, readBacklog, readDue, readHead, silentFor } from "../../../src/commit/shard.store.ts";
+import { beat, databaseNow, ensurePartitions, listBranches, listShards, readBacklog, readDue, readHead, silentFor } from "../../../src/commit/shard.store.ts";
 import { safePosition } from "../../../src/db/position.ts";
 import { answering } from "../../support/answering-database.ts";
 
@@ -76,6 +76,12 @@ describe("a shard", () => {
   });
   test("is listed with its site", async () => {
     expect(await listShards(giving({ shard: "s1", site: "rtm1" }))).toEqual([{ shard: "s1", site: "rtm1" }]);
+  });
+  test("has the branches of its site", async () => {
+    const branch = { site: "rtm1", line: "4", equipment: "scale-1" };
+    const { db, asked } = answering(() => [branch]);
+    expect(await listBranches(db, "rtm1")).toEqual([branch]);
+    expect(asked[0]?.parameters).toEqual(["rtm1"]);
   });
   test("that never received has not been silent for any time", async () => {
     expect([await silentFor(giving({ ms: 250 }), "s1"), await silentFor(giving({ ms: null }), "s1"), await silentFor(giving(), "s1")]).toEqual([
