@@ -356,12 +356,9 @@ describe("an event at which the judge throws", () => {
   });
   test("holds up several newer epochs, of which the older one begins first, whichever came first", () => {
     const line = poisoned();
-    line.when(call(1, { epoch: 9 }), call(1, { epoch: 8 }), call(2, { epoch: 8 }));
-    expect(line.when(resolve("wait")).map(({ eventId, status }) => `${eventId} ${status}`)).toEqual([
-      "scale-1-8-1 accepted",
-      "scale-1-8-2 accepted",
-      "scale-1-9-1 accepted",
-    ]);
+    // in one group, which has them in the order in which they came
+    const rounds = line.together(call(1, { epoch: 9 }), call(1, { epoch: 8 }), call(2, { epoch: 8 }), resolve("wait"));
+    expect(rounds.filter(({ status }) => status === "accepted").map(({ eventId }) => eventId)).toEqual(["scale-1-8-1", "scale-1-8-2", "scale-1-9-1"]);
     expect(numbers(line)).toEqual({ at: "9.1", waits: 0, gap: false, parked: null });
   });
   test("is not passed by a birth", () => {
