@@ -85,10 +85,15 @@ async function sitesOf(db: Db, site: string | null): Promise<readonly string[]> 
 
 /** A service that runs on the database has read what it was: it would go on as if nothing had happened. The term that is raised would end it, but it is better stopped before. */
 async function refuseBesideAService(db: Db, sites: readonly string[]): Promise<void> {
-  const { rows: sessions } = await sql<{ pid: number; address: string | null }>`
-    select pid, client_addr::text as address from pg_stat_activity 
-    where datname = current_database() and application_name ~ '^signalbox( |$)' and application_name <> all(${HARMLESS}) order by pid`.execute(db);
-  const [session] = sessions;
+  const sessions = async () => {
+    const { rows } = await sql<{ pid: number; address: string | null }>`
+      select pid, client_addr::text as address from pg_stat_activity
+      where datname = current_database() and application_name ~ '^signalbox( |$)' and application_name <> all(${HARMLESS}) order by pid`.execute(db);
+    return rows;
+  };
+  // those of a service that has just been stopped are seen a moment longer
+  if ((await sessions()).length > 0) await delay(LOOK_AGAIN_MS);
+  const [session] = await sessions();
   if (session !== undefined) {
     throw new Said(
       `A service is connected to this database (session ${session.pid}${session.address === null ? "" : ` from ${session.address}`}). Stop it first, record the restore, then start it.`,

@@ -152,6 +152,7 @@ test("a machine that may not ask any more is told of as before", async () => {
   expect(await of("mes-3")).toEqual(before);
 });
 
+// Found beside other work: sessions of a service that has just been stopped are seen a moment longer, and the restore was refused because of them.
 test("after a restore it is what still stands, and goes on from there in the new generation", async () => {
   const cut = await head();
   await plant.service.stop();

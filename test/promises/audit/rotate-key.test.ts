@@ -160,7 +160,9 @@ test("nothing is made where there is no signer, or nobody is named", async () =>
 });
 
 // run by root, the command left a key that the service could not read, and the service did not start on it
-test.runIf(process.getuid?.() === 0)("the key belongs to whom the signer's folder belongs to; who may not give it away is told what to do", async () => {
+const isRoot = process.getuid?.() === 0;
+const ABOUT = "the key belongs to whom the signer's folder belongs to; who may not give it away is told what to do";
+test.runIf(isRoot)(isRoot ? ABOUT : `${ABOUT} (did not run: only root gives files away)`, async () => {
   const environment = { AUDIT_DIR: path(home, "owned"), AUDIT_MIRROR_DIR: path(home, "owned-mirror") };
   const owned = path(environment.AUDIT_DIR, "rtm1");
   await loadSigningKey(disk, path(owned, "signer.pem"), "signalbox/rtm1", true);
