@@ -95,6 +95,17 @@ async function postmasterOf(url: string): Promise<number> {
   }
 }
 
+/** A server that kept one row and is gone, and what it had said of itself while it ran. */
+async function startedAndStopped(dir: string): Promise<{ readonly file: string; readonly lines: readonly string[] }> {
+  const server = await start(dir);
+  await keepOneRow(server.ownerUrl);
+  const file = find(dir, "postmaster.pid");
+  if (file === null) throw new Error("the server left no postmaster.pid");
+  const lines = readFileSync(file, "utf8").split("\n");
+  await server.stop();
+  return { file, lines };
+}
+
 /** Below a folder, the first file of that name. */
 function find(folder: string, name: string): string | null {
   if (!existsSync(folder)) return null;
@@ -195,12 +206,7 @@ describe("the embedded Postgres", () => {
 
   test("does not take another program for its server, nor end it, when that has the number of a server that is gone", async () => {
     const dir = dataDir();
-    const first = await start(dir);
-    await keepOneRow(first.ownerUrl);
-    const file = find(dir, "postmaster.pid");
-    if (file === null) throw new Error("the server left no postmaster.pid");
-    const lines = readFileSync(file, "utf8").split("\n");
-    await first.stop();
+    const { file, lines } = await startedAndStopped(dir);
     const { child } = await program("console.log('here');");
     writeFileSync(file, [child.pid, ...lines.slice(1)].join("\n"));
 
@@ -213,12 +219,7 @@ describe("the embedded Postgres", () => {
   // Found by running the tests beside other work: a server that was killed is seen as alive a moment longer, was taken over, and the start failed with "read ECONNRESET".
   test.runIf(process.platform === "linux")("comes back where the server that was left behind has its number and its port and serves nobody", async () => {
     const dir = dataDir();
-    const first = await start(dir);
-    await keepOneRow(first.ownerUrl);
-    const file = find(dir, "postmaster.pid");
-    if (file === null) throw new Error("the server left no postmaster.pid");
-    const lines = readFileSync(file, "utf8").split("\n");
-    await first.stop();
+    const { file, lines } = await startedAndStopped(dir);
     const { child, said } = await program(
       `import { createServer } from "node:net";
       process.chdir(${JSON.stringify(dirname(file))});

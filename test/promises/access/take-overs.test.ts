@@ -114,17 +114,10 @@ const round = async (id: string, of = 1): Promise<Said> =>
   (await party.until(`round ${of} of ${id}`, ({ body }) => body.causationid === id && body.data.round === of)).body.data;
 const say = async (equipment: string, type: string, data: object = {}, more: object = {}): Promise<Said> => round(await tell(equipment, type, data, more));
 
-/** A batch with equipment n, by sara, running. */
-async function running(batch: string, n: number, { recipe, revision }: { readonly recipe: string; readonly revision: number } = RECIPE): Promise<void> {
-  const order = {
-    batch,
-    jobOrder: `PO-${batch}`,
-    line: "4",
-    recipe,
-    revision,
-    quantity: BLEND.quantity,
-    equipment: { scale: `scale-${n}`, mixer: `mixer-${n}` },
-  };
+/** A batch with scale and mixer of these numbers, by sara, running. */
+async function running(batch: string, scale: number, { recipe, revision }: { readonly recipe: string; readonly revision: number } = RECIPE, mixer = scale) {
+  const equipment = { scale: `scale-${scale}`, mixer: `mixer-${mixer}` };
+  const order = { batch, jobOrder: `PO-${batch}`, line: "4", recipe, revision, quantity: BLEND.quantity, equipment };
   await done(post(`/v1/sites/${SITE}/batches`, order, "sara"));
   for (const command of ["release-to-floor", "start"]) await done(post(of(batch), { command, reason: "plan" }, "sara"));
 }
@@ -199,17 +192,7 @@ test("what is allocated is taken over as it stood when it was signed for; the ba
   expect([await held("B-2"), await states("B-2")]).toEqual([[], ["complete", "paused"]]);
 
   // another batch has it, and its own comes behind that
-  const order = {
-    batch: "B-3",
-    jobOrder: "PO-B-3",
-    line: "4",
-    recipe: "blend",
-    revision: 3,
-    quantity: BLEND.quantity,
-    equipment: { scale: "scale-3", mixer: "mixer-2" },
-  };
-  await done(post(`/v1/sites/${SITE}/batches`, order, "sara"));
-  for (const command of ["release-to-floor", "start"]) await done(post(of("B-3"), { command, reason: "plan" }, "sara"));
+  await running("B-3", 3, RECIPE, 2);
   expect(await post(of("B-2", "blend"), { command: "resume" }, "olga")).toMatchObject({ status: 409, body: { code: "LCK_CONFLICT" } });
   expect((await get(`/v1/sites/${SITE}/batches/B-2/permitted`)).steps[1]).toMatchObject({ step: "blend", commands: ["correct", "comment"] });
   await done(sign(takingOver(await lockOn("B-3", "mixer-2", "allocation")), WHY, "sue"));
@@ -313,17 +296,7 @@ test("a step with equipment in two roles goes on with all of it, and takes none 
   expect((await exceptionsOf("B-7")).map(({ reason }) => reason)).toEqual(
     ["scale-7", "mixer-7"].map((it) => `${it} was taken over from step weigh of batch B-7.`),
   );
-  const order = {
-    batch: "B-8",
-    jobOrder: "PO-B-8",
-    line: "4",
-    recipe: "duo",
-    revision: 1,
-    quantity: BLEND.quantity,
-    equipment: { scale: "scale-8", mixer: "mixer-7" },
-  };
-  await done(post(`/v1/sites/${SITE}/batches`, order, "sara"));
-  for (const command of ["release-to-floor", "start"]) await done(post(of("B-8"), { command, reason: "plan" }, "sara"));
+  await running("B-8", 8, DUO, 7);
   expect(await say("scale-8", "step.start", {}, weigh("B-8"))).toMatchObject({ status: "accepted" });
   const resume = () => post(of("B-7", "weigh"), { command: "resume" }, "olga");
   expect(await resume()).toMatchObject({ status: 409, body: { code: "LCK_CONFLICT", detail: expect.stringContaining("mixer-7: held by B-8/weigh") } });
@@ -348,9 +321,7 @@ test("what was deferred is decided with the take-over; what waits for an earlier
   for (const id of [early, unclaimed]) expect(await round(id)).toMatchObject({ status: "deferred", code: "SEQ_GAP" });
   await done(sign(takingOver(lock), WHY, "sam"));
   expect(await round(complete, 2)).toMatchObject({ status: "rejected", code: "LCK_NOT_HELD" });
-  const order = { batch: "B-10", jobOrder: "PO-B-10", line: "4", recipe: "blend", revision: 3, quantity: BLEND.quantity };
-  await done(post(`/v1/sites/${SITE}/batches`, { ...order, equipment: { scale: "scale-3", mixer: "mixer-8" } }, "sara"));
-  for (const command of ["release-to-floor", "start"]) await done(post(of("B-10"), { command, reason: "plan" }, "sara"));
+  await running("B-10", 3, RECIPE, 8);
   await done(post(of("B-10", "weigh"), { command: "start" }, "oscar"));
   await tell("scale-3", "call.raised", { call: "help" }, {}, missing);
   expect(await round(early, 2)).toMatchObject({ status: "quarantined", code: "CTX_WRONG_BATCH", context: { batch: "B-9", step: "weigh" } });
