@@ -132,7 +132,7 @@ describe(`a record of ${SIGNALS} signals (seed ${SEED})`, () => {
     ['"content_type"', '"content_typf"'],
     ['"kind":"batch.create"', '"kind":"batch.creatd"'],
     ['"received_at"', '"receiwed_at"'],
-    ['"equipment":{"scale"', '"dquipment":{"scale"'],
+    ['"unit":"kg"},"equipment":{"scale"', '"unit":"kg"},"dquipment":{"scale"'],
     ['"kind":"batch.create","batch"', '"kind":"batch.create","batcj"'],
   ])("names an entry with %s as %s, wherever it stands in its commit", async (said, altered) => {
     const [row] = await database.query(`select position::int as position, entry from audit_entries where site = '${record.site}'
