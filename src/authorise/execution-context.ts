@@ -118,10 +118,12 @@ export interface Need {
 
 /** The equipment that a step works with, by role. A recipe step names roles; the batch says who plays them. */
 export function equipmentOfStep(batch: BatchState, step: string): readonly Need[] {
-  return (recipeStep(batch, step)?.equipment ?? []).flatMap((need) => {
-    const equipment = playerOf(batch, need.role);
-    return equipment === undefined ? [] : [{ role: need.role, equipment, locked: need.locked }];
-  });
+  const needs: Need[] = [];
+  for (const { role, locked } of recipeStep(batch, step)?.equipment ?? []) {
+    const equipment = playerOf(batch, role);
+    if (equipment !== undefined) needs.push({ role, equipment, locked });
+  }
+  return needs;
 }
 
 export const engagements = (equipment: EquipmentState | undefined): readonly ContextLock[] =>

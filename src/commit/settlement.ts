@@ -54,13 +54,15 @@ export function documentOf(settlement: Settlement, maxBytes: number): Settlement
       ms: WAITING.gapLimitMs,
     })),
     signed: signedOf(world),
-    amended: rows.facts.flatMap(({ fact }) =>
-      fact.kind === "batch.amended"
-        ? [{ batch: fact.batch, recipe: fact.recipe.recipe, revision: fact.recipe.revision, recipe_hash: fact.recipeHash, from: fact.from }]
-        : [],
-    ),
+    amended: factsOf(rows, "batch.amended").map(({ batch, recipe: { recipe, revision }, recipeHash, from }) => ({
+      batch,
+      recipe,
+      revision,
+      recipe_hash: recipeHash,
+      from,
+    })),
     steps: stepsOf(world.assumed, world),
-    evidence: rows.facts.flatMap(evidenceOf),
+    evidence: factsOf(rows, "evidence.recorded").map(evidenceOf),
     ...locksOf(rows),
     ...openEvents(world, rows),
     exceptions: rows.exceptions.map((r) => ({
@@ -352,29 +354,27 @@ function stepsOf(assumed: Assumed, world: World): readonly Json[] {
   });
 }
 
-function evidenceOf(row: FactRow): readonly Json[] {
-  const { fact } = row;
-  if (fact.kind !== "evidence.recorded") return [];
-  const { item } = fact;
-  return [
-    {
-      batch: fact.batch,
-      step: fact.step,
-      attempt: fact.attempt,
-      evidence: item.evidence,
-      ref: item.position,
-      supersedes: item.supersedes,
-      event_id: item.eventId,
-      source: item.source,
-      value: item.value,
-      unit: item.unit,
-      data: item.data,
-      within: item.within,
-      low: item.low,
-      high: item.high,
-    },
-  ];
-}
+type OfKind<K extends Fact["kind"]> = Extract<Fact, { readonly kind: K }>;
+
+const factsOf = <K extends Fact["kind"]>(rows: Rows, kind: K): readonly OfKind<K>[] =>
+  rows.facts.map(({ fact }) => fact).filter((fact): fact is OfKind<K> => fact.kind === kind);
+
+const evidenceOf = ({ batch, step, attempt, item }: OfKind<"evidence.recorded">): Json => ({
+  batch,
+  step,
+  attempt,
+  evidence: item.evidence,
+  ref: item.position,
+  supersedes: item.supersedes,
+  event_id: item.eventId,
+  source: item.source,
+  value: item.value,
+  unit: item.unit,
+  data: item.data,
+  within: item.within,
+  low: item.low,
+  high: item.high,
+});
 
 /** Locks taken and freed; one that is both within the group goes in as history. */
 function locksOf(rows: Rows): { locks: readonly Json[]; locks_freed: readonly Json[] } {
@@ -382,8 +382,8 @@ function locksOf(rows: Rows): { locks: readonly Json[]; locks_freed: readonly Js
   const freed: Json[] = [];
   for (const { fact, ref } of rows.facts) {
     if (fact.kind === "lock.taken") {
-      const { takenAt, ...lock } = fact.lock;
-      taken.set(`${lock.equipment} ${lock.token}`, { ...lock, ref: takenAt, freed_ref: null });
+      const { equipment, kind, batch, step, attempt, role, locked, token, takenAt } = fact.lock;
+      taken.set(`${equipment} ${token}`, { equipment, kind, batch, step, attempt, role, locked, token, ref: takenAt, freed_ref: null });
     } else if (fact.kind === "lock.freed") {
       const fresh = taken.get(`${fact.lock.equipment} ${fact.lock.token}`);
       if (fresh === undefined) freed.push({ equipment: fact.lock.equipment, token: fact.lock.token, ref });

@@ -37,18 +37,21 @@ function besideDelivery({ provenance, signed, leftOut, askedOfBranch }: EventSig
 
 export function recordDiagnosis(group: Group, ref: Ref, { diagnosis, delivery, receivedAt }: DiagSignal, source: SourceState): void {
   const { epoch, sequence } = diagnosis;
-  group.rows.signals.push({ ...NO_EVENT, ref, kind: "diag", sourceKey: source.key, source: source.source, epoch, sequence, delivery, receivedAt });
+  group.rows.signals.push({ ...rowOf("diag", ref, receivedAt), sourceKey: source.key, source: source.source, epoch, sequence, delivery });
 }
 
 export function recordCommand(group: Group, ref: Ref, signal: CommandSignal): void {
-  group.rows.signals.push({ ...NO_EVENT, ref, kind: "command", receivedAt: signal.receivedAt, actor: signal.actor, body: bodyOf(signal) });
+  group.rows.signals.push(rowOf("command", ref, signal.receivedAt, signal.actor, bodyOf(signal)));
 }
 
 export function recordTick(group: Group, ref: Ref, { tick, receivedAt }: TickSignal): void {
-  group.rows.signals.push({ ...NO_EVENT, ref, kind: "tick", receivedAt, body: { ...tick } });
+  group.rows.signals.push(rowOf("tick", ref, receivedAt, null, { ...tick }));
 }
 
-const NO_EVENT = {
+/** The row of what is no event. */
+const rowOf = (kind: SignalRow["kind"], ref: Ref, receivedAt: string, actor: string | null = null, body: SignalRow["body"] = null): SignalRow => ({
+  ref,
+  kind,
   sourceKey: null,
   source: null,
   eventId: null,
@@ -57,9 +60,10 @@ const NO_EVENT = {
   sequence: null,
   digest: null,
   delivery: null,
-  actor: null,
-  body: null,
-} as const;
+  receivedAt,
+  actor,
+  body,
+});
 
 /** As it goes on record: numbers of a source as text, and without what is not said. */
 function bodyOf({ command, ifVersion, from, role, signature }: CommandSignal): Readonly<Record<string, unknown>> {

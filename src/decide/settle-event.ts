@@ -70,9 +70,9 @@ function settleArrival(group: Group, { signal, unbelieved }: Heard): void {
     rejectForm(group, inHand, firstRound(ref), inHand.said.kind === "refused" ? inHand.said.refusal : refusal);
     return;
   }
-  const arrived = { inHand, hash, digest: digestOf(inHand), ref };
-  if (!source.numbering || epoch === null || sequence === null) settleUnnumbered(group, source, arrived);
-  else settleNumbered(group, source, { ...arrived, epoch, sequence });
+  const digest = digestOf(inHand);
+  if (!source.numbering || epoch === null || sequence === null) settleUnnumbered(group, source, { inHand, hash, digest, ref });
+  else settleNumbered(group, source, { inHand, hash, digest, ref, epoch, sequence });
 }
 
 /** Why an event's provenance has it not believed. */

@@ -169,19 +169,21 @@ const FAR = 1_000_000_000;
 /** The last round of each event, by its first position. Nearly all have one only, at that position: of those it is held which of the few that there can be it is. */
 export class LastRounds {
   #kinds = new Uint16Array(1_024);
-  readonly #rounds: Omit<LastRound, "position">[] = [];
+  readonly #rounds: LastRound[] = [];
   readonly #numbers = new Map<string, number>();
   readonly #others = new Map<number, LastRound>();
 
   get(event: number): LastRound | undefined {
-    const round = this.#rounds[(this.#kinds[event] ?? 0) - 1];
-    return round === undefined ? this.#others.get(event) : { position: event, ...round };
+    const kind = this.#rounds[(this.#kinds[event] ?? 0) - 1];
+    if (kind === undefined) return this.#others.get(event);
+    const { round, status, code, final, first } = kind;
+    return { position: event, round, status, code, final, first };
   }
 
-  set(event: number, { position, ...round }: LastRound): void {
-    if (position !== event || round.first !== null || event > FAR) {
+  set(event: number, round: LastRound): void {
+    if (round.position !== event || round.first !== null || event > FAR) {
       this.#kinds[event] = 0;
-      this.#others.set(event, { position, ...round });
+      this.#others.set(event, round);
       return;
     }
     if (event >= this.#kinds.length) {
@@ -192,7 +194,7 @@ export class LastRounds {
     this.#kinds[event] = this.#numberOf(round);
   }
 
-  #numberOf(round: Omit<LastRound, "position">): number {
+  #numberOf(round: LastRound): number {
     const { round: number, status, code, final } = round;
     const name = `${number} ${status} ${code} ${final}`;
     const known = this.#numbers.get(name);

@@ -113,9 +113,10 @@ export function writeLocks(record: SiteRecord, p: Written, { place, maybe, at }:
     open.splice(open.indexOf(lock), 1);
     record.engagedRoles.delete(roleOf(lock));
   }
-  for (const { ref, freed_ref, ...r } of p.locks ?? []) {
+  for (const { equipment, kind, batch, step, attempt, role, locked, token, ref, freed_ref } of p.locks ?? []) {
     const freed = maybe(freed_ref);
-    takeLock(record, { ...r, takenAt: place(ref), takenTime: at, freed, freedTime: freed === null ? null : at });
+    const freedTime = freed === null ? null : at;
+    takeLock(record, { equipment, kind, batch, step, attempt, role, locked, token, takenAt: place(ref), takenTime: at, freed, freedTime });
   }
 }
 

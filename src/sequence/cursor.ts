@@ -115,7 +115,7 @@ export function revealedBy(source: SourceState, epoch: bigint | null, sequence: 
 export function noteGap(before: SourceState, next: SourceState, ref: Ref, isWaiting: (sequence: bigint) => boolean): SourceState {
   const ahead = next.waitingCount > 0 || next.highest > next.through;
   const open = ahead && !(next.waitingCount > 0 && isWaiting(next.through + 1n));
-  if (!open) return { ...next, gap: null };
+  if (!open) return next.gap === null ? next : { ...next, gap: null };
   if (before.gap === null) return { ...next, gap: { position: ref, timer: "restarted" } };
   const progress = next.epoch !== before.epoch || next.through !== before.through;
   if (next.parked?.why === "gap") return { ...next, gap: { ...before.gap, timer: "halted" } };
