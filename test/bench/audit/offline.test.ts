@@ -25,8 +25,10 @@ let site: string;
 /** The signer needs longer for such a record than an export waits for it. */
 async function allSigned({ ask }: Plant, of: string): Promise<{ readonly position: number }> {
   for (;;) {
-    const { position, signed } = Object((await ask("GET", `/v1/audit/sites/${of}`)).body);
-    if (signed === position) return { position };
+    // who signs beside the one who asks may be too busy to keep a connection
+    const answer = await ask("GET", `/v1/audit/sites/${of}`).catch(() => null);
+    const { position, signed } = Object(answer?.body);
+    if (position !== undefined && signed === position) return { position };
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
 }
