@@ -4,15 +4,17 @@ import type { BenchOptions } from "./options.ts";
 
 // How many events a second something takes: the load has a bounded number of them under way, and sends one more for each that was answered.
 
+export type Mark = Readonly<Record<string, number>>;
+
 export interface Subject extends Measured {
   readonly load: Load;
   /** Makes so many deliveries ready. */
   prepare(count: number): Promise<void>;
   /** Until everything that was sent is answered. */
   drained(): Promise<void>;
-  /** A place in the order of what is done: how many events lie between two of them is asked later. */
-  mark(): Promise<number>;
-  between(from: number, to: number): Promise<number>;
+  /** A place in the order of what is done, in each of the orders there are: how many events lie between two of them is asked later. */
+  mark(): Promise<Mark>;
+  between(from: Mark, to: Mark): Promise<number>;
 }
 
 /** So many deliveries are enough to know about how many a second it can take. */
@@ -30,7 +32,7 @@ export async function capacityOf(
   const began = performance.now();
   await subject.load.flood(() => true);
   await subject.drained();
-  const roughly = FIRST / ((performance.now() - began) / 1_000);
+  const roughly = subject.load.planned.length / ((performance.now() - began) / 1_000);
   say(`about ${Math.round(roughly)} events a second`);
 
   await subject.prepare(UNDER_WAY + roughly * SPARE * (warmUp + seconds + 5));

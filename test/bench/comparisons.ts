@@ -4,13 +4,13 @@ import type { TestDatabase } from "../support/postgres.ts";
 import { start } from "./answering.ts";
 import { capacityOf, type Subject } from "./capacity.ts";
 import { startDatabase } from "./database.ts";
-import { Load, sleep } from "./load.ts";
+import { Load, sleep, whole } from "./load.ts";
 import { type Cost, cost, moment } from "./measure.ts";
 import type { BenchOptions } from "./options.ts";
 import { percentiles } from "./percentiles.ts";
 import { SITE } from "./plan.ts";
 import { prepareTables } from "./rows.ts";
-import { orderBatches, registerPlant, startService } from "./service.ts";
+import { begun, orderBatches, registerPlant, startService } from "./service.ts";
 
 // What the service is held against, under the same load, with the same broker and the same database.
 
@@ -20,9 +20,9 @@ type Say = (text: string) => void;
 /** Generator, broker, subscriber: what an event costs that goes through the broker once and nowhere else. */
 export async function rawLoop(options: Options, say: Say): Promise<Cost> {
   const broker = await startMosquitto();
-  const load = await Load.start(broker.port, options.seed, "events");
+  const load = await Load.start(broker.port, whole(options.seed), "events");
   try {
-    return await capacityOf(byMessages(load, { database: null, pid: null, others: () => ({ broker: broker.pid(), ...load.pids }) }), options, say);
+    return await capacityOf(byMessages(load, { database: null, pids: [], others: () => ({ broker: broker.pid(), ...load.pids }) }), options, say);
   } finally {
     await load.end();
     await broker.remove();
@@ -33,10 +33,10 @@ export async function rawLoop(options: Options, say: Say): Promise<Cost> {
 export async function between(file: "./pass-through.js" | "./obvious.js", options: Options, say: Say): Promise<Cost> {
   const database = await sampled(say);
   const broker = await startMosquitto();
-  const load = await Load.start(broker.port, options.seed, "answers");
+  const load = await Load.start(broker.port, whole(options.seed), "answers");
   const subject = await start(file, [database.superUrl, String(broker.port)]);
   try {
-    return await capacityOf(byMessages(load, { database, pid: subject.pid, others: () => ({ broker: broker.pid(), ...load.pids }) }), options, say);
+    return await capacityOf(byMessages(load, { database, pids: [subject.pid], others: () => ({ broker: broker.pid(), ...load.pids }) }), options, say);
   } finally {
     await load.end();
     await subject.end();
@@ -55,7 +55,7 @@ export async function transactions(options: Options, say: Say): Promise<Transact
   const database = await sampled(say);
   const bareCommitMs = await bareCommit(database);
   const subject = await start("./obvious.js", [database.superUrl]);
-  const measured = { database, pid: subject.pid, others: () => ({}) };
+  const measured = { database, pids: [subject.pid], others: () => ({}) };
   const done = async (): Promise<number> => (await subject.ask<{ readonly done: number }>("done")).done;
   try {
     await sleep(options.warmUp * 1_000);
@@ -94,8 +94,8 @@ function byMessages(load: Load, measured: Omit<Subject, "load" | "prepare" | "dr
       const left = await load.drained();
       if (left.length > 0) throw new Error(`${left.length} deliveries were lost`);
     },
-    mark: () => load.heard(),
-    between: async (from, to) => to - from,
+    mark: async () => ({ heard: await load.heard() }),
+    between: async (from, to) => (to["heard"] ?? 0) - (from["heard"] ?? 0),
   };
 }
 
@@ -107,13 +107,10 @@ async function sampled(say: Say): Promise<TestDatabase> {
   const database = await startDatabase();
   const broker = await startMosquitto();
   const service = await startService(database, broker, {});
-  const load = await Load.start(broker.port, 1, "answers");
-  await registerPlant(service);
+  const load = await Load.start(broker.port, whole(1), "answers");
+  await registerPlant([service]);
   const planned = await load.prepare(ENOUGH);
-  await orderBatches(
-    service,
-    planned.filter(({ type, kind }) => type === "batch.start" && kind === "event"),
-  );
+  await orderBatches([service], begun(planned));
   await load.flood(() => true);
   await load.drained();
   await load.end();

@@ -1,7 +1,7 @@
 // The generator, a process of its own: sends what is planned, at the time at which it is planned, whatever becomes of it. It waits for nothing but the broker's own flow control.
 import { generate } from "mqtt-packet";
 import { answering } from "./answering.ts";
-import { type Delivery, payloadOf, plan, TIME, topicOf } from "./plan.ts";
+import { type Delivery, flood, payloadOf, plan, TIME, topicOf } from "./plan.ts";
 import { eachPacket, join, now, PUBACK, type Wire } from "./wire.ts";
 
 const CONNECTIONS = 4;
@@ -22,11 +22,12 @@ interface Lane {
   messageId: number;
 }
 
-const [port = "", seed = ""] = process.argv.slice(2);
-const deliveries = plan(Number(seed));
+const [port = "", what = "null"] = process.argv.slice(2);
+const sending = JSON.parse(what);
+const deliveries = sending === null ? flood() : plan(sending);
 const lanes: Lane[] = [];
 for (let n = 0; n < CONNECTIONS; n += 1) {
-  const wire = await join(Number(port), `bench-generator-${n}`);
+  const wire = await join(Number(port), `bench-${sending === null ? "flooder" : "generator"}-${n}`);
   const lane: Lane = { wire, bytes: Buffer.alloc(0), ends: [], times: [], events: [], due: 0, sent: 0, acknowledged: 0, messageId: 0 };
   lanes.push(lane);
   wire.socket.on(
@@ -69,7 +70,7 @@ function encode(count: number): void {
     const packet = generate(
       {
         cmd: "publish",
-        topic: topicOf(delivery.cell, delivery.unit),
+        topic: topicOf(delivery),
         payload: payloadOf(delivery),
         qos: 1,
         dup: false,
@@ -128,12 +129,13 @@ answering({
     encode(count);
     return { ready: ready.length };
   },
-  /** From now on so many a second, until all that is ready is sent. */
+  /** From now on so many a second of what is ready and not sent, until all of it is. */
   open({ rate = 0 }) {
     began = now();
+    const before = released;
     const tick = (): void => {
       // the first is due at once
-      release(1 + Math.floor(((now() - began) / 1000) * rate));
+      release(before + 1 + Math.floor(((now() - began) / 1000) * rate));
       ticking = released < order.length ? setTimeout(tick, 1) : null;
     };
     tick();

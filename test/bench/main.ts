@@ -4,9 +4,13 @@ import { availableParallelism } from "node:os";
 import { askedOf } from "../support/asked.ts";
 import { measured } from "../support/measure.ts";
 import { nameBinaries } from "../support/postgres-binaries.ts";
+import { backlog } from "./backlog.ts";
 import { between, rawLoop, transactions } from "./comparisons.ts";
+import { flooded } from "./flooder.ts";
 import { ofService } from "./of-service.ts";
 import { type BenchOptions, HELP, type Part, parseOptions } from "./options.ts";
+import { overload } from "./overload.ts";
+import { shards } from "./shards.ts";
 import { figures, type Results, ratios, table } from "./table.ts";
 
 /** What is faster has more events to keep ready, and needs less time. */
@@ -35,6 +39,10 @@ async function measure(options: BenchOptions): Promise<Results> {
     passThrough: await part("pass-through", (say) => between("./pass-through.js", options, say)),
     obvious: await part("obvious", (say) => between("./obvious.js", options, say)),
     transactions: await part("transactions", (say) => transactions(options, say)),
+    overload: await part("overload", (say) => overload(shorter(options), say)),
+    backlog: await part("backlog", (say) => backlog(shorter(options), say)),
+    flooded: await part("flooder", (say) => flooded(shorter(options), say)),
+    shards: await part("shards", (say) => shards(shorter(options), say)),
   };
   return Object.fromEntries(Object.entries(results).filter(([, result]) => result !== undefined));
 }
@@ -50,8 +58,10 @@ try {
   if (options.json !== null)
     writeFileSync(options.json, `${JSON.stringify({ options, processors: availableParallelism(), ratios: ratios(results), results }, null, 1)}\n`);
   for (const [name, figure] of figures(results)) measured(name, figure);
-  const unanswered = (results.service?.unanswered ?? 0) + (results.allVerdicts?.unanswered ?? 0);
-  process.exit(unanswered === 0 ? process.exitCode : 1);
+  const { service, allVerdicts, overload, backlog, flooded } = results;
+  const unanswered = [service, allVerdicts, overload, backlog, flooded].some((part) => (part?.unanswered ?? 0) > 0);
+  const wrong = [overload, backlog, flooded].some((part) => (part?.wrong.length ?? 0) > 0);
+  process.exit(unanswered || wrong ? 1 : process.exitCode);
 } catch (error) {
   console.error(error instanceof Error ? error.stack : error);
   process.exit(1);

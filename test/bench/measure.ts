@@ -7,8 +7,8 @@ import { now } from "./wire.ts";
 
 /** What is measured, and what it runs with. */
 export interface Measured {
-  /** The process between the two hops; null: there is none. */
-  readonly pid: number | null;
+  /** The processes between the two hops. */
+  readonly pids: readonly number[];
   /** The other processes, by what they are. */
   readonly others: () => Readonly<Record<string, number>>;
   readonly database: TestDatabase | null;
@@ -20,12 +20,13 @@ interface Moment {
   readonly written: Written | null;
 }
 
-export async function moment({ pid, others, database }: Measured): Promise<Moment> {
-  const pids = { ...(pid === null ? {} : { subject: pid }), ...(database === null ? {} : { postgres: postmaster(database) }), ...others() };
+export async function moment({ pids, others, database }: Measured): Promise<Moment> {
+  const used = (processes: readonly number[]): number => processes.reduce((sum, process) => sum + processorSeconds(process), 0);
+  const parts = { ...(database === null ? {} : { postgres: postmaster(database) }), ...others() };
   return {
     written: database === null ? null : await written(database),
     at: now(),
-    processor: new Map(Object.entries(pids).map(([name, process]) => [name, processorSeconds(process)])),
+    processor: new Map([["subject", used(pids)], ...Object.entries(parts).map(([name, process]) => [name, used([process])] as const)]),
   };
 }
 
@@ -40,11 +41,11 @@ export interface Cost {
   readonly walSyncs: number | null;
   readonly diskBytes: Readonly<Record<string, number>> | null;
   readonly diskBytesInAll: number | null;
-  /** The most memory that the subject has held since it started, in MiB. */
+  /** The most memory that each process of the subject has held since it started, in MiB, together; null: it has none. */
   readonly memoryMiB: number | null;
 }
 
-export function cost({ pid }: Measured, from: Moment, to: Moment, events: number): Cost {
+export function cost({ pids }: Measured, from: Moment, to: Moment, events: number): Cost {
   const seconds = (to.at - from.at) / 1_000;
   const apiece = (before: number | undefined, after: number | undefined): number => ((after ?? 0) - (before ?? 0)) / events;
   const tables =
@@ -63,6 +64,6 @@ export function cost({ pid }: Measured, from: Moment, to: Moment, events: number
     walSyncs: to.written === null ? null : apiece(from.written?.walSyncs, to.written.walSyncs),
     diskBytes: tables === null ? null : Object.fromEntries(tables),
     diskBytesInAll: tables === null ? null : tables.reduce((sum, [, bytes]) => sum + bytes, 0),
-    memoryMiB: pid === null ? null : mostMemory(pid),
+    memoryMiB: pids.length === 0 ? null : pids.reduce((sum, pid) => sum + mostMemory(pid), 0),
   };
 }

@@ -3,7 +3,7 @@
 import mqtt from "mqtt";
 import pg from "pg";
 import { answering } from "./answering.ts";
-import { payloadOf, plan, SITE } from "./plan.ts";
+import { CELLS, payloadOf, plan, SITE } from "./plan.ts";
 import { createWriter, type Told, told } from "./rows.ts";
 
 const [database = "", port = ""] = process.argv.slice(2);
@@ -36,7 +36,7 @@ if (port !== "") {
 } else void loop();
 
 async function loop(): Promise<void> {
-  for (const delivery of plan(1)) await store(told(Buffer.from(payloadOf(delivery)), done + 1));
+  for (const delivery of plan({ seed: 1, cells: CELLS, sites: 1 })) await store(told(Buffer.from(payloadOf(delivery)), done + 1));
 }
 
 answering({ done: () => ({ done }) });

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 
-export const PARTS = ["service", "all-verdicts", "raw-loop", "pass-through", "obvious", "transactions"] as const;
+export const PARTS = ["service", "all-verdicts", "raw-loop", "pass-through", "obvious", "transactions", "overload", "backlog", "flooder", "shards"] as const;
 export type Part = (typeof PARTS)[number];
 
 export interface BenchOptions {
@@ -13,9 +13,16 @@ export interface BenchOptions {
   /** In percent of the capacity; 0: nearly nothing. */
   readonly loads: readonly number[];
   readonly profile: string | null;
+  /** How long more is sent than it can take, in seconds. */
+  readonly overload: number;
+  /** How many events wait before the service is there. */
+  readonly backlog: number;
+  /** How often what is compared with each other is measured turn about. */
+  readonly rounds: number;
 }
 
 export const HELP = `npm run bench -- [--seconds 60] [--warm-up 30] [--seed S] [--only PART,…] [--loads idle,10,50,90] [--json FILE] [--profile DIR]
+                 [--overload 60] [--backlog 500000] [--rounds 3]
 
 Measures the built service with a real mosquitto and a real Postgres, both with the settings that are shipped, under the load of a plant of 200 sources and 50 batches.
 Needs mosquitto. What it is doing is told on standard error now and then; the table comes on standard output.
@@ -25,6 +32,9 @@ Needs mosquitto. What it is doing is told on standard error now and then; the ta
   --seed      Deals the events. Default 1: the same events each time.
   --only      Only these parts: ${PARTS.join(", ")}. Default: all.
   --loads     At what share of its capacity, in percent, latency is measured; idle: with one event now and then; none: not at all. Default idle,10,50,90.
+  --overload  For how many seconds twice as much is sent as it takes. Default 60.
+  --backlog   How many events wait at the broker while the service is away. Default 500000.
+  --rounds    How often the good sources are measured alone and beside a flooder, and how often each number of shards, turn about. Default 3.
   --json      Writes what the table says, and more, to a file.
   --profile   Writes to this directory where time went, which costs some itself: the service's processor time for Chrome's or an editor's tools (.cpuprofile), and what each
               statement cost Postgres, those within functions too (statements.json; wants pg_stat_statements).
@@ -42,6 +52,9 @@ export function parseOptions(args: readonly string[]): BenchOptions | "help" {
       loads: { type: "string", default: "idle,10,50,90" },
       json: { type: "string" },
       profile: { type: "string" },
+      overload: { type: "string", default: "60" },
+      backlog: { type: "string", default: "500000" },
+      rounds: { type: "string", default: "3" },
       help: { type: "boolean", default: false },
     },
   });
@@ -58,6 +71,9 @@ export function parseOptions(args: readonly string[]): BenchOptions | "help" {
     loads: values.loads === "none" ? [] : values.loads.split(",").map((load) => (load === "idle" ? 0 : positive("loads", load))),
     json: values.json ?? null,
     profile: values.profile === undefined ? null : resolve(values.profile),
+    overload: positive("overload", values.overload),
+    backlog: positive("backlog", values.backlog),
+    rounds: positive("rounds", values.rounds),
   };
 }
 

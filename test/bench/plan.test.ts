@@ -1,10 +1,10 @@
 // Promise: the bench measures the mix that it says it measures, and the same one each time.
 import { describe, expect, test } from "vitest";
-import { batchName, CELLS, type Delivery, eventId, eventOf, payloadOf, plan, sourceName } from "./plan.ts";
+import { batchName, CELLS, type Delivery, eventId, eventOf, flood, payloadOf, plan, type Sending, sourceName, topicOf } from "./plan.ts";
 
 const COUNT = 60_000;
-const planned = (seed: number, count = COUNT): Delivery[] => {
-  const deliveries = plan(seed);
+const planned = (seed: number, count = COUNT, where: Partial<Sending> = {}): Delivery[] => {
+  const deliveries = plan({ seed, cells: CELLS, sites: 1, ...where });
   return Array.from({ length: count }, () => deliveries.next().value);
 };
 const all = planned(1);
@@ -18,7 +18,7 @@ describe("the plan of the bench", () => {
   });
 
   test("is of 200 sources: evidence, starts and completions, and reports as 70 to 20 to 10", () => {
-    expect(new Set(all.map(({ cell, unit }) => sourceName(cell, unit))).size).toBe(200);
+    expect(new Set(all.map(sourceName)).size).toBe(200);
     const legal = judged.filter(({ kind }) => kind !== "illegal");
     expect(Math.round(share(({ type }) => type === "step.evidence", legal))).toBe(69);
     expect(Math.round(share(({ type }) => /^batch\.start|^step\.(start|complete)$/.test(type), legal))).toBe(21);
@@ -37,9 +37,9 @@ describe("the plan of the bench", () => {
     const last = new Map<string, number>();
     const wrong: Delivery[] = [];
     for (const [i, delivery] of all.slice(0, -1).entries()) {
-      const { cell, unit, sequence, kind } = delivery;
+      const { sequence, kind } = delivery;
       if (kind === "duplicate" || kind === "conflict") continue;
-      const source = sourceName(cell, unit);
+      const source = sourceName(delivery);
       const before = last.get(source) ?? 0;
       const swapped = sequence === before + 2 && all[i + 1]?.sequence === before + 1;
       if (kind === "early" ? !swapped : all[i - 1]?.kind !== "early" && sequence !== before + 1) wrong.push(delivery);
@@ -72,7 +72,7 @@ describe("the plan of the bench", () => {
     }
     expect(wrong).toEqual([]);
     expect([...states.values()].filter((state) => state === "complete").length).toBeGreaterThan(8 * CELLS);
-    const nth = (cell: number): string[] => [...new Set(all.filter((one) => one.cell === cell).map(({ batch }) => batch))];
+    const nth = (cell: number): (string | null)[] => [...new Set(all.filter((one) => one.cell === cell).map(({ batch }) => batch))];
     for (let cell = 0; cell < CELLS; cell += 1) expect(nth(cell)).toEqual(nth(cell).map((_, n) => batchName(cell, n)));
   });
 
@@ -84,5 +84,25 @@ describe("the plan of the bench", () => {
     const [delivery] = all;
     if (delivery === undefined) throw new Error("nothing is planned");
     expect(JSON.parse(payloadOf(delivery))).toMatchObject({ id: eventId(0), batchid: delivery.batch, sequence: "1", data: {} });
+  });
+
+  test("has several sites share the cells, each batch in one, and sends the same whatever their number", () => {
+    const shared = planned(1, 5_000, { sites: 4 });
+    expect(new Set(shared.map(({ site }) => site))).toEqual(new Set(["bench", "bench-2", "bench-3", "bench-4"]));
+    expect(new Set(shared.map(({ site, batch }) => `${site} ${batch}`)).size).toBe(new Set(shared.map(({ batch }) => batch)).size);
+    expect(shared.map((delivery) => ({ ...delivery, site: "bench" }))).toEqual(all.slice(0, 5_000));
+  });
+
+  test("has a unit that floods number its reports without a hole, under ids that nobody waits for, on a branch of its own", () => {
+    const others = planned(1, 5_000, { cells: CELLS / 2 });
+    expect(new Set(others.map(sourceName)).size).toBe(100);
+    const deliveries = flood();
+    const sent = Array.from({ length: 100 }, () => deliveries.next().value);
+    const said = sent.map((delivery) => JSON.parse(payloadOf(delivery)));
+    expect(said.map(({ sequence }) => sequence)).toEqual(Array.from({ length: 100 }, (_, n) => String(n + 1)));
+    expect(new Set(said.map(({ id }) => id)).size).toBe(100);
+    for (const { id } of said) expect([id.length, eventOf(id.slice(-12))]).toEqual([36, Number.NaN]);
+    expect(new Set(sent.map(topicOf)).size).toBe(1);
+    expect(others.some((delivery) => topicOf(delivery) === topicOf(sent[0] ?? delivery))).toBe(false);
   });
 });

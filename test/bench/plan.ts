@@ -3,6 +3,8 @@ import { seeded } from "../support/measure.ts";
 // What the plant of the bench sends, in the order in which it is sent: a pure function of the seed. Fifty cells of four units each; every unit is a source. A cell makes batch after batch.
 
 export const SITE = "bench";
+/** Where several sites share the cells, each has every so manieth; the first is called as the one site is. */
+export const siteName = (cell: number, sites: number): string => (cell % sites === 0 ? SITE : `${SITE}-${(cell % sites) + 1}`);
 export const CELLS = 50;
 export const UNITS = 4;
 /** Of each unit, one after the other. */
@@ -38,23 +40,26 @@ export interface Delivery {
   readonly n: number;
   /** The place of the first delivery with this event id. */
   readonly event: number;
-  /** `event` and `early` (sent before the one before it) are accepted, with one outcome each; `illegal` and `conflict` are refused. */
-  readonly kind: "event" | "early" | "duplicate" | "conflict" | "illegal";
+  /** `event` and `early` (sent before the one before it) are accepted, with one outcome each; `illegal` and `conflict` are refused; `flood` comes of a unit that sends without end. */
+  readonly kind: "event" | "early" | "duplicate" | "conflict" | "illegal" | "flood";
+  readonly site: string;
   readonly cell: number;
   readonly unit: number;
   readonly sequence: number;
   /** Without prefix and version: `step.start`. */
   readonly type: string;
-  readonly batch: string;
+  readonly batch: string | null;
   readonly step: string | null;
   /** As JSON. */
   readonly data: string;
 }
 
+type Unit = Pick<Delivery, "site" | "cell" | "unit">;
+
 export const unitName = (cell: number, unit: number): string => `${roleName(unit)}-${cell + 1}`;
 export const lineName = (cell: number): string => String((cell % 5) + 1);
-export const sourceName = (cell: number, unit: number): string => `/site/${SITE}/line/${lineName(cell)}/eq/${unitName(cell, unit)}`;
-export const topicOf = (cell: number, unit: number): string => `${sourceName(cell, unit).slice(1)}/event`;
+export const sourceName = ({ site, cell, unit }: Unit): string => `/site/${site}/line/${lineName(cell)}/eq/${unitName(cell, unit)}`;
+export const topicOf = (unit: Unit): string => `${sourceName(unit).slice(1)}/event`;
 export const batchName = (cell: number, nth: number): string => `B-${cell + 1}-${nth + 1}`;
 export function roleName(unit: number): string {
   return ["scale", "mixer", "filler", "oven"][unit] ?? `unit${unit}`;
@@ -66,6 +71,8 @@ function stepName(unit: number, nth: number): string {
 /** The text of an event's id: as long as a UUID, with the place of its first delivery at its end. */
 export const eventId = (event: number): string =>
   `${(Math.imul(event + 1, 0x9e3779b1) >>> 0).toString(16).padStart(8, "0")}-0000-7000-8000-${event.toString(16).padStart(12, "0")}`;
+/** Of an event that nobody waits for: as long, and it names no place. */
+const floodId = (event: number): string => `flood-${String(event).padStart(30, "-")}`;
 /** The place that the last twelve digits of an id name. */
 export const eventOf = (digits: string): number => Number.parseInt(digits, 16);
 
@@ -86,10 +93,17 @@ interface Cell {
   readonly again: Omit<Delivery, "n">[];
 }
 
+/** Which of the cells send, as the first so many of them, and how many sites share them. */
+export interface Sending {
+  readonly seed: number;
+  readonly cells: number;
+  readonly sites: number;
+}
+
 /** Every delivery, without end. */
-export function* plan(seed: number): Generator<Delivery, never> {
+export function* plan({ seed, cells: count, sites }: Sending): Generator<Delivery, never> {
   const random = seeded(seed);
-  const cells: Cell[] = Array.from({ length: CELLS }, () => ({ batches: 0, batch: "", units: [], again: [] }));
+  const cells: Cell[] = Array.from({ length: count }, () => ({ batches: 0, batch: "", units: [], again: [] }));
   const numbers = new Map<string, number>();
   const numbered = (source: string): number => {
     const next = (numbers.get(source) ?? 0) + 1;
@@ -98,7 +112,7 @@ export function* plan(seed: number): Generator<Delivery, never> {
   };
   let n = 0;
   for (;;) {
-    const at = Math.floor(random() * CELLS);
+    const at = Math.floor(random() * count);
     const cell = cells[at];
     if (cell === undefined) continue;
     const repeated = cell.again.shift();
@@ -119,7 +133,8 @@ export function* plan(seed: number): Generator<Delivery, never> {
     const swapped = said.type !== "batch.start" && next !== undefined && random() < SHARES.reordered;
     if (swapped) together.push({ said: next, kind: "early" });
     if (swapped) unit.shift();
-    const sent = together.map(({ said, kind }) => ({ kind, cell: at, sequence: numbered(unitName(at, said.unit)), batch: cell.batch, ...said }));
+    const site = siteName(at, sites);
+    const sent = together.map(({ said, kind }) => ({ kind, site, cell: at, sequence: numbered(unitName(at, said.unit)), batch: cell.batch, ...said }));
     if (swapped) sent.splice(-2, 2, ...sent.slice(-2).reverse());
     for (const one of sent) {
       const delivery = { ...one, n, event: n };
@@ -132,6 +147,24 @@ export function* plan(seed: number): Generator<Delivery, never> {
         cell.again.push({ ...delivery, kind: "conflict", data: one.data.replace("}", ',"quality":"uncertain"}') });
     }
   }
+}
+
+/** What a unit in a loop sends, without end: each of its reports is new. It is none of the cells that send otherwise. */
+export function* flood(): Generator<Delivery, never> {
+  for (let n = 0; ; n += 1)
+    yield {
+      n,
+      event: n,
+      kind: "flood",
+      site: SITE,
+      cell: CELLS - 1,
+      unit: 0,
+      sequence: n + 1,
+      type: "call.raised",
+      batch: null,
+      step: null,
+      data: '{"call":"material","text":"The hopper is nearly empty."}',
+    };
 }
 
 /** The next batch of a cell, from its start to the completion of its last step. */
@@ -170,6 +203,8 @@ function report(unit: number, step: string, random: () => number): Said {
 
 /** A delivery as it is sent, but for the time, which is filled in when it is. */
 export const TIME = "2026-01-01T00:00:00.000Z";
-export function payloadOf({ event, cell, unit, sequence, type, batch, step, data }: Delivery): string {
-  return `{"specversion":"1.0","id":"${eventId(event)}","source":"${sourceName(cell, unit)}","type":"signalbox.${type}.v1","time":"${TIME}","timesource":"ntp","epoch":"1","sequence":"${sequence}","batchid":"${batch}"${step === null ? "" : `,"stepid":"${step}"`},"data":${data}}`;
+export function payloadOf({ event, kind, sequence, type, batch, step, data, ...unit }: Delivery): string {
+  const id = kind === "flood" ? floodId(event) : eventId(event);
+  const context = `${batch === null ? "" : `,"batchid":"${batch}"`}${step === null ? "" : `,"stepid":"${step}"`}`;
+  return `{"specversion":"1.0","id":"${id}","source":"${sourceName(unit)}","type":"signalbox.${type}.v1","time":"${TIME}","timesource":"ntp","epoch":"1","sequence":"${sequence}"${context},"data":${data}}`;
 }

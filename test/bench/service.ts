@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Mosquitto } from "../support/mosquitto.ts";
 import type { TestDatabase } from "../support/postgres.ts";
 import { repository } from "../support/repository.ts";
-import { CELLS, lineName, RECIPE, roleName, SITE, UNITS, unitName } from "./plan.ts";
+import { CELLS, type Delivery, lineName, RECIPE, roleName, siteName, UNITS, unitName } from "./plan.ts";
 
 // The service as it is run: the built command as a process of its own, with everything switched on.
 
@@ -77,12 +77,12 @@ async function must(method: string, url: string, body: unknown): Promise<void> {
   if (!response.ok) throw new Error(`${method} ${url}: ${response.status} ${text}`);
 }
 
-/** Registers the recipe, and every unit with its source. */
-export async function registerPlant({ url }: Running): Promise<void> {
-  await must("PUT", `${url}/v1/registry/recipes/${RECIPE.recipe}/revisions/${RECIPE.revision}`, RECIPE);
+/** Registers the recipe, and every unit with its source: each site at its own service, where there are several. */
+export async function registerPlant(services: readonly Running[], sites = 1): Promise<void> {
+  await must("PUT", `${services[0]?.url}/v1/registry/recipes/${RECIPE.recipe}/revisions/${RECIPE.revision}`, RECIPE);
   const units = Array.from({ length: CELLS * UNITS }, (_, n) => ({ cell: Math.floor(n / UNITS), unit: n % UNITS }));
   await each(units, ({ cell, unit }) =>
-    must("PUT", `${url}/v1/sites/${SITE}/registry/equipment/${unitName(cell, unit)}`, {
+    must("PUT", `${serving(services, cell, sites).url}/v1/sites/${siteName(cell, sites)}/registry/equipment/${unitName(cell, unit)}`, {
       equipment: unitName(cell, unit),
       line: lineName(cell),
       class: roleName(unit),
@@ -90,15 +90,26 @@ export async function registerPlant({ url }: Running): Promise<void> {
   );
 }
 
-export interface Ordered {
+/** The service of a cell's site. */
+function serving(services: readonly Running[], cell: number, sites: number): Running {
+  const service = services[(cell % sites) % services.length];
+  if (service === undefined) throw new Error("no service runs");
+  return service;
+}
+
+interface Ordered {
   readonly batch: string;
   readonly cell: number;
 }
 
+/** The batches that begin in deliveries. */
+export const begun = (deliveries: readonly Delivery[]): Ordered[] =>
+  deliveries.flatMap(({ type, kind, batch, cell }) => (type === "batch.start" && kind === "event" && batch !== null ? [{ batch, cell }] : []));
+
 /** Creates batches, and releases them to the floor: the first event of each starts it. */
-export async function orderBatches({ url }: Running, batches: readonly Ordered[]): Promise<void> {
-  const at = `${url}/v1/sites/${SITE}/batches`;
+export async function orderBatches(services: readonly Running[], batches: readonly Ordered[], sites = 1): Promise<void> {
   await each(batches, async ({ batch, cell }) => {
+    const at = `${serving(services, cell, sites).url}/v1/sites/${siteName(cell, sites)}/batches`;
     await must("POST", at, {
       batch,
       jobOrder: `PO-${batch}`,

@@ -1,13 +1,13 @@
 // The subscriber, a process of its own: acknowledges every message, and notes when it came of the event that it names.
 import { answering } from "./answering.ts";
-import { eventOf, SITE } from "./plan.ts";
+import { eventOf } from "./plan.ts";
 import { eachPacket, join, now, PUBLISH } from "./wire.ts";
 
 const [port = "", mode = ""] = process.argv.slice(2);
 /** `answers`: outcomes and verdicts, which name the event that caused them. `events`: the events themselves, or their copies. */
 const FILTERS: Readonly<Record<string, readonly string[]>> = {
-  answers: [`site/${SITE}/line/+/batch/+/outcome`, `site/${SITE}/line/+/eq/+/outcome`, `site/${SITE}/line/+/eq/+/verdict`],
-  events: [`site/${SITE}/line/+/eq/+/event`],
+  answers: ["site/+/line/+/batch/+/outcome", "site/+/line/+/eq/+/outcome", "site/+/line/+/eq/+/verdict"],
+  events: ["site/+/line/+/eq/+/event"],
 };
 const named = Buffer.from(mode === "answers" ? '"causationid":"' : '"id":"');
 const verdict = Buffer.from("/verdict");

@@ -1,6 +1,12 @@
+import type { Backlog } from "./backlog.ts";
+import { columns, places } from "./columns.ts";
 import type { Transactions } from "./comparisons.ts";
+import type { Flooded } from "./flooder.ts";
 import type { Cost } from "./measure.ts";
 import type { OfService } from "./of-service.ts";
+import type { Overload } from "./overload.ts";
+import type { OfShards } from "./shards.ts";
+import { ofBacklog, ofFlooder, ofOverload, ofShards } from "./under-stress.ts";
 
 // What was measured, in plain words. Nothing in it is known beforehand.
 
@@ -12,6 +18,10 @@ export interface Results {
   readonly passThrough?: Cost;
   readonly obvious?: Cost;
   readonly transactions?: Transactions;
+  readonly overload?: Overload;
+  readonly backlog?: Backlog;
+  readonly flooded?: Flooded;
+  readonly shards?: OfShards;
 }
 
 /** How the rows stand to each other; null: one of the two was not measured. */
@@ -40,7 +50,7 @@ export function ratios({ service, rawLoop, passThrough, obvious, transactions }:
 
 /** The figures by which it is told whether what was promised is met. */
 export function figures(results: Results): readonly (readonly [name: string, figure: string])[] {
-  const { service, transactions } = results;
+  const { service, transactions, flooded, backlog } = results;
   const { ofPassThrough, passThroughOfRawLoop, timesObvious, obviousOfTransactions, processorSeconds } = ratios(results);
   const at = (load: number) => service?.latencies.find((latency) => latency.load === load);
   const all: readonly (readonly [string, number | null | undefined, number])[] = [
@@ -55,19 +65,14 @@ export function figures(results: Results): readonly (readonly [name: string, fig
     ["memory-mib", service?.capacity.memoryMiB, 0],
     ["idle-median-ms", at(0)?.p50, 1],
     ["unanswered", service?.unanswered, 0],
+    ["flooded.p99", flooded?.ratio, 2],
+    ["flooded.memory", flooded?.memoryMiB.after, 0],
+    ["backlog.rate", backlog?.share, 3],
   ];
   return all.flatMap(([name, value, digits]) => (value == null ? [] : [[name, value.toFixed(digits)] as const]));
 }
 
 const decidingSeconds = ({ processor }: Cost): number => (processor["subject"] ?? 0) + (processor["postgres"] ?? 0);
-const places = (value: number | null | undefined, digits = 0): string =>
-  value == null || !Number.isFinite(value) ? "-" : value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
-
-function columns(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows.map((row) => row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0))).join("  ")).join("\n");
-}
-
 export function table(results: Results): string {
   const { service, allVerdicts, rawLoop, passThrough, obvious, transactions } = results;
   const rows: readonly (readonly [string, Cost | undefined])[] = [
@@ -78,27 +83,25 @@ export function table(results: Results): string {
     ["its transactions alone, without a broker", transactions],
     ["raw loop: generator, broker, subscriber", rawLoop],
   ];
-  const parts = [
-    "As many as it takes: decided and durable events a second; processor seconds per 1,000 events; the rest for each event",
-    columns([
-      ["", "events/s", "itself", "Postgres", "broker", "generator", "subscriber", "log bytes", "syncs", "disk bytes", "most MiB"],
-      ...rows.flatMap(([name, cost]) =>
-        cost === undefined
-          ? []
-          : [
-              [
-                name,
-                places(cost.eventsPerSecond),
-                ...["subject", "postgres", "broker", "generator", "subscriber"].map((part) => places(cost.processor[part], 3)),
-                places(cost.walBytes),
-                places(cost.walSyncs, 4),
-                places(cost.diskBytesInAll),
-                places(cost.memoryMiB),
-              ],
-            ],
-      ),
-    ]),
-  ];
+  const measured = rows.flatMap(([name, cost]) => (cost === undefined ? [] : [{ name, cost }]));
+  const parts =
+    measured.length === 0
+      ? []
+      : [
+          "As many as it takes: decided and durable events a second; processor seconds per 1,000 events; the rest for each event",
+          columns([
+            ["", "events/s", "itself", "Postgres", "broker", "generator", "subscriber", "log bytes", "syncs", "disk bytes", "most MiB"],
+            ...measured.map(({ name, cost }) => [
+              name,
+              places(cost.eventsPerSecond),
+              ...["subject", "postgres", "broker", "generator", "subscriber"].map((part) => places(cost.processor[part], 3)),
+              places(cost.walBytes),
+              places(cost.walSyncs, 4),
+              places(cost.diskBytesInAll),
+              places(cost.memoryMiB),
+            ]),
+          ]),
+        ];
   if (service !== undefined) parts.push(...ofService(service));
   const { ofPassThrough, passThroughOfRawLoop, timesObvious, obviousOfTransactions, processorSeconds } = ratios(results);
   const percent = (ratio: number): string => `${places(ratio * 100)} %`;
@@ -114,6 +117,11 @@ export function table(results: Results): string {
       `obvious consumer to its transactions alone: ${percent(obviousOfTransactions)}${obviousOfTransactions < 0.7 ? "; more than 30 % less, so it is no fair one" : ""}`,
     );
   if (transactions !== undefined) parts.push(`a commit of one row: ${places(transactions.bareCommitMs, 2)} ms`);
+  const { overload, backlog, flooded, shards } = results;
+  if (overload !== undefined) parts.push(...ofOverload(overload));
+  if (backlog !== undefined) parts.push(...ofBacklog(backlog));
+  if (flooded !== undefined) parts.push(...ofFlooder(flooded));
+  if (shards !== undefined) parts.push(...ofShards(shards));
   return parts.join("\n");
 }
 
