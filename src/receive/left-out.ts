@@ -1,6 +1,6 @@
 // Deliveries beyond their quota, held together until one signal tells of all of them. None is acknowledged before that is committed.
 import type { Delivery } from "./delivery.ts";
-import type { Slot } from "./window.ts";
+import { RECEIVE_MAXIMUM, type Slot } from "./window.ts";
 
 /** What was left out of one branch, as it goes on record. */
 export interface LeftOut {
@@ -26,10 +26,10 @@ export interface Held {
 
 /**
  * How long it is held: a second, so that a flood is one signal a second and branch. But PUBACKs go out in order of arrival: what is settled behind a held delivery is held back with it, and
- * once the broker has as many open as it may, nobody's deliveries come any more. So it is told of earlier when half of the session's receive maximum (1,024, session.mqtt.ts), or a quarter
+ * once the broker has as many open as it may, nobody's deliveries come any more. So it is told of earlier when an eighth of the session's receive maximum, or a quarter
  * of the bytes that a connection holds, is open; or when nothing comes for much longer than the pace at which it came, since a broker of another setting may have reached its own bound.
  */
-export const HOLD = { ms: 1_000, unacknowledged: 512, bytes: 4 * 1024 * 1024, quiet: { paces: 8, least: 10, ofOne: 100 } } as const;
+export const HOLD = { ms: 1_000, unacknowledged: RECEIVE_MAXIMUM / 8, bytes: 4 * 1024 * 1024, quiet: { paces: 8, least: 10, ofOne: 100 } } as const;
 
 type Holding = { -readonly [K in keyof Held]: Held[K] } & { readonly slots: Slot[] };
 

@@ -3,15 +3,15 @@ import type { IPublishPacket } from "mqtt";
 import { type BrokerOptions, type Connection, superviseConnection } from "./connection.mqtt.ts";
 import type { Ending, Protocol } from "./connection.ts";
 import type { Delivery } from "./delivery.ts";
-import { type AcknowledgementWindow, acknowledgementWindow, type HardCap, pubacks, type Slot } from "./window.ts";
+import { type AcknowledgementWindow, acknowledgementWindow, type HardCap, pubacks, RECEIVE_MAXIMUM, type Slot } from "./window.ts";
 
 export type { Slot } from "./window.ts";
 
 export interface SubscriberOptions extends BrokerOptions {
   readonly topics: readonly string[];
-  /** How many deliveries an MQTT 5 broker may have open with us. Default 1024. On 3.1.1 the broker's own setting decides. */
+  /** How many deliveries an MQTT 5 broker may have open with us. Default 4096. On 3.1.1 the broker's own setting decides. */
   readonly receiveMaximum?: number | undefined;
-  /** What we hold at most, whatever the broker does. Default four times `receiveMaximum`, 16 MiB. One delivery may overshoot the bytes. */
+  /** What we hold at most, whatever the broker does. Default twice `receiveMaximum`, 16 MiB. One delivery may overshoot the bytes. */
   readonly hardCap?: Partial<HardCap> | undefined;
   /** How long an MQTT 5 broker keeps the session without us. Default 7 days. */
   readonly sessionExpirySeconds?: number | undefined;
@@ -47,8 +47,8 @@ const CORRELATION_BYTES = 256;
 const deferred = new Error("the acknowledgement follows the commit");
 
 export function createSubscriber(options: SubscriberOptions): Subscriber {
-  const receiveMaximum = options.receiveMaximum ?? 1_024;
-  const cap: HardCap = { deliveries: options.hardCap?.deliveries ?? 4 * receiveMaximum, bytes: options.hardCap?.bytes ?? 16 * 1_024 * 1_024 };
+  const receiveMaximum = options.receiveMaximum ?? RECEIVE_MAXIMUM;
+  const cap: HardCap = { deliveries: options.hardCap?.deliveries ?? 2 * receiveMaximum, bytes: options.hardCap?.bytes ?? 16 * 1_024 * 1_024 };
 
   let on: { readonly connection: Connection; readonly window: AcknowledgementWindow } | null = null;
   let readOn: (() => void) | null = null;

@@ -13,6 +13,12 @@ export interface Slot {
   readonly bytes: number;
 }
 
+/**
+ * How many deliveries a broker may have open with us. It sends no more of them until a commit acknowledges some, so this is what can come during one commit: what one branch brings far beyond
+ * its quota must fit in with what all others say, or it queues up at the broker before everybody.
+ */
+export const RECEIVE_MAXIMUM = 4_096;
+
 export interface HardCap {
   readonly deliveries: number;
   readonly bytes: number;

@@ -17,12 +17,14 @@ export interface BenchOptions {
   readonly overload: number;
   /** How many events wait before the service is there. */
   readonly backlog: number;
+  /** What each branch may bring a second, and at once; null: as shipped. */
+  readonly quota: { readonly perSecond: number; readonly burst: number } | null;
   /** How often what is compared with each other is measured turn about. */
   readonly rounds: number;
 }
 
 export const HELP = `npm run bench -- [--seconds 60] [--warm-up 30] [--seed S] [--only PART,…] [--loads idle,10,50,90] [--json FILE] [--profile DIR]
-                 [--overload 60] [--backlog 500000] [--rounds 3]
+                 [--overload 60] [--backlog 500000] [--quota PER_SECOND,BURST] [--rounds 3]
 
 Measures the built service with a real mosquitto and a real Postgres, both with the settings that are shipped, under the load of a plant of 200 sources and 50 batches.
 Needs mosquitto. What it is doing is told on standard error now and then; the table comes on standard output.
@@ -34,6 +36,7 @@ Needs mosquitto. What it is doing is told on standard error now and then; the ta
   --loads     At what share of its capacity, in percent, latency is measured; idle: with one event now and then; none: not at all. Default idle,10,50,90.
   --overload  For how many seconds twice as much is sent as it takes. Default 60.
   --backlog   How many events wait at the broker while the service is away. Default 500000.
+  --quota     What each branch may bring a second and at once, beside a flooder. Default: as the service is shipped.
   --rounds    How often the good sources are measured alone and beside a flooder, and how often each number of shards, turn about. Default 3.
   --json      Writes what the table says, and more, to a file.
   --profile   Writes to this directory where time went, which costs some itself: the service's processor time for Chrome's or an editor's tools (.cpuprofile), and what each
@@ -54,6 +57,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | "help" {
       profile: { type: "string" },
       overload: { type: "string", default: "60" },
       backlog: { type: "string", default: "500000" },
+      quota: { type: "string" },
       rounds: { type: "string", default: "3" },
       help: { type: "boolean", default: false },
     },
@@ -73,8 +77,14 @@ export function parseOptions(args: readonly string[]): BenchOptions | "help" {
     profile: values.profile === undefined ? null : resolve(values.profile),
     overload: positive("overload", values.overload),
     backlog: positive("backlog", values.backlog),
+    quota: values.quota === undefined ? null : quotaOf(values.quota),
     rounds: positive("rounds", values.rounds),
   };
+}
+
+function quotaOf(text: string): { readonly perSecond: number; readonly burst: number } {
+  const [perSecond = "", burst = ""] = text.split(",");
+  return { perSecond: positive("quota", perSecond), burst: positive("quota", burst) };
 }
 
 function positive(name: string, text: string): number {

@@ -7,6 +7,7 @@ import { createPublisher, PublishError, type Publisher, type PublisherOptions } 
 import type { Ending, Protocol } from "../../src/receive/connection.ts";
 import type { Delivery } from "../../src/receive/delivery.ts";
 import { createSubscriber, type Slot, type Subscriber, type SubscriberOptions } from "../../src/receive/session.mqtt.ts";
+import { RECEIVE_MAXIMUM } from "../../src/receive/window.ts";
 import { describeWithMosquitto, type Mosquitto, startMosquitto } from "../support/mosquitto.ts";
 
 // Promise: a delivery is acknowledged when we say so, in order, on the connection it came on, and never otherwise; a publish is acknowledged by the broker or rejected.
@@ -346,7 +347,7 @@ describe("a scripted broker", () => {
       clientId: "shard-1",
       clean: false,
       keepalive: 30,
-      properties: { sessionExpiryInterval: 604_800, receiveMaximum: 1_024 },
+      properties: { sessionExpiryInterval: 604_800, receiveMaximum: RECEIVE_MAXIMUM },
     });
     expect(packets.flatMap((packet) => (packet.cmd === "connect" ? Object.keys(packet.properties ?? {}) : [])).sort()).toEqual([
       "receiveMaximum",

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { RECEIVE_MAXIMUM } from "../../src/receive/window.ts";
 
 // Promise: what is shipped to run in one command is reachable from its own machine only, and every setting of the broker says why it is there.
 // The files are read as lines: what this understands is the plain form they are written in, and anything else fails.
@@ -132,5 +133,9 @@ describe("mosquitto.conf", () => {
     ]) {
       expect(configuration).toMatch(new RegExp(`^${name} \\S`, "m"));
     }
+  });
+
+  test("sends as much at once as the service asks for", () => {
+    expect(configuration).toMatch(new RegExp(`^max_inflight_messages ${RECEIVE_MAXIMUM}$`, "m"));
   });
 });
