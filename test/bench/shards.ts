@@ -16,6 +16,9 @@ export interface Setting {
   readonly standingBy: number;
 }
 
+/** A site has one signer. */
+const NO_SIGNER = { AUDIT_DIR: "", AUDIT_MIRROR_DIR: "" };
+
 /** Turn about, the simplest first. */
 const SETTINGS: readonly Setting[] = [
   { shards: 1, processes: 1, standingBy: 0 },
@@ -39,7 +42,13 @@ export async function shards(options: Pick<BenchOptions, "seed" | "seconds" | "w
     for (const { costs, ...setting } of settings) {
       const { shards, processes, standingBy } = setting;
       say(`round ${round}: ${shards} shards, ${processes} processes, ${standingBy} standing by`);
-      costs.push(await ofSetting(setting, options, say));
+      const cost = await ofSetting(setting, options, say);
+      say(
+        Object.entries(cost.processor)
+          .map(([part, seconds]) => `${part} ${seconds.toFixed(3)}`)
+          .join(", "),
+      );
+      costs.push(cost);
     }
   return { settings, head: await headMoves(options.seconds / 2) };
 }
@@ -53,7 +62,7 @@ async function ofSetting(
     processes === 1 ? {} : { SITES: Array.from({ length: shards / processes }, (_, m) => siteName(n + m * processes, shards)).join(",") },
   );
   const stand = await Stand.start(
-    { seed: options.seed, sending: { sites: shards }, processes: [...owners, ...Array.from({ length: standingBy }, () => ({}))], owners: processes },
+    { seed: options.seed, sending: { sites: shards }, processes: [...owners, ...Array.from({ length: standingBy }, () => NO_SIGNER)], owners: processes },
     say,
   );
   try {

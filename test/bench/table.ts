@@ -67,7 +67,9 @@ export function figures(results: Results): readonly (readonly [name: string, fig
     ["unanswered", service?.unanswered, 0],
     ["flooded.p99", flooded?.ratio, 2],
     ["flooded.memory", flooded?.memoryMiB.after, 0],
+    ["flooded.memory-before", flooded?.memoryMiB.before, 0],
     ["backlog.rate", backlog?.share, 3],
+    ["backlog.events", backlog?.events, 0],
   ];
   return all.flatMap(([name, value, digits]) => (value == null ? [] : [[name, value.toFixed(digits)] as const]));
 }

@@ -39,7 +39,13 @@ export const checks = [
   },
   {
     required: "Beside one flooder, 100 good sources keep p99 within three times; memory bounded; the backlog drains at 80 % of capacity or better.",
-    command: "echo 'overload is not built'",
-    figures: ["flooded.p99", "flooded.memory", "backlog.rate"],
+    // bounded: a flood, however long, costs at most a fifth of what full load had cost before; an event that is lost or wrongly answered makes the command fail
+    command: "npm run --silent bench -- --only flooder,backlog",
+    figures: ["flooded.p99", "flooded.memory", "flooded.memory-before", "backlog.rate", "backlog.events"],
+    holds: (seen) =>
+      number(seen, "flooded.p99") <= 3 &&
+      number(seen, "flooded.memory") <= 1.2 * number(seen, "flooded.memory-before") &&
+      number(seen, "backlog.events") >= 500_000 &&
+      number(seen, "backlog.rate") >= 0.8,
   },
 ];
