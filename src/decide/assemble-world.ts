@@ -79,6 +79,8 @@ function nothingFound(at: WorldReader, request: WorldRequest, rows: WorldRows): 
   };
 }
 
+type EvidenceRows = BatchRow["steps"][number]["evidence"];
+
 const asked = <K, V>(keys: Iterable<K>): Map<K, V | null> => new Map([...keys].map((key): [K, V | null] => [key, null]));
 
 function sourceOf(row: WorldRows["sources"][number]): SourceState {
@@ -290,7 +292,7 @@ function batchOf(row: BatchRow, definitions: Definitions): BatchState {
             ? null
             : { sourceKey: step.start_source, epoch: step.start_epoch, time: step.start_time },
         endedAt: utcOrNull(step.ended_at),
-        evidence: step.evidence.map(
+        evidence: standing(step.evidence).map(
           (item): EvidenceItem => ({
             evidence: item.evidence,
             position: item.position,
@@ -309,6 +311,12 @@ function batchOf(row: BatchRow, definitions: Definitions): BatchState {
       }),
     ),
   };
+}
+
+/** Evidence that no later one has superseded. */
+function standing(evidence: EvidenceRows): EvidenceRows {
+  const superseded = new Set(evidence.flatMap(({ evidence: name, supersedes }) => (supersedes === null ? [] : [`${name} ${supersedes}`])));
+  return superseded.size === 0 ? evidence : evidence.filter(({ evidence: name, position }) => !superseded.has(`${name} ${position}`));
 }
 
 function equipmentOf(row: WorldRows["equipment"][number]): EquipmentState {

@@ -19,10 +19,13 @@ export const worldStatement = (site: string, shard: string, asked: string) => sq
   wanted_equipment as materialized (
     select jsonb_array_elements_text(q -> 'equipment') as equipment from asked union select r.value from found_batches b, jsonb_each_text(b.roles) r
   ),
+  source_keys as materialized (
+    select s.source_key from asked, jsonb_array_elements_text(q -> 'sources') a (source)
+      cross join lateral (select source_key from sources s where s.source = a.source ${BY_KEY}) s
+    union select s.source_key from wanted_equipment e cross join lateral (select source_key from sources s where s.site = ${site} and s.equipment = e.equipment ${BY_KEY}) s
+  ),
   wanted_sources as materialized (
-    select s.* from asked, jsonb_array_elements_text(q -> 'sources') a (source)
-      cross join lateral (select * from sources s where s.source = a.source ${BY_KEY}) s
-    union select s.* from wanted_equipment e cross join lateral (select * from sources s where s.site = ${site} and s.equipment = e.equipment ${BY_KEY}) s
+    select s.* from source_keys k cross join lateral (select * from sources s where s.source_key = k.source_key ${BY_KEY}) s
   ),
   wanted_deferrals as materialized (
     select a.position::bigint as position from asked, jsonb_array_elements_text(q -> 'deferrals') a (position)
@@ -32,101 +35,116 @@ export const worldStatement = (site: string, shard: string, asked: string) => sq
       cross join lateral (select w.position from deferral_waits w where w.site = ${site} and w.waits_for = a.waits_for ${BY_KEY}) w
   ),
   found_stations as materialized (
-    select a.source, a.at, a.at::timestamptz as instant, d.station from asked, jsonb_to_recordset(q -> 'stations_at') as a (source text, at text)
-      join station_devices d on d.site = ${site} and d.source = a.source and d.bound_at <= a.at::timestamptz and (d.unbound_at is null or a.at::timestamptz < d.unbound_at)
+    select a.source, t.at, t.at::timestamptz as instant, d.station
+    from asked, jsonb_each(case when exists (select from station_devices where site = ${site}) then q -> 'stations_at' else '{}' end) a (source, times)
+      cross join lateral (select * from station_devices d where d.site = ${site} and d.source = a.source ${BY_KEY}) d
+      cross join lateral jsonb_array_elements_text(a.times) t (at)
+    where d.bound_at <= t.at::timestamptz and (d.unbound_at is null or t.at::timestamptz < d.unbound_at)
   )
-  select jsonb_build_object(
+  select json_build_object(
     'now', to_char(clock_timestamp() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
     'waiting_bytes', (select coalesce(sum(waiting_bytes), 0)::bigint from sources where shard = ${shard}),
-    'sources', (select coalesce(jsonb_agg(jsonb_build_object('key', s.source_key::text, 'source', s.source, 'site', s.site, 'line', s.line, 'equipment', s.equipment, 'device', s.device,
+    'sources', (select coalesce(json_agg(json_build_object('key', s.source_key::text, 'source', s.source, 'site', s.site, 'line', s.line, 'equipment', s.equipment, 'device', s.device,
         'numbering', s.numbering, 'revoked', s.revoked, 'version', s.version, 'incarnation', s.incarnation, 'epoch', s.epoch::text, 'through', s.through::text, 'highest', s.highest::text,
         'gap_position', s.gap_position, 'gap_due_at', s.gap_due_at, 'parked', s.parked, 'parked_position', s.parked_position, 'reused', s.reused, 'waiting_count', s.waiting_count,
         'waiting_bytes', s.waiting_bytes, 'connection', s.connection, 'monotonic', s.monotonic,
         'signing', (select g.signing from signing_branches g where g.site = s.site and g.line = s.line and g.equipment = s.equipment),
-        'skipped', (select coalesce(jsonb_agg(jsonb_build_object('first', k.first::text, 'last', k.last::text) order by k.first), '[]') from skipped_ranges k
+        'skipped', (select coalesce(json_agg(json_build_object('first', k.first::text, 'last', k.last::text) order by k.first), '[]') from skipped_ranges k
           where k.source_key = s.source_key and k.incarnation = s.incarnation and k.epoch = s.epoch and k.last > s.through),
-        'deferred', (select jsonb_build_object('count', count(*), 'bytes', coalesce(sum(d.bytes), 0)) from deferrals d where d.source_key = s.source_key)
+        'deferred', (select json_build_object('count', count(*), 'bytes', coalesce(sum(d.bytes), 0)) from deferrals d where d.source_key = s.source_key)
       ) order by s.source_key), '[]') from wanted_sources s),
-    'ids', (select coalesce(jsonb_agg(jsonb_build_object('source', a.source, 'hash', a.hash, 'position', i.position, 'digest', encode(i.digest, 'hex'), 'version', i.digest_version,
-        'latest', jsonb_build_object('position', l.position, 'round', l.round, 'status', l.status, 'code', l.code),
-        'elsewhere', case when l.status = 'duplicate' and l.round > 1 then (select jsonb_build_object('event', w.event_position, 'position', w.position, 'round', w.round, 'status', w.status,
+    'ids', (select coalesce(json_agg(json_build_object('source', a.source, 'hash', h.hash, 'position', i.position, 'digest', encode(i.digest, 'hex'), 'version', i.digest_version,
+        'latest', json_build_object('position', l.position, 'round', l.round, 'status', l.status, 'code', l.code),
+        'elsewhere', case when l.status = 'duplicate' and l.round > 1 then (select json_build_object('event', w.event_position, 'position', w.position, 'round', w.round, 'status', w.status,
           'code', w.code) from ${ROUNDS} w where w.site = ${site} and w.event_position = l.first_position order by w.round desc limit 1) end,
-        'waits', (select jsonb_build_object('epoch', w.epoch::text, 'sequence', w.sequence::text) from waiting w
+        'waits', (select json_build_object('epoch', w.epoch::text, 'sequence', w.sequence::text) from waiting w
           where w.source_key = i.source_key and w.id_hash = i.id_hash and w.position = i.position and not w.ahead and w.incarnation = s.incarnation limit 1),
-        'conflicts', (select coalesce(jsonb_agg(jsonb_build_object('digest', encode(c.digest, 'hex'), 'position', c.position) order by c.position, c.digest), '[]') from event_conflicts c
+        'conflicts', (select coalesce(json_agg(json_build_object('digest', encode(c.digest, 'hex'), 'position', c.position) order by c.position, c.digest), '[]') from event_conflicts c
           where c.source_key = i.source_key and c.id_hash = i.id_hash)
-      )), '[]') from asked, jsonb_to_recordset(q -> 'ids') as a (source text, hash text) join wanted_sources s on s.source = a.source
-        cross join lateral (select * from event_ids i where i.source_key = s.source_key and i.id_hash = decode(a.hash, 'hex') ${BY_KEY}) i
+      )), '[]') from asked, jsonb_each(q -> 'ids') a (source, hashes) join wanted_sources s on s.source = a.source cross join lateral jsonb_array_elements_text(a.hashes) h (hash)
+        cross join lateral (select * from event_ids i where i.source_key = s.source_key and i.id_hash = decode(h.hash, 'hex') ${BY_KEY}) i
         left join lateral (select v.position, v.round, v.status, v.code, v.first_position from ${ROUNDS} v where v.site = ${site} and v.event_position = i.position order by v.round desc limit 1) l on true),
-    'numbers', (select coalesce(jsonb_agg(jsonb_build_object('source', a.source, 'epoch', a.epoch, 'sequence', a.sequence, 'position', n.position,
-        'waiting', case when w.source_key is null then null else jsonb_build_object('position', w.position, 'id_hash', encode(w.id_hash, 'hex'), 'digest', encode(w.digest, 'hex'),
+    'numbers', (select coalesce(json_agg(json_build_object('source', a.source, 'epoch', e.epoch, 'sequence', m.sequence, 'position', n.position,
+        'waiting', case when w.source_key is null then null else json_build_object('position', w.position, 'id_hash', encode(w.id_hash, 'hex'), 'digest', encode(w.digest, 'hex'),
           'bytes', w.bytes, 'ahead', w.ahead) end)), '[]')
-      from asked, jsonb_to_recordset(q -> 'numbers') as a (source text, epoch text, sequence text) join wanted_sources s on s.source = a.source
+      from asked, jsonb_each(q -> 'numbers') a (source, epochs) join wanted_sources s on s.source = a.source
+        cross join lateral jsonb_each(a.epochs) e (epoch, sequences) cross join lateral jsonb_array_elements_text(e.sequences) m (sequence)
         left join lateral (select n.position from event_numbers n
-          where n.source_key = s.source_key and n.incarnation = s.incarnation and n.epoch = a.epoch::bigint and n.sequence = a.sequence::bigint ${BY_KEY}) n on true
+          where n.source_key = s.source_key and n.incarnation = s.incarnation and n.epoch = e.epoch::bigint and n.sequence = m.sequence::bigint ${BY_KEY}) n on true
         left join lateral (select * from waiting w
-          where w.source_key = s.source_key and w.incarnation = s.incarnation and w.epoch = a.epoch::bigint and w.sequence = a.sequence::bigint ${BY_KEY}) w on true),
-    'windows', (select coalesce(jsonb_agg(jsonb_build_object('source', a.source, 'incarnation', a.incarnation, 'epoch', a.epoch, 'events', (
-        select coalesce(jsonb_agg(jsonb_build_object('key', w.source_key::text, 'sequence', w.sequence::text, 'position', w.position, 'id_hash', encode(w.id_hash, 'hex'),
+          where w.source_key = s.source_key and w.incarnation = s.incarnation and w.epoch = e.epoch::bigint and w.sequence = m.sequence::bigint ${BY_KEY}) w on true),
+    'windows', (select coalesce(json_agg(json_build_object('source', a.source, 'incarnation', a.incarnation, 'epoch', a.epoch, 'events', (
+        select coalesce(json_agg(json_build_object('key', w.source_key::text, 'sequence', w.sequence::text, 'position', w.position, 'id_hash', encode(w.id_hash, 'hex'),
           'digest', encode(w.digest, 'hex'), 'bytes', w.bytes, 'ahead', w.ahead, 'signal', ${signalJson(sql`g`)}) order by w.sequence), '[]')
         from (select * from waiting w where w.source_key = s.source_key and w.incarnation = a.incarnation and w.epoch = a.epoch::bigint and w.sequence > a.after::bigint
               order by w.sequence limit ${WAITING.slice}) w
           cross join lateral (select * from signals g where g.site = w.site and g.position = w.position ${BY_KEY}) g))), '[]')
-      from asked, jsonb_to_recordset(q -> 'windows') as a (source text, incarnation integer, epoch text, after text) join sources s on s.source = a.source),
-    'all_waiting', (select coalesce(jsonb_agg(jsonb_build_object('source', s.source, 'key', w.source_key::text, 'incarnation', w.incarnation, 'epoch', w.epoch::text,
+      from asked, jsonb_to_recordset(q -> 'windows') as a (source text, incarnation integer, epoch text, after text)
+        cross join lateral (select s.source_key from sources s where s.source = a.source ${BY_KEY}) s),
+    'all_waiting', (select coalesce(json_agg(json_build_object('source', s.source, 'key', w.source_key::text, 'incarnation', w.incarnation, 'epoch', w.epoch::text,
         'sequence', w.sequence::text, 'position', w.position, 'id_hash', encode(w.id_hash, 'hex'), 'digest', encode(w.digest, 'hex'), 'bytes', w.bytes, 'ahead', w.ahead) order by w.source_key, w.epoch, w.sequence), '[]')
-      from asked, sources s join waiting w on w.source_key = s.source_key and w.incarnation = s.incarnation and w.expires_at is null
-      where s.source in (select jsonb_array_elements_text(q -> 'all_waiting'))),
-    'batches', (select coalesce(jsonb_agg(to_jsonb(b) || jsonb_build_object('recipe_hash', encode(b.recipe_hash, 'hex'), 'batch_machine_hash', encode(b.batch_machine_hash, 'hex'),
-        'step_machine_hash', encode(b.step_machine_hash, 'hex'), 'asked', encode(b.asked, 'hex'),
-        'steps', (select jsonb_agg(to_jsonb(t) || jsonb_build_object('start_epoch', t.start_epoch::text, 'start_source', t.start_source::text, 'evidence',
-            (select coalesce(jsonb_agg(to_jsonb(e) || jsonb_build_object('accepted', e.within is false and ${ACCEPTED}) order by e.position), '[]') from evidence e
-              where e.site = t.site and e.batch = t.batch and e.step = t.step and e.attempt = t.attempt
-                and not exists (select from evidence n where n.site = e.site and n.batch = e.batch and n.step = e.step and n.attempt = e.attempt and n.evidence = e.evidence and n.supersedes = e.position)))
-            order by t.ordinal)
-          from (select distinct on (t.step) t.* from steps t where t.site = b.site and t.batch = b.batch order by t.step, t.attempt desc) t),
-        'open_deferrals', (select count(*) from deferrals d where d.site = b.site and d.batch = b.batch),
-        'open_quarantine', (select count(*) from quarantine z where z.site = b.site and z.batch = b.batch and z.resolved_at is null),
-        'open_exceptions', (select count(*) from exceptions x where x.site = b.site and x.batch = b.batch and x.resolved_at is null))), '[]') from found_batches b),
-    'equipment', (select coalesce(jsonb_agg(to_jsonb(e) || jsonb_build_object('state_epoch', e.state_epoch::text, 'state_sequence', e.state_sequence::text,
-        'locks', (select coalesce(jsonb_agg(to_jsonb(c) order by c.token), '[]') from context_locks c where c.site = e.site and c.equipment = e.equipment and c.freed_at is null))), '[]')
-      from wanted_equipment w cross join lateral (select * from equipment e where e.site = ${site} and e.equipment = w.equipment ${BY_KEY}) e),
-    'awaited', (select coalesce(jsonb_agg(jsonb_build_object('awaited', w.awaited, 'version', w.version)), '[]')
+      from asked, jsonb_array_elements_text(q -> 'all_waiting') a (source)
+        cross join lateral (select * from sources s where s.source = a.source ${BY_KEY}) s
+        cross join lateral (select * from waiting w where w.source_key = s.source_key and w.incarnation = s.incarnation and w.expires_at is null ${BY_KEY}) w),
+    'batches', (select coalesce(json_agg(b), '[]') from (
+        select b.batch, b.version, b.line, b.job_order, b.recipe, b.revision, encode(b.recipe_hash, 'hex') as recipe_hash, b.batch_machine, encode(b.batch_machine_hash, 'hex') as batch_machine_hash,
+          b.step_machine, encode(b.step_machine_hash, 'hex') as step_machine_hash, b.quantity, b.unit, b.parameters, b.roles, b.execution, b.disposition, b.disposition_stage, b.disposition_before,
+          b.opened_on, b.facts, b.created_at, b.started_at, b.ended_at, b.closed_at, encode(b.asked, 'hex') as asked,
+          (select json_agg(t order by t.ordinal) from (
+            select distinct on (t.step) t.step, t.attempt, t.ordinal, t.state, t.started_at, t.start_source::text as start_source, t.start_epoch::text as start_epoch, t.start_time, t.ended_at,
+              (select coalesce(json_agg(e order by e.position), '[]') from (
+                select e.evidence, e.position, e.supersedes, e.event_id, e.source, e.value, e.unit, e.data, e.within, e.low, e.high, e.within is false and ${ACCEPTED} as accepted
+                from evidence e where e.site = t.site and e.batch = t.batch and e.step = t.step and e.attempt = t.attempt) e) as evidence
+            from steps t where t.site = ${site} and t.batch = b.batch order by t.step, t.attempt desc) t) as steps,
+          (select count(*) from deferrals d where d.site = b.site and d.batch = b.batch) as open_deferrals,
+          (select count(*) from quarantine z where z.site = b.site and z.batch = b.batch and z.resolved_at is null) as open_quarantine,
+          (select count(*) from exceptions x where x.site = b.site and x.batch = b.batch and x.resolved_at is null) as open_exceptions
+        from found_batches b) b),
+    'equipment', (select coalesce(json_agg(e), '[]') from (
+        select e.equipment, e.line, e.class, e.version, e.token, e.state, e.state_epoch::text as state_epoch, e.state_sequence::text as state_sequence,
+          (select coalesce(json_agg(c order by c.token), '[]') from (
+            select c.equipment, c.kind, c.batch, c.step, c.attempt, c.role, c.locked, c.token, c.taken_position
+            from context_locks c where c.site = ${site} and c.equipment = e.equipment and c.freed_at is null) c) as locks
+        from wanted_equipment w cross join lateral (select * from equipment e where e.site = ${site} and e.equipment = w.equipment ${BY_KEY}) e) e),
+    'awaited', (select coalesce(json_agg(json_build_object('awaited', w.awaited, 'version', w.version)), '[]')
       from (select a.awaited from asked, jsonb_array_elements_text(q -> 'awaited') a (awaited) union select 'batch:' || batch from wanted_batches) a
         cross join lateral (select * from awaited w where w.site = ${site} and w.awaited = a.awaited ${BY_KEY}) w),
-    'wanted_batches', (select coalesce(jsonb_agg(batch), '[]') from wanted_batches),
-    'wanted_equipment', (select coalesce(jsonb_agg(equipment), '[]') from wanted_equipment),
-    'streams', (select coalesce(jsonb_agg(jsonb_build_object('stream', t.stream, 'line', t.line, 'sequence', t.sequence, 'opened_on', t.opened_on)), '[]')
+    'wanted_batches', (select coalesce(json_agg(batch), '[]') from wanted_batches),
+    'wanted_equipment', (select coalesce(json_agg(equipment), '[]') from wanted_equipment),
+    'streams', (select coalesce(json_agg(json_build_object('stream', t.stream, 'line', t.line, 'sequence', t.sequence, 'opened_on', t.opened_on)), '[]')
       from (select a.stream from asked, jsonb_array_elements_text(q -> 'streams') a (stream)
           union select 'batch/' || batch from wanted_batches union select 'equipment/' || equipment from wanted_equipment) a
         cross join lateral (select * from streams t where t.site = ${site} and t.stream = a.stream ${BY_KEY}) t),
-    'deferrals', (select coalesce(jsonb_agg(jsonb_build_object('position', d.position, 'version', d.version, 'round', d.round, 'source_key', d.source_key::text, 'code', d.code, 'batch', d.batch,
+    'deferrals', (select coalesce(json_agg(json_build_object('position', d.position, 'version', d.version, 'round', d.round, 'source_key', d.source_key::text, 'code', d.code, 'batch', d.batch,
         'step', d.step, 'moves', d.moves, 'behind', d.behind, 'signal', ${signalJson(sql`g`)},
-        'waits', (select coalesce(jsonb_agg(x.waits_for order by x.waits_for), '[]') from deferral_waits x where x.site = d.site and x.position = d.position))), '[]')
+        'waits', (select coalesce(json_agg(x.waits_for order by x.waits_for), '[]') from deferral_waits x where x.site = d.site and x.position = d.position))), '[]')
       from wanted_deferrals w cross join lateral (select * from deferrals d where d.site = ${site} and d.position = w.position ${BY_KEY}) d
         cross join lateral (select * from signals g where g.site = d.site and g.position = d.position ${BY_KEY}) g),
-    'quarantine', (select coalesce(jsonb_agg(jsonb_build_object('position', z.position, 'version', z.version, 'round', z.round, 'code', z.code, 'batch', z.batch,
-        'judged_in', jsonb_build_object('batch', v.batch, 'step', v.step, 'attempt', v.attempt), 'signal', ${signalJson(sql`g`)})), '[]')
-      from asked, quarantine z join signals g on g.site = z.site and g.position = z.position
-        join verdicts v on v.site = z.site and v.event_position = z.position and v.round = z.round
-      where z.site = ${site} and z.resolved_at is null and z.position in (select jsonb_array_elements_text(q -> 'quarantine')::bigint)),
-    'exceptions', (select coalesce(jsonb_agg(jsonb_build_object('position', x.position, 'ordinal', x.ordinal, 'code', x.code, 'batch', x.batch, 'step', x.step, 'attempt', x.attempt,
+    'quarantine', (select coalesce(json_agg(json_build_object('position', z.position, 'version', z.version, 'round', z.round, 'code', z.code, 'batch', z.batch,
+        'judged_in', json_build_object('batch', v.batch, 'step', v.step, 'attempt', v.attempt), 'signal', ${signalJson(sql`g`)})), '[]')
+      from asked, jsonb_array_elements_text(q -> 'quarantine') a (position)
+        cross join lateral (select * from quarantine z where z.site = ${site} and z.position = a.position::bigint and z.resolved_at is null ${BY_KEY}) z
+        cross join lateral (select * from signals g where g.site = z.site and g.position = z.position ${BY_KEY}) g
+        cross join lateral (select * from verdicts v where v.site = z.site and v.event_position = z.position and v.round = z.round ${BY_KEY}) v),
+    'exceptions', (select coalesce(json_agg(json_build_object('position', x.position, 'ordinal', x.ordinal, 'code', x.code, 'batch', x.batch, 'step', x.step, 'attempt', x.attempt,
         'resolved', x.resolved_at is not null, 'disposition', x.disposition,
         'quarantined', exists (select from quarantine z where z.site = x.site and z.position = x.event_position and z.resolved_at is null)) order by x.position, x.ordinal), '[]')
-      from asked, exceptions x where x.site = ${site} and x.position in (select jsonb_array_elements_text(q -> 'exceptions')::bigint)),
-    'orders', (select coalesce(jsonb_agg(jsonb_build_object('order', b.job_order, 'batch', b.batch)), '[]') from asked, batches b
-      where b.site = ${site} and b.job_order in (select jsonb_array_elements_text(q -> 'orders'))),
-    'stations_at', (select coalesce(jsonb_agg(jsonb_build_object('source', f.source, 'at', f.at, 'station', f.station,
-        'ended', (select jsonb_build_object('session', s.session, 'person', s.person) from station_sessions s
+      from asked, jsonb_array_elements_text(q -> 'exceptions') a (position)
+        cross join lateral (select * from exceptions x where x.site = ${site} and x.position = a.position::bigint ${BY_KEY}) x),
+    'orders', (select coalesce(json_agg(json_build_object('order', b.job_order, 'batch', b.batch)), '[]') from asked, jsonb_array_elements_text(q -> 'orders') a (job_order)
+      cross join lateral (select b.job_order, b.batch from batches b where b.site = ${site} and b.job_order = a.job_order ${BY_KEY}) b),
+    'stations_at', (select coalesce(json_agg(json_build_object('source', f.source, 'at', f.at, 'station', f.station,
+        'ended', (select json_build_object('session', s.session, 'person', s.person) from station_sessions s
           where s.site = ${site} and s.station = f.station and s.opened_at <= f.instant and f.instant < s.ended_at))), '[]') from found_stations f),
-    'stations', (select coalesce(jsonb_agg(jsonb_build_object('station', t.station, 'version', t.version,
-        'open', (select jsonb_build_object('session', s.session, 'person', s.person, 'openedAt', ${utc(sql`s.opened_at`)}, 'seenAt', ${utc(sql`s.seen_at`)}, 'idleSeconds', s.idle_seconds)
+    'stations', (select coalesce(json_agg(json_build_object('station', t.station, 'version', t.version,
+        'open', (select json_build_object('session', s.session, 'person', s.person, 'openedAt', ${utc(sql`s.opened_at`)}, 'seenAt', ${utc(sql`s.seen_at`)}, 'idleSeconds', s.idle_seconds)
           from station_sessions s where s.site = t.site and s.station = t.station and s.ended_at is null))), '[]')
       from stations t where t.site = ${site} and t.station in (select station from found_stations)),
-    'performances', (select coalesce(jsonb_agg(jsonb_build_object('position', p.position, 'performed_by', ${PERFORMED_BY})), '[]') from asked, performances p
-      where p.site = ${site} and p.position in (select jsonb_array_elements_text(q -> 'performances')::bigint)),
-    'keys', (select coalesce(jsonb_agg(jsonb_build_object('key', k.key, 'request', k.request, 'digest', encode(k.body_digest, 'hex'), 'answer', k.answer, 'position', k.position)), '[]')
-      from asked, idempotency_keys k where k.site = ${site} and k.key in (select jsonb_array_elements_text(q -> 'keys')))
+    'performances', (select coalesce(json_agg(json_build_object('position', p.position, 'performed_by', ${PERFORMED_BY})), '[]') from asked, jsonb_array_elements_text(q -> 'performances') a (position)
+      cross join lateral (select * from performances p where p.site = ${site} and p.position = a.position::bigint ${BY_KEY}) p),
+    'keys', (select coalesce(json_agg(json_build_object('key', k.key, 'request', k.request, 'digest', encode(k.body_digest, 'hex'), 'answer', k.answer, 'position', k.position)), '[]')
+      from asked, jsonb_array_elements_text(q -> 'keys') a (key)
+        cross join lateral (select * from idempotency_keys k where k.site = ${site} and k.key = a.key ${BY_KEY}) k)
   ))`;
 
 /**
@@ -138,7 +156,7 @@ const BY_KEY = sql.raw("offset 0");
 const utc = (time: ReturnType<typeof sql>) => sql`to_char(${time} at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
 
 /** Who performed what was decided, as the judge holds it. */
-const PERFORMED_BY = sql`jsonb_build_object('person', p.person, 'station', p.station, 'session', p.session, 'at', ${utc(sql`p.performed_at`)}, 'clock', p.clock)`;
+const PERFORMED_BY = sql`json_build_object('person', p.person, 'station', p.station, 'session', p.session, 'at', ${utc(sql`p.performed_at`)}, 'clock', p.clock)`;
 
 /** Whether quality has let evidence that lies outside go on: by a disposition of each exception that it opened. */
 const ACCEPTED = sql`(select coalesce(bool_and(x.disposition is not distinct from 'continue'), false) from exceptions x
@@ -151,6 +169,6 @@ const ROUNDS = sql`(select site, position, event_position, round, status, code, 
 /** A stored delivery, enough to decode it again: the record holds each byte once. */
 const signalJson = (
   g: ReturnType<typeof sql>,
-) => sql`jsonb_build_object('topic', ${g}.topic, 'raw', encode(${g}.raw, 'base64'), 'raw_length', ${g}.raw_length, 'qos', ${g}.qos,
+) => sql`json_build_object('topic', ${g}.topic, 'raw', encode(${g}.raw, 'base64'), 'raw_length', ${g}.raw_length, 'qos', ${g}.qos,
   'retained', ${g}.retained, 'protocol', ${g}.protocol, 'content_type', ${g}.content_type, 'response_topic', ${g}.response_topic, 'user_properties', ${g}.user_properties,
   'received_at', ${utc(sql`${g}.received_at`)}, 'performed_by', (select ${PERFORMED_BY} from performances p where p.site = ${g}.site and p.position = ${g}.position))`;

@@ -3,7 +3,7 @@ import type { Db } from "../db/database.ts";
 import { assembleWorld, type WorldReader } from "./assemble-world.ts";
 import { type Definitions, readDefinitions } from "./definitions.store.ts";
 import type { WorldData } from "./world-data.ts";
-import type { WorldRequest } from "./world-request.ts";
+import { askFor, type WorldRequest } from "./world-request.ts";
 import type { WorldRows } from "./world-rows.ts";
 import { worldStatement } from "./world-statement.store.ts";
 
@@ -29,10 +29,14 @@ function askedOf(request: WorldRequest): string {
       ...request.waitingNumbers,
     ]),
   ];
-  const ids = [...request.ids].flatMap(([source, hashes]) => [...hashes].map((hash) => ({ source, hash })));
-  const numbers = [...request.numbers].flatMap(([source, keys]) =>
-    [...keys].map((key) => ({ source, epoch: key.slice(0, key.indexOf(".")), sequence: key.slice(key.indexOf(".") + 1) })),
-  );
+  const numbers = [...request.numbers].map(([source, keys]) => {
+    const byEpoch = new Map<string, Set<string>>();
+    for (const key of keys) {
+      const point = key.indexOf(".");
+      askFor(byEpoch, key.slice(0, point), key.slice(point + 1));
+    }
+    return [source, named(byEpoch)] as const;
+  });
   const windows = [...request.waitingNext.values()].map((w) => ({
     source: w.source,
     incarnation: w.incarnation,
@@ -41,8 +45,8 @@ function askedOf(request: WorldRequest): string {
   }));
   return JSON.stringify({
     sources,
-    ids,
-    numbers,
+    ids: named(request.ids),
+    numbers: Object.fromEntries(numbers),
     windows,
     all_waiting: [...request.waitingNumbers],
     batches: [...request.batches],
@@ -54,7 +58,10 @@ function askedOf(request: WorldRequest): string {
     quarantine: [...request.quarantine].filter((ref) => ref > 0),
     exceptions: [...request.exceptions].filter((ref) => ref > 0),
     keys: [...request.keys],
-    stations_at: [...request.stationsAt].flatMap(([source, times]) => [...times].map((at) => ({ source, at }))),
+    stations_at: named(request.stationsAt),
     performances: [...request.performances].filter((ref) => ref > 0),
   });
 }
+
+const named = (sets: ReadonlyMap<string, ReadonlySet<string>>): Record<string, readonly string[]> =>
+  Object.fromEntries([...sets].map(([key, names]): [string, string[]] => [key, [...names]]));

@@ -391,6 +391,17 @@ describe("a batch", () => {
     const world = assembled({ batches: [{ ...batchRow, disposition_stage: "disposed", disposition_before: "pending_review" }], wanted_batches: ["B-1"] });
     expect(world.batches.get("B-1")?.signed).toEqual({ stage: "disposed", before: "pending_review" });
   });
+  test("has no evidence that a later one of that name has superseded", () => {
+    const [step] = batchRow.steps;
+    const [item] = step?.evidence ?? [];
+    if (step === undefined || item === undefined) throw new Error("there is no evidence to read");
+    const evidence = [{ ...item, position: 19, supersedes: null }, { ...item, evidence: "humidity", position: 19, supersedes: null }, item];
+    const world = assembled({ batches: [{ ...batchRow, steps: [{ ...step, evidence }] }], wanted_batches: ["B-1"] });
+    expect(world.batches.get("B-1")?.steps[0]?.evidence).toMatchObject([
+      { evidence: "humidity", position: 19 },
+      { evidence: "net-weight", position: 20 },
+    ]);
+  });
   test("has evidence that lies outside and was let go on as such", () => {
     const [step] = batchRow.steps;
     const [item] = step?.evidence ?? [];
@@ -609,8 +620,8 @@ describe("reading a world", () => {
     expect(asked[0]?.parameters.slice(0, 1)).toEqual([
       JSON.stringify({
         sources: [SOURCE, "a", "b"],
-        ids: [{ source: SOURCE, hash: "h-1" }],
-        numbers: [{ source: SOURCE, epoch: "7", sequence: "43" }],
+        ids: { [SOURCE]: ["h-1"] },
+        numbers: { [SOURCE]: { "7": ["43"] } },
         windows: [{ source: "a", incarnation: 2, epoch: "7", after: "40" }],
         all_waiting: ["b"],
         batches: ["B-1"],
@@ -622,7 +633,7 @@ describe("reading a world", () => {
         quarantine: [1, 5],
         exceptions: [4, 5, 9],
         keys: ["k"],
-        stations_at: [{ source: SOURCE, at: "2026-11-22T08:00:00.000000Z" }],
+        stations_at: { [SOURCE]: ["2026-11-22T08:00:00.000000Z"] },
         performances: [5, 6, 10],
       }),
     ]);
