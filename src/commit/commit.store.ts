@@ -1,4 +1,4 @@
-import { sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
 import type { Db } from "../db/database.ts";
 import { safePosition } from "../db/position.ts";
 import type { SettlementDocument } from "./settlement.ts";
@@ -23,11 +23,24 @@ export interface Committed {
 export async function commitGroup(db: Db, owner: Owner, group: string, settlement: Omit<SettlementDocument, "written">): Promise<Committed> {
   const { rows } = await sql<{ base: string; generation: number; recorded_at: string }>`
     select base::text, generation, to_char(recorded_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as recorded_at
-    from settle(${owner.site}, ${owner.shard}, ${owner.term}, ${group}::uuid, ${settlement.positions}, ${settlement.document}::jsonb, ${settlement.raws}::bytea[], ${settlement.correlations}::bytea[],
-      ${settlement.entries}::text[])`.execute(db);
+    from settle(${owner.site}, ${owner.shard}, ${owner.term}, ${group}::uuid, ${settlement.positions}, ${settlement.document}::jsonb, ${together(settlement.raws)}, ${together(settlement.correlations)},
+      string_to_array(${settlement.entries.join("\n")}, E'\n'))`.execute(db);
   const row = rows[0];
   if (row === undefined) throw new Error("the commit came back without its position");
   return { base: safePosition(row.base), generation: row.generation, recordedAt: row.recorded_at };
+}
+
+/** Bytes as an array, sent end to end and cut there: as an array each would be written out as text and read again. Entries go as lines, since JSON has none within it. */
+function together(parts: readonly (Buffer | null)[]): RawBuilder<unknown> {
+  let from = 1;
+  const places = parts.map((part) => {
+    const place = { from, bytes: part?.byteLength ?? null };
+    from += part?.byteLength ?? 0;
+    return place;
+  });
+  const all = Buffer.concat(parts.filter((part) => part !== null));
+  return sql`(select array_agg(substring(${all}::bytea from p.at for p.bytes) order by p.n)
+    from unnest(${places.map((place) => place.from)}::integer[], ${places.map((place) => place.bytes)}::integer[]) with ordinality as p (at, bytes, n))`;
 }
 
 /** After a lost reply: whether the group is committed after all. */

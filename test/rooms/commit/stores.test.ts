@@ -20,11 +20,17 @@ describe("a position", () => {
 });
 
 describe("a commit", () => {
-  const settlement = { positions: 2, document: "{}", raws: [null], correlations: [null], entries: ["{}", "{}"] };
+  const raws = [Buffer.from("one"), null, Buffer.from("three")];
+  const settlement = { positions: 3, document: "{}", raws, correlations: [null], entries: ['{"a":1}', "{}", "{}"] };
   test("tells where its group came to stand, and under which owner it was asked for", async () => {
     const { db, asked } = answering(() => [{ base: "40", generation: 3, recorded_at: "2026-11-22T08:00:00.000000Z" }]);
     expect(await commitGroup(db, owner, "g-1", settlement)).toEqual({ base: 40, generation: 3, recordedAt: "2026-11-22T08:00:00.000000Z" });
-    expect(asked[0]?.parameters).toEqual(["rtm1", "s1", 4, "g-1", 2, "{}", [null], [null], ["{}", "{}"]]);
+    expect(asked[0]?.parameters).toEqual([
+      ...["rtm1", "s1", 4, "g-1", 3, "{}"],
+      ...[Buffer.from("onethree"), [1, 4, 4], [3, null, 5]],
+      ...[Buffer.alloc(0), [1], [null]],
+      '{"a":1}\n{}\n{}',
+    ]);
   });
   test("that gives no position back is none", async () => {
     await expect(commitGroup(giving(), owner, "g-1", settlement)).rejects.toThrow("without its position");
