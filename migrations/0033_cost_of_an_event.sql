@@ -2,7 +2,7 @@
 -- smaller one. Here each row is looked for by its key (`offset 0` leaves nothing to turn round). And of an entry's first line only what differs from entry to entry is made for each.
 -- Locks: none.
 
-create or replace function verdicts_have_their_facts() returns trigger language plpgsql as $$
+create or replace function verdicts_have_their_facts() returns trigger language plpgsql set search_path = public, pg_temp as $$
 begin
   if exists (
     select from fresh v

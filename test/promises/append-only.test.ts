@@ -78,11 +78,33 @@ describe("a verdict", () => {
       recorded_at: "now()",
       ...change,
     };
-    return `begin; insert into verdicts (${Object.keys(row).join(", ")}) values (${Object.values(row).join(", ")}); rollback`;
+    return `insert into verdicts (${Object.keys(row).join(", ")}) values (${Object.values(row).join(", ")})`;
   };
+  const tried = (statement: string): string => `begin; ${statement}; rollback`;
 
   test("that is whole is taken", async () => {
-    expect(await refusalOf(plant.database.runtimeUrl, verdict({}))).toBeNull();
+    expect(await refusalOf(plant.database.runtimeUrl, tried(verdict({})))).toBeNull();
+  });
+  // every fact that there was, of all the site's years, was read for each group
+  test("is held against the facts of its own position alone, however many there are", async () => {
+    const client = new pg.Client({ connectionString: plant.database.superUrl });
+    await client.connect();
+    try {
+      const looked = async () =>
+        Number(
+          (await client.query("select sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)) as n from pg_stat_xact_all_tables where relname ~ '^facts_'"))
+            .rows[0]?.n,
+        );
+      await client.query("begin; set local session_replication_role = replica");
+      await client.query(`insert into facts (opened_on, site, position, ordinal, kind, data, recorded_at)
+        select now(), 'record', n, 0, 'reported', '{}', now() from generate_series(10001, 12000) n`);
+      await client.query("set local session_replication_role = origin");
+      const before = await looked();
+      await client.query(verdict({}));
+      expect((await looked()) - before).toBe(0);
+    } finally {
+      await client.end();
+    }
   });
   test.each<[string, Record<string, string>]>([
     ["rejects by state without a failed guard", { explanation: `'{"permitted":[],"guards":[{"guard":"state.permits@1","ok":true}]}'` }],
@@ -97,6 +119,6 @@ describe("a verdict", () => {
     ["is a duplicate of nothing", { status: "'duplicate'" }],
     ["refuses without a code", { code: "null" }],
   ])("that %s is refused", async (_, change) => {
-    expect(await refusalOf(plant.database.runtimeUrl, verdict(change))).toBe("23514");
+    expect(await refusalOf(plant.database.runtimeUrl, tried(verdict(change)))).toBe("23514");
   });
 });
