@@ -219,3 +219,6 @@ export interface WorldRows {
   readonly performances: { readonly position: number; readonly performed_by: PerformedBy }[];
   readonly keys: { readonly key: string; readonly request: string; readonly digest: string; readonly answer: unknown; readonly position: number }[];
 }
+
+/** What is read only where some of it is asked for. */
+export type RareRows = Pick<WorldRows, "windows" | "all_waiting" | "orders" | "quarantine" | "exceptions" | "performances" | "keys">;

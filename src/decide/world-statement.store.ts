@@ -1,4 +1,4 @@
-// The one statement that reads a world.
+// The statements that read a world.
 import { sql } from "kysely";
 import { WAITING } from "../sequence/source-state.ts";
 
@@ -73,19 +73,6 @@ export const worldStatement = (site: string, shard: string, asked: string) => sq
           where n.source_key = s.source_key and n.incarnation = s.incarnation and n.epoch = e.epoch::bigint and n.sequence = m.sequence::bigint ${BY_KEY}) n on true
         left join lateral (select * from waiting w
           where w.source_key = s.source_key and w.incarnation = s.incarnation and w.epoch = e.epoch::bigint and w.sequence = m.sequence::bigint ${BY_KEY}) w on true),
-    'windows', (select coalesce(json_agg(json_build_object('source', a.source, 'incarnation', a.incarnation, 'epoch', a.epoch, 'events', (
-        select coalesce(json_agg(json_build_object('key', w.source_key::text, 'sequence', w.sequence::text, 'position', w.position, 'id_hash', encode(w.id_hash, 'hex'),
-          'digest', encode(w.digest, 'hex'), 'bytes', w.bytes, 'ahead', w.ahead, 'signal', ${signalJson(sql`g`)}) order by w.sequence), '[]')
-        from (select * from waiting w where w.source_key = s.source_key and w.incarnation = a.incarnation and w.epoch = a.epoch::bigint and w.sequence > a.after::bigint
-              order by w.sequence limit ${WAITING.slice}) w
-          cross join lateral (select * from signals g where g.site = w.site and g.position = w.position ${BY_KEY}) g))), '[]')
-      from asked, jsonb_to_recordset(q -> 'windows') as a (source text, incarnation integer, epoch text, after text)
-        cross join lateral (select s.source_key from sources s where s.source = a.source ${BY_KEY}) s),
-    'all_waiting', (select coalesce(json_agg(json_build_object('source', s.source, 'key', w.source_key::text, 'incarnation', w.incarnation, 'epoch', w.epoch::text,
-        'sequence', w.sequence::text, 'position', w.position, 'id_hash', encode(w.id_hash, 'hex'), 'digest', encode(w.digest, 'hex'), 'bytes', w.bytes, 'ahead', w.ahead) order by w.source_key, w.epoch, w.sequence), '[]')
-      from asked, jsonb_array_elements_text(q -> 'all_waiting') a (source)
-        cross join lateral (select * from sources s where s.source = a.source ${BY_KEY}) s
-        cross join lateral (select * from waiting w where w.source_key = s.source_key and w.incarnation = s.incarnation and w.expires_at is null ${BY_KEY}) w),
     'batches', (select coalesce(json_agg(b), '[]') from (
         select b.batch, b.version, b.line, b.job_order, b.recipe, b.revision, encode(b.recipe_hash, 'hex') as recipe_hash, b.batch_machine, encode(b.batch_machine_hash, 'hex') as batch_machine_hash,
           b.step_machine, encode(b.step_machine_hash, 'hex') as step_machine_hash, b.quantity, b.unit, b.parameters, b.roles, b.execution, b.disposition, b.disposition_stage, b.disposition_before,
@@ -120,6 +107,34 @@ export const worldStatement = (site: string, shard: string, asked: string) => sq
         'waits', (select coalesce(json_agg(x.waits_for order by x.waits_for), '[]') from deferral_waits x where x.site = d.site and x.position = d.position))), '[]')
       from wanted_deferrals w cross join lateral (select * from deferrals d where d.site = ${site} and d.position = w.position ${BY_KEY}) d
         cross join lateral (select * from signals g where g.site = d.site and g.position = d.position ${BY_KEY}) g),
+    'stations_at', (select coalesce(json_agg(json_build_object('source', f.source, 'at', f.at, 'station', f.station,
+        'ended', (select json_build_object('session', s.session, 'person', s.person) from station_sessions s
+          where s.site = ${site} and s.station = f.station and s.opened_at <= f.instant and f.instant < s.ended_at))), '[]') from found_stations f),
+    'stations', (select coalesce(json_agg(json_build_object('station', t.station, 'version', t.version,
+        'open', (select json_build_object('session', s.session, 'person', s.person, 'openedAt', ${utc(sql`s.opened_at`)}, 'seenAt', ${utc(sql`s.seen_at`)}, 'idleSeconds', s.idle_seconds)
+          from station_sessions s where s.site = t.site and s.station = t.station and s.ended_at is null))), '[]')
+      from stations t where t.site = ${site} and t.station in (select station from found_stations))
+  ))`;
+
+/** What is asked for by name alone and rarely, as a statement of its own: Postgres makes ready all that stands in one, and one event alone would pay for that. Nothing of it is asked by most groups. */
+export const rarelyStatement = (site: string, asked: string) => sql`(
+  with asked as materialized (select ${asked}::jsonb as q)
+  select json_build_object(
+    'windows', (select coalesce(json_agg(json_build_object('source', a.source, 'incarnation', a.incarnation, 'epoch', a.epoch, 'events', (
+        select coalesce(json_agg(json_build_object('key', w.source_key::text, 'sequence', w.sequence::text, 'position', w.position, 'id_hash', encode(w.id_hash, 'hex'),
+          'digest', encode(w.digest, 'hex'), 'bytes', w.bytes, 'ahead', w.ahead, 'signal', ${signalJson(sql`g`)}) order by w.sequence), '[]')
+        from (select * from waiting w where w.source_key = s.source_key and w.incarnation = a.incarnation and w.epoch = a.epoch::bigint and w.sequence > a.after::bigint
+              order by w.sequence limit ${WAITING.slice}) w
+          cross join lateral (select * from signals g where g.site = w.site and g.position = w.position ${BY_KEY}) g))), '[]')
+      from asked, jsonb_to_recordset(q -> 'windows') as a (source text, incarnation integer, epoch text, after text)
+        cross join lateral (select s.source_key from sources s where s.source = a.source ${BY_KEY}) s),
+    'all_waiting', (select coalesce(json_agg(json_build_object('source', s.source, 'key', w.source_key::text, 'incarnation', w.incarnation, 'epoch', w.epoch::text,
+        'sequence', w.sequence::text, 'position', w.position, 'id_hash', encode(w.id_hash, 'hex'), 'digest', encode(w.digest, 'hex'), 'bytes', w.bytes, 'ahead', w.ahead) order by w.source_key, w.epoch, w.sequence), '[]')
+      from asked, jsonb_array_elements_text(q -> 'all_waiting') a (source)
+        cross join lateral (select * from sources s where s.source = a.source ${BY_KEY}) s
+        cross join lateral (select * from waiting w where w.source_key = s.source_key and w.incarnation = s.incarnation and w.expires_at is null ${BY_KEY}) w),
+    'orders', (select coalesce(json_agg(json_build_object('order', b.job_order, 'batch', b.batch)), '[]') from asked, jsonb_array_elements_text(q -> 'orders') a (job_order)
+      cross join lateral (select b.job_order, b.batch from batches b where b.site = ${site} and b.job_order = a.job_order ${BY_KEY}) b),
     'quarantine', (select coalesce(json_agg(json_build_object('position', z.position, 'version', z.version, 'round', z.round, 'code', z.code, 'batch', z.batch,
         'judged_in', json_build_object('batch', v.batch, 'step', v.step, 'attempt', v.attempt), 'signal', ${signalJson(sql`g`)})), '[]')
       from asked, jsonb_array_elements_text(q -> 'quarantine') a (position)
@@ -131,15 +146,6 @@ export const worldStatement = (site: string, shard: string, asked: string) => sq
         'quarantined', exists (select from quarantine z where z.site = x.site and z.position = x.event_position and z.resolved_at is null)) order by x.position, x.ordinal), '[]')
       from asked, jsonb_array_elements_text(q -> 'exceptions') a (position)
         cross join lateral (select * from exceptions x where x.site = ${site} and x.position = a.position::bigint ${BY_KEY}) x),
-    'orders', (select coalesce(json_agg(json_build_object('order', b.job_order, 'batch', b.batch)), '[]') from asked, jsonb_array_elements_text(q -> 'orders') a (job_order)
-      cross join lateral (select b.job_order, b.batch from batches b where b.site = ${site} and b.job_order = a.job_order ${BY_KEY}) b),
-    'stations_at', (select coalesce(json_agg(json_build_object('source', f.source, 'at', f.at, 'station', f.station,
-        'ended', (select json_build_object('session', s.session, 'person', s.person) from station_sessions s
-          where s.site = ${site} and s.station = f.station and s.opened_at <= f.instant and f.instant < s.ended_at))), '[]') from found_stations f),
-    'stations', (select coalesce(json_agg(json_build_object('station', t.station, 'version', t.version,
-        'open', (select json_build_object('session', s.session, 'person', s.person, 'openedAt', ${utc(sql`s.opened_at`)}, 'seenAt', ${utc(sql`s.seen_at`)}, 'idleSeconds', s.idle_seconds)
-          from station_sessions s where s.site = t.site and s.station = t.station and s.ended_at is null))), '[]')
-      from stations t where t.site = ${site} and t.station in (select station from found_stations)),
     'performances', (select coalesce(json_agg(json_build_object('position', p.position, 'performed_by', ${PERFORMED_BY})), '[]') from asked, jsonb_array_elements_text(q -> 'performances') a (position)
       cross join lateral (select * from performances p where p.site = ${site} and p.position = a.position::bigint ${BY_KEY}) p),
     'keys', (select coalesce(json_agg(json_build_object('key', k.key, 'request', k.request, 'digest', encode(k.body_digest, 'hex'), 'answer', k.answer, 'position', k.position)), '[]')

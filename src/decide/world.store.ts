@@ -4,22 +4,32 @@ import { assembleWorld, type WorldReader } from "./assemble-world.ts";
 import { type Definitions, readDefinitions } from "./definitions.store.ts";
 import type { WorldData } from "./world-data.ts";
 import { askFor, type WorldRequest } from "./world-request.ts";
-import type { WorldRows } from "./world-rows.ts";
-import { worldStatement } from "./world-statement.store.ts";
+import type { RareRows, WorldRows } from "./world-rows.ts";
+import { rarelyStatement, worldStatement } from "./world-statement.store.ts";
 
 /** Reads the world that a group is judged in, outside any transaction, in one round trip. */
 export async function readWorld(db: Db, at: WorldReader, request: WorldRequest, definitions: Definitions): Promise<WorldData> {
-  const { rows } = await sql<{ world: WorldRows }>`select ${worldStatement(at.site, at.shard, askedOf(request))} as world`.execute(db);
-  const found = rows[0]?.world;
-  if (found === undefined) throw new Error("the world came back empty");
+  const asked = JSON.stringify(askedOf(request));
+  const rarely = RARELY.some((list) => request[list].size > 0) ? sql`, ${rarelyStatement(at.site, asked)} as rarely` : sql``;
+  const { rows } = await sql<{
+    world: Omit<WorldRows, keyof RareRows>;
+    rarely?: RareRows;
+  }>`select ${worldStatement(at.site, at.shard, asked)} as world${rarely}`.execute(db);
+  const row = rows[0];
+  if (row === undefined) throw new Error("the world came back empty");
+  const found = { ...NOTHING, ...row.world, ...row.rarely };
   const recipeNames = [...new Set([...request.recipes, ...found.batches.map((b) => `${b.recipe}@${b.revision}`)])];
   const machineNames = [...new Set([...request.machines, ...found.batches.flatMap((b) => [b.batch_machine, b.step_machine])])];
   await readDefinitions(db, recipeNames, machineNames, definitions);
   return assembleWorld(at, request, found, definitions);
 }
 
-/** The names that the statement takes. A position below zero is one of this group, which the database does not know yet. */
-function askedOf(request: WorldRequest): string {
+/** What most groups ask nothing of. */
+const RARELY = ["waitingNext", "waitingNumbers", "jobOrders", "quarantine", "exceptions", "performances", "keys"] as const;
+const NOTHING: RareRows = { windows: [], all_waiting: [], orders: [], quarantine: [], exceptions: [], performances: [], keys: [] };
+
+/** The names that the statements take. A position below zero is one of this group, which the database does not know yet. */
+function askedOf(request: WorldRequest): Readonly<Record<string, unknown>> {
   const sources = [
     ...new Set([
       ...request.sources,
@@ -43,7 +53,7 @@ function askedOf(request: WorldRequest): string {
     epoch: w.epoch.toString(),
     after: w.after.toString(),
   }));
-  return JSON.stringify({
+  return {
     sources,
     ids: named(request.ids),
     numbers: Object.fromEntries(numbers),
@@ -60,7 +70,7 @@ function askedOf(request: WorldRequest): string {
     keys: [...request.keys],
     stations_at: named(request.stationsAt),
     performances: [...request.performances].filter((ref) => ref > 0),
-  });
+  };
 }
 
 const named = (sets: ReadonlyMap<string, ReadonlySet<string>>): Record<string, readonly string[]> =>

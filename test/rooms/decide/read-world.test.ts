@@ -638,6 +638,16 @@ describe("reading a world", () => {
       }),
     ]);
   });
+  test("asks for what is rarely wanted only where some of it is", async () => {
+    const { db, asked } = answering(() => [{ world: rowsWith(), rarely: { keys: [{ key: "k", request: "r", digest: "d", answer: {}, position: 3 }] } }]);
+    const request = emptyRequest();
+    request.batches.add("B-1");
+    await readWorld(db, AT, request, noDefinitions());
+    request.keys.add("k");
+    const world = await readWorld(db, AT, request, noDefinitions());
+    expect(asked.map(({ sql }) => sql.includes("idempotency_keys"))).toEqual([false, true]);
+    expect(world.keys.get("k")).toEqual({ request: "r", bodyDigest: "d", answer: {}, position: 3 });
+  });
   test("asks for nothing of this group", async () => {
     const { db, asked } = answering(() => [{ world: rowsWith() }]);
     const request = emptyRequest();
