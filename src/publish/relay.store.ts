@@ -37,7 +37,7 @@ export function relayStore(db: Db, at: { readonly site: string; readonly shard: 
     readCursor: () => readRelayCursor(db, at.shard),
     moveCursor: (position) => moveRelayCursor(db, at, position),
     readCursors: (sources) => readCursors(db, at.shard, sources),
-    readBatchMirrors: (batches) => readBatchMirrors(db, at.shard, batches),
+    readBatchMirrors: (batches) => readBatchMirrors(db, at, batches),
     readExpiredMirrors: () => readExpiredMirrors(db, at.shard),
     readCheckpoint: () => readCheckpoint(db, at.site),
   };
@@ -145,12 +145,13 @@ async function moveRelayCursor(db: Db, at: { readonly shard: string; readonly te
 
 /** The cursors of sources (all of the shard's when none are named), each with at most 16 missing ranges. */
 async function readCursors(db: Db, shard: string, sources: readonly string[] | null): Promise<readonly CursorRow[]> {
-  const { rows } = await sql<Omit<CursorRow, "version"> & { version: string }>`
+  const named = sources === null ? sql`` : sql`and s.source = any(${sources}::text[])`;
+  const { rows } = await sql<Omit<CursorRow, "version"> & { version: string }>`${sql.raw(FIXED)}
     select s.site, s.line, s.equipment, s.device, s.source, h.generation, s.version::text as version, s.epoch::text as epoch, s.through::text as through, s.highest::text as highest,
       s.parked is not null as parked, to_char(clock_timestamp() at time zone 'utc', ${UTC}) as "changedAt",
       coalesce((select jsonb_agg(jsonb_build_object('epoch', m.epoch::text, 'from', m.first::text, 'to', m.last::text)) from missing_numbers(s.source_key, 16) m), '[]') as missing
     from sources s join sites h on h.site = s.site
-    where s.shard = ${shard} and s.numbering and (${sources === null} or s.source = any(${sources ?? []}::text[]))
+    where s.shard = ${shard} and s.numbering ${named}
     order by s.source`.execute(db);
   return rows.map((row) => ({ ...row, version: safePosition(row.version) }));
 }
@@ -166,14 +167,19 @@ export interface BatchMirror {
 }
 
 /** The mirrors of batches (all that are shown when none are named): open ones, and closed ones for seven days. */
-async function readBatchMirrors(db: Db, shard: string, batches: readonly string[] | null): Promise<readonly BatchMirror[]> {
-  const { rows } = await sql<Omit<BatchMirror, "version"> & { version: string }>`
+async function readBatchMirrors(
+  db: Db,
+  at: { readonly site: string; readonly shard: string },
+  batches: readonly string[] | null,
+): Promise<readonly BatchMirror[]> {
+  const named = batches === null ? sql`` : sql`and b.batch = any(${batches}::text[])`;
+  const { rows } = await sql<Omit<BatchMirror, "version"> & { version: string }>`${sql.raw(FIXED)}
     select b.site, b.line, b.batch, b.version::text as version, h.generation, to_char(clock_timestamp() at time zone 'utc', ${UTC}) as time,
       jsonb_build_object('batch', b.batch, 'jobOrder', b.job_order, 'recipe', b.recipe || '@' || b.revision, 'execution', b.execution, 'disposition', b.disposition,
         'steps', (select coalesce(jsonb_agg(jsonb_build_object('step', t.step, 'attempt', t.attempt, 'state', t.state) order by t.ordinal), '[]')
           from (select distinct on (step) * from steps where site = b.site and batch = b.batch order by step, attempt desc) t)) as state
     from batches b join sites h on h.site = b.site
-    where b.shard = ${shard} and (b.closed_at is null or b.closed_at > clock_timestamp() - interval '7 days') and (${batches === null} or b.batch = any(${batches ?? []}::text[]))
+    where b.site = ${at.site} and b.shard = ${at.shard} and (b.closed_at is null or b.closed_at > clock_timestamp() - interval '7 days') ${named}
     order by b.batch`.execute(db);
   return rows.map((row) => ({ ...row, version: safePosition(row.version) }));
 }
