@@ -17,8 +17,8 @@ export async function startDatabase(profiled = false): Promise<TestDatabase> {
   const settings = [...shippedSettings(), ...(profiled ? counting : [])];
   const database = await freshDatabase({ settings }).catch((error: unknown) => {
     // the embedded Postgres was built without it
-    if (!/wal_compression/.test(String(error))) throw error;
-    return freshDatabase({ settings: settings.map((setting) => setting.replace("wal_compression=lz4", "wal_compression=pglz")) });
+    if (!/_compression/.test(String(error))) throw error;
+    return freshDatabase({ settings: settings.map((setting) => setting.replace("_compression=lz4", "_compression=pglz")) });
   });
   if (profiled) await database.query("create extension pg_stat_statements");
   return database;
