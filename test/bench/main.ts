@@ -11,6 +11,7 @@ import { ofService } from "./of-service.ts";
 import { type BenchOptions, HELP, type Part, parseOptions } from "./options.ts";
 import { overload } from "./overload.ts";
 import { shards } from "./shards.ts";
+import { ofStored } from "./stored.ts";
 import { figures, type Results, ratios, table } from "./table.ts";
 
 /** What is faster has more events to keep ready, and needs less time. */
@@ -43,6 +44,7 @@ async function measure(options: BenchOptions): Promise<Results> {
     backlog: await part("backlog", (say) => backlog(shorter(options), say)),
     flooded: await part("flooder", (say) => flooded(shorter(options), say)),
     shards: await part("shards", (say) => shards(shorter(options), say)),
+    stored: await part("stored", (say) => ofStored(shorter(options), say)),
   };
   return Object.fromEntries(Object.entries(results).filter(([, result]) => result !== undefined));
 }
@@ -58,8 +60,8 @@ try {
   if (options.json !== null)
     writeFileSync(options.json, `${JSON.stringify({ options, processors: availableParallelism(), ratios: ratios(results), results }, null, 1)}\n`);
   for (const [name, figure] of figures(results)) measured(name, figure);
-  const { service, allVerdicts, overload, backlog, flooded } = results;
-  const unanswered = [service, allVerdicts, overload, backlog, flooded].some((part) => (part?.unanswered ?? 0) > 0);
+  const { service, allVerdicts, overload, backlog, flooded, stored } = results;
+  const unanswered = [service, allVerdicts, overload, backlog, flooded, stored].some((part) => (part?.unanswered ?? 0) > 0);
   const wrong = [overload, backlog, flooded].some((part) => (part?.wrong.length ?? 0) > 0);
   process.exit(unanswered || wrong ? 1 : process.exitCode);
 } catch (error) {

@@ -67,3 +67,6 @@ export function cost({ pids }: Measured, from: Moment, to: Moment, events: numbe
     memoryMiB: pids.length === 0 ? null : pids.reduce((sum, pid) => sum + mostMemory(pid), 0),
   };
 }
+
+/** Of service and Postgres together, per 1,000 events. */
+export const decidingSeconds = ({ processor }: Cost): number => (processor["subject"] ?? 0) + (processor["postgres"] ?? 0);

@@ -1,7 +1,19 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 
-export const PARTS = ["service", "all-verdicts", "raw-loop", "pass-through", "obvious", "transactions", "overload", "backlog", "flooder", "shards"] as const;
+export const PARTS = [
+  "service",
+  "all-verdicts",
+  "raw-loop",
+  "pass-through",
+  "obvious",
+  "transactions",
+  "overload",
+  "backlog",
+  "flooder",
+  "shards",
+  "stored",
+] as const;
 export type Part = (typeof PARTS)[number];
 
 export interface BenchOptions {
@@ -21,13 +33,15 @@ export interface BenchOptions {
   readonly quota: { readonly perSecond: number; readonly burst: number } | null;
   /** How often what is compared with each other is measured turn about. */
   readonly rounds: number;
+  /** How many events are stored before it is measured what changes by it. */
+  readonly events: number;
 }
 
 export const HELP = `npm run bench -- [--seconds 60] [--warm-up 30] [--seed S] [--only PART,…] [--loads idle,10,50,90] [--json FILE] [--profile DIR]
-                 [--overload 60] [--backlog 500000] [--quota PER_SECOND,BURST] [--rounds 3]
+                 [--overload 60] [--backlog 500000] [--quota PER_SECOND,BURST] [--rounds 3] [--events 5000000]
 
 Measures the built service with a real mosquitto and a real Postgres, both with the settings that are shipped, under the load of a plant of 200 sources and 50 batches.
-Overload, backlog, flooder and shards look for what it takes in a third of the time, and measure a third as long.
+Overload, backlog, flooder, shards and stored look for what it takes in a third of the time, and measure a third as long.
 Needs mosquitto. What it is doing is told on standard error now and then; the table comes on standard output.
 
   --seconds   How long each figure is measured, with one CHECKPOINT in the middle. Default 60.
@@ -38,7 +52,8 @@ Needs mosquitto. What it is doing is told on standard error now and then; the ta
   --overload  For how many seconds twice as much is sent as it takes. Default 60.
   --backlog   How many events wait at the broker while the service is away. Default 500000.
   --quota     What each branch may bring a second and at once, beside a flooder. Default: as the service is shipped.
-  --rounds    How often the good sources are measured alone and beside a flooder, and how often each number of shards, turn about. Default 3.
+  --rounds    How often the good sources are measured alone and beside a flooder, and how often each number of shards, the empty and the filled database, turn about. Default 3.
+  --events    On top of how many stored events the service is held against an empty database. Default 5000000, which take some 25 GB and half an hour.
   --json      Writes what the table says, and more, to a file.
   --profile   Writes to this directory where time went, which costs some itself: the service's processor time for Chrome's or an editor's tools (.cpuprofile), and what each
               statement cost Postgres, those within functions too (statements.json; wants pg_stat_statements).
@@ -60,6 +75,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | "help" {
       backlog: { type: "string", default: "500000" },
       quota: { type: "string" },
       rounds: { type: "string", default: "3" },
+      events: { type: "string", default: "5000000" },
       help: { type: "boolean", default: false },
     },
   });
@@ -80,6 +96,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | "help" {
     backlog: positive("backlog", values.backlog),
     quota: values.quota === undefined ? null : quotaOf(values.quota),
     rounds: positive("rounds", values.rounds),
+    events: positive("events", values.events),
   };
 }
 

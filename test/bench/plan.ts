@@ -7,10 +7,11 @@ export const SITE = "bench";
 export const siteName = (cell: number, sites: number): string => (cell % sites === 0 ? SITE : `${SITE}-${(cell % sites) + 1}`);
 export const CELLS = 50;
 export const UNITS = 4;
+export const LINES = 5;
 /** Of each unit, one after the other. */
-const STEPS = 2;
+export const STEPS = 2;
 /** Of each step: with its start, its completion and one report that makes 7 of 10. */
-const EVIDENCE = 7;
+export const EVIDENCE = 7;
 
 /** Of the events, how many are sent once more, before the one before them, with other content, or against the rules; the last two befall evidence alone, seven events of ten. */
 const SHARES = { duplicate: 0.05, reordered: 0.01, conflict: 0.001 / 0.7, illegal: 0.005 / 0.7 } as const;
@@ -57,14 +58,14 @@ export interface Delivery {
 type Unit = Pick<Delivery, "site" | "cell" | "unit">;
 
 export const unitName = (cell: number, unit: number): string => `${roleName(unit)}-${cell + 1}`;
-export const lineName = (cell: number): string => String((cell % 5) + 1);
+export const lineName = (cell: number): string => String((cell % LINES) + 1);
 export const sourceName = ({ site, cell, unit }: Unit): string => `/site/${site}/line/${lineName(cell)}/eq/${unitName(cell, unit)}`;
 export const topicOf = (unit: Unit): string => `${sourceName(unit).slice(1)}/event`;
 export const batchName = (cell: number, nth: number): string => `B-${cell + 1}-${nth + 1}`;
 export function roleName(unit: number): string {
   return ["scale", "mixer", "filler", "oven"][unit] ?? `unit${unit}`;
 }
-function stepName(unit: number, nth: number): string {
+export function stepName(unit: number, nth: number): string {
   return `${roleName(unit)}-${nth + 1}`;
 }
 
@@ -189,7 +190,7 @@ function evidence(unit: number, random: () => number): string {
     : `{"evidence":"temperature","value":"${(20.5 + random() * 14).toFixed(1)}","unit":"Cel"}`;
 }
 
-const REPORTS = [
+export const REPORTS = [
   (random: () => number) => ["count.reported", `{"counter":"strokes","value":"${Math.floor(random() * 100_000)}","unit":"1"}`],
   () => ["alarm.raised", '{"alarm":"door-open","severity":"low","text":"The door of the guard is open."}'],
   () => ["call.raised", '{"call":"material","text":"The hopper is nearly empty."}'],

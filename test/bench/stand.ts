@@ -19,6 +19,8 @@ export interface StandOptions {
   readonly sending?: Partial<Sending>;
   /** The database counts what each statement costs. */
   readonly profiled?: boolean;
+  /** A database that holds something already. */
+  readonly database?: TestDatabase;
 }
 
 export class Stand implements Subject {
@@ -50,8 +52,11 @@ export class Stand implements Subject {
     this.#say = say;
   }
 
-  static async start({ seed, settings, processes = [{}], owners, nodeOptions, sending, profiled }: StandOptions, say: (text: string) => void): Promise<Stand> {
-    const database = await startDatabase(profiled);
+  static async start(
+    { seed, settings, processes = [{}], owners, nodeOptions, sending, profiled, ...given }: StandOptions,
+    say: (text: string) => void,
+  ): Promise<Stand> {
+    const database = given.database ?? (await startDatabase(profiled));
     const broker = await startMosquitto();
     const all = { ...whole(seed), ...sending };
     const load = await Load.start(broker.port, all, "answers");

@@ -2,10 +2,11 @@ import type { Backlog } from "./backlog.ts";
 import { columns, places } from "./columns.ts";
 import type { Transactions } from "./comparisons.ts";
 import type { Flooded } from "./flooder.ts";
-import type { Cost } from "./measure.ts";
+import { type Cost, decidingSeconds } from "./measure.ts";
 import type { OfService } from "./of-service.ts";
 import type { Overload } from "./overload.ts";
 import type { OfShards } from "./shards.ts";
+import { type OfStored, ratioOf, tellStored } from "./stored.ts";
 import { ofBacklog, ofFlooder, ofOverload, ofShards } from "./under-stress.ts";
 
 // What was measured, in plain words. Nothing in it is known beforehand.
@@ -22,6 +23,7 @@ export interface Results {
   readonly backlog?: Backlog;
   readonly flooded?: Flooded;
   readonly shards?: OfShards;
+  readonly stored?: OfStored;
 }
 
 /** How the rows stand to each other; null: one of the two was not measured. */
@@ -50,7 +52,7 @@ export function ratios({ service, rawLoop, passThrough, obvious, transactions }:
 
 /** The figures by which it is told whether what was promised is met. */
 export function figures(results: Results): readonly (readonly [name: string, figure: string])[] {
-  const { service, transactions, flooded, backlog } = results;
+  const { service, transactions, flooded, backlog, stored } = results;
   const { ofPassThrough, passThroughOfRawLoop, timesObvious, obviousOfTransactions, processorSeconds } = ratios(results);
   const at = (load: number) => service?.latencies.find((latency) => latency.load === load);
   const all: readonly (readonly [string, number | null | undefined, number])[] = [
@@ -70,11 +72,12 @@ export function figures(results: Results): readonly (readonly [name: string, fig
     ["flooded.memory-before", flooded?.memoryMiB.before, 0],
     ["backlog.rate", backlog?.share, 3],
     ["backlog.events", backlog?.events, 0],
+    ["stored.throughput", stored === undefined ? null : ratioOf(stored).throughput, 3],
+    ["stored.page", stored?.pages[0]?.p99, 1],
   ];
   return all.flatMap(([name, value, digits]) => (value == null ? [] : [[name, value.toFixed(digits)] as const]));
 }
 
-const decidingSeconds = ({ processor }: Cost): number => (processor["subject"] ?? 0) + (processor["postgres"] ?? 0);
 export function table(results: Results): string {
   const { service, allVerdicts, rawLoop, passThrough, obvious, transactions } = results;
   const rows: readonly (readonly [string, Cost | undefined])[] = [
@@ -119,11 +122,12 @@ export function table(results: Results): string {
       `obvious consumer to its transactions alone: ${percent(obviousOfTransactions)}${obviousOfTransactions < 0.7 ? "; more than 30 % less, so it is no fair one" : ""}`,
     );
   if (transactions !== undefined) parts.push(`a commit of one row: ${places(transactions.bareCommitMs, 2)} ms`);
-  const { overload, backlog, flooded, shards } = results;
+  const { overload, backlog, flooded, shards, stored } = results;
   if (overload !== undefined) parts.push(...ofOverload(overload));
   if (backlog !== undefined) parts.push(...ofBacklog(backlog));
   if (flooded !== undefined) parts.push(...ofFlooder(flooded));
   if (shards !== undefined) parts.push(...ofShards(shards));
+  if (stored !== undefined) parts.push(...tellStored(stored));
   return parts.join("\n");
 }
 
