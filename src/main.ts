@@ -67,6 +67,7 @@ export interface Service {
 
 const GAUGE_MS = 2_000;
 const SITES_MS = 2_000;
+const DAY_MS = 86_400_000;
 /** A lease that cannot be renewed in this time is asked for again on another connection. */
 const LEASE_ANSWER_MS = 2_500;
 
@@ -180,6 +181,8 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
   const definitions = noDefinitions();
   const machines = createMachines((name) => definitions.machines.get(name));
   const opening = new Map<string, Promise<Shard>>();
+  const makeAhead = (position: number): void =>
+    void ensurePartitions(db, position).catch((error: unknown) => log.error({ err: error }, "partitions could not be made ahead"));
   const open = (site: string): Promise<Shard> => {
     const begun = opening.get(site);
     if (begun !== undefined) return begun;
@@ -256,8 +259,7 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
         tellListeners();
         parties.observed(site, rows.verdicts);
         // partitions are made half a million positions ahead of need
-        if (Math.floor(position / 500_000) > Math.floor(reached / 500_000))
-          void ensurePartitions(db, position).catch((error: unknown) => log.error({ err: error }, "partitions could not be made ahead"));
+        if (Math.floor(position / 500_000) > Math.floor(reached / 500_000)) makeAhead(position);
         reached = position;
       },
       onHalted() {
@@ -279,9 +281,12 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
       .then((sites) => Promise.all(sites.map(open)))
       .catch((error: unknown) => log.debug({ err: error }, "the list of sites could not be read"));
   }, SITES_MS);
+  // those of months are made three ahead, however little is decided
+  const months = setInterval(() => makeAhead(0), DAY_MS);
   const gauge = setInterval(() => void gauges(db, shards, metrics), GAUGE_MS);
   stops.push(async () => {
     clearInterval(lookForSites);
+    clearInterval(months);
     clearInterval(gauge);
     await Promise.allSettled(opening.values());
     await Promise.all([...shards.values()].map((shard) => shard.stop()));

@@ -27,21 +27,35 @@ export interface EventFilter {
   readonly latest?: boolean | undefined;
 }
 
-/** Verdicts in position order, by site and position. */
+/** Verdicts in position order, by site and position. Each site by itself: every index begins with it. */
 export async function listVerdicts(
   db: Db,
   filter: EventFilter,
   after: { readonly site: string; readonly position: number } | null,
   limit: number,
 ): Promise<readonly VerdictRow[]> {
-  const where = [sql`true`];
+  const sites = await listSites(db);
+  const rows: VerdictRow[] = [];
+  for (const site of sites) {
+    if ((filter.site ?? site) !== site || (after !== null && sites.indexOf(site) < sites.indexOf(after.site))) continue;
+    rows.push(...(await verdictsOfSite(db, site, filter, site === after?.site ? after.position : null, limit - rows.length)));
+    if (rows.length >= limit) break;
+  }
+  return rows;
+}
+
+/** The type of most events; what is of another is found by an index of its own (migration 0034). */
+const MEASUREMENT = "signalbox.step.evidence.v1";
+
+async function verdictsOfSite(db: Db, site: string, filter: EventFilter, after: number | null, limit: number): Promise<readonly VerdictRow[]> {
+  const where = [sql`v.site = ${site}`];
+  if (after !== null) where.push(sql`v.position > ${after}`);
   const equal = (column: string, value: string | undefined): void => {
     if (value !== undefined) where.push(sql`${sql.ref(`v.${column}`)} = ${value}`);
   };
   for (const [column, value] of [
     ["status", filter.status],
     ["code", filter.code],
-    ["site", filter.site],
     ["line", filter.line],
     ["equipment", filter.equipment],
     ["batch", filter.batch],
@@ -52,15 +66,29 @@ export async function listVerdicts(
     ["correlation", filter.correlation],
   ] as const)
     equal(column, value);
+  // as the indexes of what is rare say it
+  if (filter.status !== undefined && filter.status !== "accepted") where.push(sql`v.status <> 'accepted'`);
+  if (filter.type !== undefined && filter.type !== MEASUREMENT) where.push(sql`v.type <> ${sql.lit(MEASUREMENT)}`);
   if (filter.epoch !== undefined) where.push(sql`v.epoch = ${filter.epoch}::bigint`);
   if (filter.sequence !== undefined) where.push(sql`v.sequence = ${filter.sequence}::bigint`);
-  if (filter.from !== undefined) where.push(sql`v.recorded_at >= ${filter.from}::timestamptz`);
-  if (filter.to !== undefined) where.push(sql`v.recorded_at < ${filter.to}::timestamptz`);
+  // Times never go back along positions, by which the record is kept. What is said of the time itself is hidden from the planner: it would take it for as rare again, and look at all that is left at once.
+  if (filter.from !== undefined)
+    where.push(
+      sql`v.position > (select position_at(${site}, ${filter.from}::timestamptz))`,
+      sql`case when v.recorded_at >= ${filter.from}::timestamptz then true end`,
+    );
+  if (filter.to !== undefined)
+    where.push(
+      sql`v.position < (select coalesce(min(g.position), 9223372036854775807) from signals g where g.site = ${site} and g.position > (select position_at(${site}, ${filter.to}::timestamptz)))`,
+      sql`case when v.recorded_at < ${filter.to}::timestamptz then true end`,
+    );
+  // looked up for each row, and not joined with all others
   if (filter.latest === true)
-    where.push(sql`not exists (select from verdicts later where later.site = v.site and later.event_position = v.event_position and later.round > v.round)`);
-  if (after !== null) where.push(sql`(v.site, v.position) > (${after.site}, ${after.position})`);
+    where.push(
+      sql`(select later.position from verdicts later where later.site = v.site and later.event_position = v.event_position and later.round > v.round limit 1) is null`,
+    );
   const { rows } = await sql<Parameters<typeof verdictRow>[0]>`
-    select ${VERDICT_COLUMNS} from verdicts v ${VERDICT_JOINS} where ${sql.join(where, sql` and `)} order by v.site, v.position limit ${limit}`.execute(db);
+    select ${VERDICT_COLUMNS} from verdicts v ${VERDICT_JOINS} where ${sql.join(where, sql` and `)} order by v.position limit ${limit}`.execute(db);
   return rows.map(verdictRow);
 }
 
@@ -204,12 +232,14 @@ export async function readOutcomesAt(db: Db, site: string, positions: readonly n
 
 /** Outcomes after a position that may be shown, whole positions only: the last position of a full page is finished. */
 export async function readOutcomesAfter(db: Db, site: string, stream: string | null, after: number, limit: number): Promise<readonly OutcomeRow[]> {
+  // one stream is found by its key, in which positions rise with numbers; all of a site by position
+  const of =
+    stream === null ? sql`true` : sql`o.stream = ${stream} and o.opened_on = (select opened_on from streams where site = ${site} and stream = ${stream})`;
+  const order = stream === null ? sql`o.position` : sql`o.sequence`;
   const { rows } = await sql<Parameters<typeof outcomeRow>[0]>`
-    with page as (select o.position from outcomes o where o.site = ${site} and o.position > ${after} and o.position <= (select shown_position(${site})) and (${stream}::text is null or o.stream = ${stream}) order by o.position limit ${limit})
+    with page as (select o.position from outcomes o where o.site = ${site} and o.position > ${after} and o.position <= (select shown_position(${site})) and ${of} order by ${order} limit ${limit})
     select ${OUTCOME_COLUMNS} from outcomes o join streams s on s.site = o.site and s.stream = o.stream
-    where o.site = ${site} and o.position > ${after} and o.position <= (select max(position) from page) and (${stream}::text is null or o.stream = ${stream}) order by o.position, o.ordinal`.execute(
-    db,
-  );
+    where o.site = ${site} and o.position > ${after} and o.position <= (select max(position) from page) and ${of} order by o.position, o.ordinal`.execute(db);
   return rows.map(outcomeRow);
 }
 
@@ -273,11 +303,13 @@ export async function listBatches(
 > {
   const { rows } = await sql<{ batch: string; jobOrder: string; line: string; recipe: string; execution: string; disposition: string; createdAt: string }>`
     select batch, job_order as "jobOrder", line, recipe || '@' || revision as recipe, execution, disposition, to_char(created_at at time zone 'utc', ${UTC}) as "createdAt"
-    from batches where site = ${site} and (${execution}::text is null or execution = ${execution}) and (${after}::text is null or batch > ${after}) order by batch limit ${limit}`.execute(
-    db,
-  );
+    from batches where site = ${site} and ${executed(execution)} and (${after}::text is null or batch > ${after}) order by batch limit ${limit}`.execute(db);
   return rows;
 }
+
+/** As the index of those that are not closed says it (migration 0034). */
+const executed = (execution: string | null) =>
+  execution === null ? sql`true` : execution === "closed" ? sql`execution = 'closed'` : sql`execution = ${execution} and execution <> 'closed'`;
 
 export interface LockView {
   readonly id: string;
@@ -338,7 +370,7 @@ export async function listWindows(
   filter: { readonly site?: string | undefined; readonly equipment: string; readonly from: string | null; readonly to: string | null },
 ): Promise<readonly LockView[]> {
   const { rows } = await sql<LockView>`
-    select ${LOCK_COLUMNS} from context_locks where equipment = ${filter.equipment} and (${filter.site ?? null}::text is null or site = ${filter.site ?? null})
+    select ${LOCK_COLUMNS} from context_locks where equipment = ${filter.equipment} and site in (select s.site from sites s where ${filter.site ?? null}::text is null or s.site = ${filter.site ?? null})
       and (${filter.to}::timestamptz is null or taken_at < ${filter.to}::timestamptz) and (${filter.from}::timestamptz is null or freed_at is null or freed_at > ${filter.from}::timestamptz)
     order by taken_at, token limit 1000`.execute(db);
   return rows;
