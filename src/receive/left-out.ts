@@ -61,7 +61,7 @@ export class LeftOuts {
     held.last = delivery;
     held.count += 1;
     held.bytes += bytes;
-    held.to = at;
+    if (at > held.to) held.to = at;
     if (slot !== null) held.slots.push(slot);
   }
 
