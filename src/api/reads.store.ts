@@ -36,8 +36,10 @@ export async function listVerdicts(
 ): Promise<readonly VerdictRow[]> {
   const sites = await listSites(db);
   const rows: VerdictRow[] = [];
-  for (const site of sites) {
-    if ((filter.site ?? site) !== site || (after !== null && sites.indexOf(site) < sites.indexOf(after.site))) continue;
+  // behind a site that is none there is nothing
+  const begins = after === null ? 0 : sites.indexOf(after.site);
+  for (const site of begins < 0 ? [] : sites.slice(begins)) {
+    if ((filter.site ?? site) !== site) continue;
     rows.push(...(await verdictsOfSite(db, site, filter, site === after?.site ? after.position : null, limit - rows.length)));
     if (rows.length >= limit) break;
   }

@@ -359,7 +359,7 @@ describe("a request that is dressed up", () => {
     expect(headers).not.toContain("evil.example");
     const { body } = await plant.ask("GET", `/v1/audit/entries?site=${SITE}&batch=B-2`);
     expect(body.items.length).toBeGreaterThan(0);
-    for (const { from } of body.items as unknown as readonly { readonly from: string }[]) expect(from).toBe(`127.0.0.1 POST ${BATCHES}`);
+    for (const item of body.items) expect(Object(item).from).toBe(`127.0.0.1 POST ${BATCHES}`);
   });
 });
 
