@@ -109,8 +109,11 @@ client.on("message", (_topic, payload) => then(() => live(JSON.parse(payload.toS
 client.on("connect", () => {
   // `clean: false` lets the broker keep what is published while we are away; whether it did or not, the feed has it
   client.subscribe([`site/${site}/line/+/batch/+/outcome`, `site/${site}/line/+/eq/+/outcome`, `site/${site}/outcome`], { qos: 1 }, (error) => {
-    if (error) console.error(error.message);
-    else then(catchUp);
+    if (error) return console.error(error.message);
+    then(async () => {
+      await catchUp();
+      console.error(`following ${site}: the feed is read up to position ${at.position}`);
+    });
   });
 });
 const look = setInterval(() => then(catchUp), Number(given.every) * 1000);

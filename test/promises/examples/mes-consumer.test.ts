@@ -63,6 +63,8 @@ describeWithMosquitto("the example consumer", () => {
     const before = await raise(1);
     const first = start("3600");
     await first.until("what was published before it came", () => numbers(first).length === 1);
+    // one that still reads the feed would find there what is to be a hole
+    await first.until("that it follows", () => first.errors.some((line) => line.startsWith("following rtm1")));
 
     const [two, three, four] = [await raise(2), await raise(3), await raise(4)];
     await carry(two, four);
