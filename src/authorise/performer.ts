@@ -54,8 +54,12 @@ export function heard(station: StationState, at: string): StationState {
 
 /** A timestamp in the form in which these are compared. */
 export function utc(time: string): string {
-  const fraction = /\.(\d+)/.exec(time)?.[1] ?? "";
-  return `${new Date(Date.parse(time.toUpperCase().replace(/\.\d+/, ""))).toISOString().slice(0, -5)}.${fraction.slice(0, 6).padEnd(6, "0")}Z`;
+  const [, seconds = "", fraction = "", zone = ""] = TIMESTAMP.exec(time.toUpperCase()) ?? [];
+  return `${zone === "Z" ? seconds : inUtc(seconds, zone)}.${fraction.slice(0, 6).padEnd(6, "0")}Z`;
 }
+
+const TIMESTAMP = /^([^.]{19})(?:\.(\d+))?(.*)$/;
+
+const inUtc = (seconds: string, zone: string): string => new Date(Date.parse(`${seconds}${zone}`)).toISOString().slice(0, 19);
 
 const later = (time: string, seconds: number): string => `${new Date(Date.parse(time) + seconds * 1000).toISOString().slice(0, 19)}${time.slice(19)}`;

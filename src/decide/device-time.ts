@@ -10,13 +10,27 @@ const FUTURE_TOLERANCE_MS = 30_000;
 /** Events older than this are history being read in; they restrict nothing now. */
 const HISTORY_MS = 30 * 86_400_000;
 
+/** The answer to what was asked last is kept: the two times of an event are asked for several times in a row. */
+function keepingLast(read: (text: string) => number): (text: string) => number {
+  let text: string | null = null;
+  let ms = Number.NaN;
+  return (asked) => {
+    if (asked !== text) [text, ms] = [asked, read(asked)];
+    return ms;
+  };
+}
+
+/** Milliseconds since 1970. */
+const toldMs = keepingLast(Date.parse);
+const arrivalMs = keepingLast(Date.parse);
+
 /** Whether an event's time lies further in the future than clocks may differ. */
 export function isAhead(event: DeviceEvent, receivedAt: string): boolean {
-  return event.time !== null && Date.parse(event.time) - Date.parse(receivedAt) > FUTURE_TOLERANCE_MS;
+  return event.time !== null && toldMs(event.time) - arrivalMs(receivedAt) > FUTURE_TOLERANCE_MS;
 }
 
 export function isHistory(event: DeviceEvent, receivedAt: string): boolean {
-  return event.time !== null && Date.parse(receivedAt) - Date.parse(event.time) > HISTORY_MS;
+  return event.time !== null && arrivalMs(receivedAt) - toldMs(event.time) > HISTORY_MS;
 }
 
 /** The device's clock, unless it is ahead, unnamed or none at all: then nothing rests on it. */

@@ -1,5 +1,5 @@
 // What world.store.ts reads of a site, row by row, out of the record in memory.
-import type { BatchState, ContextLock, EquipmentState } from "../authorise/execution-context.ts";
+import type { BatchState, ContextLock, EquipmentState, EvidenceItem } from "../authorise/execution-context.ts";
 import type { PerformedBy, StationAt, StationState } from "../authorise/performer.ts";
 import type { ExceptionState } from "../decide/exception.ts";
 import { keptOf } from "../decide/in-hand.ts";
@@ -14,13 +14,25 @@ import type { EvidenceRow, LockRow, SkippedRow, SourceRow, StepRow, WaitingRow }
 import { type SiteRecord, stepKey } from "./site-record.ts";
 
 export function sourceIn(record: SiteRecord, row: SourceRow): SourceState {
-  const { gapPosition, gapSince: _, gapDueAt, parked, parkedPosition, parkedAt: __, ...rest } = row;
+  const { key, source, line, equipment, device, numbering, revoked, version, incarnation, epoch, through, highest, reused } = row;
+  const { gapPosition, gapDueAt, parked, parkedPosition, waitingCount, waitingBytes, connection, monotonic } = row;
   const deferred = record.deferredOf.get(row.key);
   const skipped = record.skippedOfSource.get(row.key);
-  const signing = record.signing.get(`${row.line}/${row.equipment}`);
+  const signing = record.signing.get(`${line}/${equipment}`);
   return {
-    ...rest,
+    key,
+    source,
     site: record.site,
+    line,
+    equipment,
+    device,
+    numbering,
+    revoked,
+    version,
+    incarnation,
+    epoch,
+    through,
+    highest,
     gap: gapPosition === null ? null : { position: gapPosition, timer: gapDueAt === null ? "halted" : "kept" },
     gapDueAt: gapDueAt === null ? null : instant(gapDueAt),
     skippedAhead:
@@ -31,8 +43,13 @@ export function sourceIn(record: SiteRecord, row: SourceRow): SourceState {
             .sort(byFirst)
             .map(({ first, last }) => ({ first, last })),
     parked: parked === null ? null : { why: parked, position: parkedPosition ?? 0 },
+    reused,
+    waitingCount,
+    waitingBytes,
     deferredCount: deferred?.count ?? 0,
     deferredBytes: deferred?.bytes ?? 0,
+    connection,
+    monotonic,
     ...(signing === undefined ? {} : { signing }),
   };
 }
@@ -144,19 +161,21 @@ export function batchIn(record: SiteRecord, name: string): BatchState | null {
     superseded: [],
     steps: [...latest.values()]
       .sort((a, b) => a.ordinal - b.ordinal)
-      .map(({ batch: _, ...step }) => {
-        const all = record.evidenceOfStep.get(stepKey(name, step.step, step.attempt)) ?? [];
-        const inForce = all.filter((e) => !all.some((other) => other.evidence === e.evidence && other.supersedes === e.position));
-        return {
-          ...step,
-          evidence: inForce.map((row) => {
-            const { batch: __, step: ___, attempt: ____, recordedAt: _____, ...item } = row;
-            return isAccepted(record, row) ? { ...item, accepted: true as const } : item;
-          }),
-        };
+      .map(({ step, attempt, ordinal, state, startedAt, startClock, endedAt }) => {
+        const evidence = inForce(record.evidenceOfStep.get(stepKey(name, step, attempt)) ?? NONE).map((row) => itemIn(record, row));
+        return { step, attempt, ordinal, state, startedAt, startClock, endedAt, evidence };
       }),
   };
 }
+
+/** What no correction superseded. */
+function inForce(all: readonly EvidenceRow[]): readonly EvidenceRow[] {
+  const corrections = all.filter(({ item }) => item.supersedes !== null);
+  if (corrections.length === 0) return all;
+  return all.filter(({ item }) => !corrections.some((other) => other.item.evidence === item.evidence && other.item.supersedes === item.position));
+}
+
+const itemIn = (record: SiteRecord, row: EvidenceRow): EvidenceItem => (isAccepted(record, row) ? { ...row.item, accepted: true } : row.item);
 
 export function equipmentIn(record: SiteRecord, name: string): EquipmentState | null {
   const row = record.equipment.get(name);
@@ -199,9 +218,9 @@ export const exceptionsIn = (record: SiteRecord, at: number): readonly Exception
   }));
 
 /** Whether quality has let evidence that lies outside go on: by a disposition of each exception that it opened. */
-function isAccepted(record: SiteRecord, { within, position, batch, step }: EvidenceRow): boolean {
-  if (within !== false) return false;
-  const opened = (record.exceptionsAt.get(position) ?? []).filter((one) => one.batch === batch && one.step === step);
+function isAccepted(record: SiteRecord, { item, batch, step }: EvidenceRow): boolean {
+  if (item.within !== false) return false;
+  const opened = (record.exceptionsAt.get(item.position) ?? []).filter((one) => one.batch === batch && one.step === step);
   return opened.length > 0 && opened.every(({ disposition }) => disposition === "continue");
 }
 

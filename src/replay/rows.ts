@@ -101,7 +101,13 @@ export type BatchRow = Omit<BatchState, "steps" | "superseded" | "recipe" | "ope
   readonly recipeName: string;
 };
 export type StepRow = Omit<StepState, "evidence"> & { readonly batch: string };
-export type EvidenceRow = EvidenceItem & { readonly batch: string; readonly step: string; readonly attempt: number; readonly recordedAt: string };
+export interface EvidenceRow {
+  readonly batch: string;
+  readonly step: string;
+  readonly attempt: number;
+  readonly recordedAt: string;
+  readonly item: EvidenceItem;
+}
 export type LockRow = ContextLock & { readonly takenTime: string; freed: number | null; freedTime: string | null };
 export type EquipmentRow = Omit<EquipmentState, "locks"> & { readonly title: string | null };
 

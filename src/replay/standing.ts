@@ -147,7 +147,10 @@ function* steps({ site, stepsOfBatch }: SiteRecord): Generator<Row> {
 
 function* evidence({ site, evidenceOfStep }: SiteRecord): Generator<Row> {
   for (const rows of evidenceOfStep.values())
-    for (const { eventId, recordedAt, ...rest } of rows) yield { site, ...rest, event_id: eventId, recorded_at: recordedAt };
+    for (const { item, recordedAt, ...of } of rows) {
+      const { eventId, ...rest } = item;
+      yield { site, ...of, ...rest, event_id: eventId, recorded_at: recordedAt };
+    }
 }
 
 function* locks({ site, locksByToken }: SiteRecord): Generator<Row> {

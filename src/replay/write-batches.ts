@@ -139,20 +139,27 @@ function takeLock(record: SiteRecord, lock: LockRow): void {
 const roleOf = ({ kind, batch, step, attempt, role }: LockRow): string => `${kind} ${batch} ${step} ${attempt} ${role}`;
 
 export function writeEvidence(record: SiteRecord, p: Written, { place, maybe, at }: Commit): void {
-  for (const { ref, event_id: eventId, supersedes, source, value, data, ...rest } of p.evidence ?? []) {
-    const position = place(ref);
-    const known = listAt(record.evidenceOfStep, stepKey(rest.batch, rest.step, rest.attempt));
-    if (known.some((e) => e.evidence === rest.evidence && e.position === position)) refuse(`evidence ${rest.evidence} twice at ${position}`);
-    known.push({
-      ...rest,
+  for (const r of p.evidence ?? []) {
+    const { batch, step, attempt, evidence, source, unit, within, low, high } = r;
+    const position = place(r.ref);
+    const known = listAt(record.evidenceOfStep, stepKey(batch, step, attempt));
+    // in the order of their positions, so that those of this one are the last
+    for (let at = known.length - 1; known[at]?.item.position === position; at -= 1)
+      if (known[at]?.item.evidence === evidence) refuse(`evidence ${evidence} twice at ${position}`);
+    const item = {
+      evidence,
+      position,
+      supersedes: maybe(r.supersedes),
+      eventId: ownText(r.event_id),
       // the registry has the name already
       source: source === null ? null : (record.sources.get(source)?.source ?? source),
-      value: ownText(value),
-      data: asJsonb(data),
-      position,
-      eventId: ownText(eventId),
-      supersedes: maybe(supersedes),
-      recordedAt: at,
-    });
+      value: ownText(r.value),
+      unit,
+      data: asJsonb(r.data),
+      within,
+      low,
+      high,
+    };
+    known.push({ batch, step, attempt, recordedAt: at, item });
   }
 }

@@ -37,14 +37,14 @@ describe("a rework", () => {
     expect(stands(line)).toEqual(["weigh 2 ready", "blend 1 pending", "look 1 pending", "label 1 ready", "pack 1 pending"]);
     expect(line.step("weigh")).toMatchObject({ startedAt: null, endedAt: null, evidence: [], ordinal: 0 });
     expect(attempts(line)).toContain("weigh 1 superseded");
-    expect(line.model.evidence.map(({ attempt, value }) => [attempt, value])).toEqual([[1, "12.500"]]);
+    expect(line.model.evidence.map(({ attempt, item }) => [attempt, item.value])).toEqual([[1, "12.500"]]);
     expect(line.model.outcomes.slice(-2)).toMatchObject([
       { type: "step.superseded", data: { step: "weigh", attempt: 1 } },
       { type: "step.reopened", data: { step: "weigh", attempt: 2, to: { step: "ready" }, linked: "DEV-7" } },
     ]);
     line.when(scale.starts("weigh"), scale.weighs("12.510"), scale.completes("weigh"));
     expect(stands(line).slice(0, 2)).toEqual(["weigh 2 complete", "blend 1 ready"]);
-    expect(line.model.evidence.map(({ attempt, value }) => [attempt, value])).toEqual([
+    expect(line.model.evidence.map(({ attempt, item }) => [attempt, item.value])).toEqual([
       [1, "12.500"],
       [2, "12.510"],
     ]);
