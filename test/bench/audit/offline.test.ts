@@ -1,5 +1,5 @@
-// `npm run bench:audit`: how fast the command verifies a record offline, tree, numbers, deliveries and every decision (BENCH_SIGNALS), from its start to its end. Figures only: what they must be
-// stands in `npm run show -- 3`.
+// `npm run bench:audit`: how fast the command verifies a record offline, tree, numbers, deliveries and every decision, where it has a million entries (BENCH_ENTRIES), from
+// the command's start to its end. Figures only: what they must be stands in `npm run show -- 3`.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -7,26 +7,26 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Report } from "../../../src/cli/verify-report.ts";
-import { writeLongRecord } from "../../support/long-record.ts";
 import { measured } from "../../support/measure.ts";
 import { type Plant, startPlant } from "../../support/plant.ts";
 import { freshDatabase, type TestDatabase } from "../../support/postgres.ts";
 import { runExport } from "../../support/signed-record.ts";
+import { fill } from "../fill.ts";
+import { SITE } from "../plan.ts";
 
-const SIGNALS = Number(process.env["BENCH_SIGNALS"] ?? 100_000);
+const ENTRIES = Number(process.env["BENCH_ENTRIES"] ?? 1_000_000);
 const program = fileURLToPath(new URL("../../../dist/cli/main.js", import.meta.url));
 const home = mkdtempSync(join(tmpdir(), "signalbox-bench-"));
 const bundle = join(home, "bundle");
 const signing = { AUDIT_DIR: join(home, "state"), AUDIT_MIRROR_DIR: join(home, "mirror") };
 let database: TestDatabase;
 let plant: Plant;
-let site: string;
 
 /** The signer needs longer for such a record than an export waits for it. */
-async function allSigned({ ask }: Plant, of: string): Promise<{ readonly position: number }> {
+async function allSigned({ ask }: Plant): Promise<{ readonly position: number }> {
   for (;;) {
     // who signs beside the one who asks may be too busy to keep a connection
-    const answer = await ask("GET", `/v1/audit/sites/${of}`).catch(() => null);
+    const answer = await ask("GET", `/v1/audit/sites/${SITE}`).catch(() => null);
     const { position, signed } = Object(answer?.body);
     if (position !== undefined && signed === position) return { position };
     await new Promise((resolve) => setTimeout(resolve, 200));
@@ -35,28 +35,28 @@ async function allSigned({ ask }: Plant, of: string): Promise<{ readonly positio
 
 beforeAll(async () => {
   database = await freshDatabase();
-  ({ site } = await writeLongRecord(database, SIGNALS));
+  await fill(database, { events: ENTRIES }, () => {});
   plant = await startPlant({ database, broker: "embedded", settings: signing });
-  const { position } = await allSigned(plant, site);
+  const { position } = await allSigned(plant);
   expect(
-    await runExport(["--site", site, "--positions", `1-${position}`, "--out", bundle, "--reason", "bench"], { DATABASE_URL: database.runtimeUrl }),
+    await runExport(["--site", SITE, "--positions", `1-${position}`, "--out", bundle, "--reason", "bench"], { DATABASE_URL: database.runtimeUrl }),
   ).toMatchObject({ exit: 0, err: "" });
   await plant.stop();
-}, 900_000);
+}, 3_600_000);
 afterAll(async () => {
   await database?.drop();
   rmSync(home, { recursive: true, force: true });
 });
 
-test(`a bundle of ${SIGNALS} signals is verified and decided again`, { timeout: 900_000 }, async () => {
+test(`a bundle of ${ENTRIES} entries is verified and decided again`, { timeout: 900_000 }, async () => {
   const args = [
     "verify",
     "--bundle",
     bundle,
     "--key",
-    join(signing.AUDIT_DIR, site, "signer.vkey"),
+    join(signing.AUDIT_DIR, SITE, "signer.vkey"),
     "--anchors",
-    join(signing.AUDIT_MIRROR_DIR, site),
+    join(signing.AUDIT_MIRROR_DIR, SITE),
     "--json",
   ];
   const began = performance.now();
