@@ -30,11 +30,11 @@ export async function rawLoop(options: Options, say: Say): Promise<Cost> {
 }
 
 /** Something that publishes one message for each delivery, whatever it is. */
-export async function between(file: "./pass-through.js" | "./obvious.js", options: Options, say: Say): Promise<Cost> {
+export async function between(file: string, options: Options, say: Say, more: readonly string[] = []): Promise<Cost> {
   const database = await sampled(say);
   const broker = await startMosquitto();
   const load = await Load.start(broker.port, whole(options.seed), "answers");
-  const subject = await start(file, [database.superUrl, String(broker.port)]);
+  const subject = await start(file, [database.superUrl, String(broker.port), ...more]);
   try {
     return await capacityOf(byMessages(load, { database, pids: [subject.pid], others: () => ({ broker: broker.pid(), ...load.pids }) }), options, say);
   } finally {

@@ -10,6 +10,7 @@ import { flooded } from "./flooder.ts";
 import { ofService } from "./of-service.ts";
 import { type BenchOptions, HELP, type Part, parseOptions } from "./options.ts";
 import { overload } from "./overload.ts";
+import { peer } from "./peers.ts";
 import { shards } from "./shards.ts";
 import { ofStored } from "./stored.ts";
 import { figures, type Results, ratios, table } from "./table.ts";
@@ -40,6 +41,8 @@ async function measure(options: BenchOptions): Promise<Results> {
     passThrough: await part("pass-through", (say) => between("./pass-through.js", options, say)),
     obvious: await part("obvious", (say) => between("./obvious.js", options, say)),
     transactions: await part("transactions", (say) => transactions(options, say)),
+    nodeRed: await part("node-red", (say) => peer("node-red", options, say)),
+    dbos: await part("dbos", (say) => peer("dbos", options, say)),
     overload: await part("overload", (say) => overload(shorter(options), say)),
     backlog: await part("backlog", (say) => backlog(shorter(options), say)),
     flooded: await part("flooder", (say) => flooded(shorter(options), say)),

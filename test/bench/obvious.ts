@@ -3,6 +3,7 @@
 import mqtt from "mqtt";
 import pg from "pg";
 import { answering } from "./answering.ts";
+import { outcomeTopic } from "./outcome-topic.ts";
 import { CELLS, payloadOf, plan, SITE } from "./plan.ts";
 import { createWriter, type Told, told } from "./rows.ts";
 
@@ -26,8 +27,7 @@ if (port !== "") {
     store(event).then(
       () => {
         acknowledge();
-        const topic = `${event.source.slice(1).replace(/\/eq\/.*/, "")}/batch/${event.batch}/outcome`;
-        broker.publish(topic, writer.outcome(event), { qos: 1, properties: { contentType: "application/cloudevents+json; charset=utf-8" } });
+        broker.publish(outcomeTopic(event), writer.outcome(event), { qos: 1, properties: { contentType: "application/cloudevents+json; charset=utf-8" } });
       },
       (error: unknown) => acknowledge(error instanceof Error ? error : new Error(String(error))),
     );

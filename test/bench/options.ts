@@ -8,6 +8,8 @@ export const PARTS = [
   "pass-through",
   "obvious",
   "transactions",
+  "node-red",
+  "dbos",
   "overload",
   "backlog",
   "flooder",
@@ -42,7 +44,7 @@ export const HELP = `npm run bench -- [--seconds 60] [--warm-up 30] [--seed S] [
 
 Measures the built service with a real mosquitto and a real Postgres, both with the settings that are shipped, under the load of a plant of 200 sources and 50 batches.
 Overload, backlog, flooder, shards and stored look for what it takes in a third of the time, and measure a third as long.
-Needs mosquitto. What it is doing is told on standard error now and then; the table comes on standard output.
+Needs mosquitto; node-red and dbos are installed from the registry, beside the bench, when they are measured first. What it is doing is told on standard error now and then; the table comes on standard output.
 
   --seconds   How long each figure is measured, with one CHECKPOINT in the middle. Default 60.
   --warm-up   How long a part runs before it is measured; before each load a sixth of that. Default 30.

@@ -3,6 +3,7 @@
 import { generate } from "mqtt-packet";
 import pg from "pg";
 import { answering } from "./answering.ts";
+import { outcomeTopic } from "./outcome-topic.ts";
 import { SITE } from "./plan.ts";
 import { createWriter, type Told, told } from "./rows.ts";
 import { eachPacket, join, PUBACK, PUBLISH } from "./wire.ts";
@@ -72,7 +73,7 @@ function send(): void {
     if (event === undefined) break;
     underWay += 1;
     messageId = (messageId % 65_535) + 1;
-    const topic = `${event.source.slice(1).replace(/\/eq\/.*/, "")}/batch/${event.batch}/outcome`;
+    const topic = outcomeTopic(event);
     const properties = { contentType: "application/cloudevents+json; charset=utf-8" };
     packets.push(
       generate({ cmd: "publish", topic, payload: writer.outcome(event), qos: 1, dup: false, retain: false, messageId, properties }, { protocolVersion: 5 }),

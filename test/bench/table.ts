@@ -19,6 +19,8 @@ export interface Results {
   readonly passThrough?: Cost;
   readonly obvious?: Cost;
   readonly transactions?: Transactions;
+  readonly nodeRed?: Cost;
+  readonly dbos?: Cost;
   readonly overload?: Overload;
   readonly backlog?: Backlog;
   readonly flooded?: Flooded;
@@ -79,13 +81,15 @@ export function figures(results: Results): readonly (readonly [name: string, fig
 }
 
 export function table(results: Results): string {
-  const { service, allVerdicts, rawLoop, passThrough, obvious, transactions } = results;
+  const { service, allVerdicts, rawLoop, passThrough, obvious, transactions, nodeRed, dbos } = results;
   const rows: readonly (readonly [string, Cost | undefined])[] = [
     ["service", service?.capacity],
     ["service, a message for every verdict", allVerdicts?.capacity],
     ["pass-through: stores the same rows, decides nothing", passThrough],
     ["obvious consumer: one transaction for each message", obvious],
     ["its transactions alone, without a broker", transactions],
+    ["Node-RED: acknowledges what comes, stores the same rows; no order, nothing is decided", nodeRed],
+    ["DBOS: a durable workflow for each message, stores the same rows; no order, nothing is decided", dbos],
     ["raw loop: generator, broker, subscriber", rawLoop],
   ];
   const measured = rows.flatMap(([name, cost]) => (cost === undefined ? [] : [{ name, cost }]));
