@@ -1,5 +1,5 @@
 import { type RawBuilder, sql } from "kysely";
-import type { Db } from "../db/database.ts";
+import { type Db, FIXED } from "../db/database.ts";
 import { safePosition } from "../db/position.ts";
 import type { SettlementDocument } from "./settlement.ts";
 
@@ -21,7 +21,7 @@ export interface Committed {
  * Throws what the database throws; whether it was the group's fault or everyone's is told by `db/failure.ts`.
  */
 export async function commitGroup(db: Db, owner: Owner, group: string, settlement: Omit<SettlementDocument, "written">): Promise<Committed> {
-  const { rows } = await sql<{ base: string; generation: number; recorded_at: string }>`
+  const { rows } = await sql<{ base: string; generation: number; recorded_at: string }>`${sql.raw(FIXED)}
     select base::text, generation, to_char(recorded_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as recorded_at
     from settle(${owner.site}, ${owner.shard}, ${owner.term}, ${group}::uuid, ${settlement.positions}, ${settlement.document}::jsonb, ${together(settlement.raws)}, ${together(settlement.correlations)},
       string_to_array(${settlement.entries.join("\n")}, E'\n'))`.execute(db);

@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import type { Db } from "../db/database.ts";
+import { type Db, FIXED } from "../db/database.ts";
 import { safePosition } from "../db/position.ts";
 import type { Tick } from "../decide/signal.ts";
 
@@ -22,13 +22,15 @@ export async function listBranches(db: Db, site: string): Promise<readonly { rea
 export async function silentFor(db: Db, shard: string): Promise<number | null> {
   const { rows } = await sql<{
     ms: number;
-  }>`select (extract(epoch from clock_timestamp() - received_until) * 1000)::double precision as ms from shard_beats where shard = ${shard}`.execute(db);
+  }>`${sql.raw(FIXED)} select (extract(epoch from clock_timestamp() - received_until) * 1000)::double precision as ms from shard_beats where shard = ${shard}`.execute(
+    db,
+  );
   return rows[0]?.ms ?? null;
 }
 
 /** Notes that the shard receives. Whoever's term is over notes nothing: the silence of the new owner must not be hidden. */
 export async function beat(db: Db, shard: string, term: number): Promise<void> {
-  await sql`insert into shard_beats (shard, received_until) select shard, clock_timestamp() from shards where shard = ${shard} and term = ${term}
+  await sql`${sql.raw(FIXED)} insert into shard_beats (shard, received_until) select shard, clock_timestamp() from shards where shard = ${shard} and term = ${term}
     on conflict (shard) do update set received_until = excluded.received_until`.execute(db);
 }
 

@@ -107,7 +107,7 @@ async function readPublishable(
   limit: number,
   told: ToldVerdicts,
 ): Promise<Publishable> {
-  const head = await sql<{ committed: string; shown: string }>`
+  const head = await sql<{ committed: string; shown: string }>`${sql.raw(FIXED)}
     select position::text as committed, (case when publish_after = 'commit' then position else shown_position(site) end)::text as shown from sites where site = ${at.site}`.execute(
     db,
   );
@@ -139,7 +139,7 @@ async function readRelayCursor(db: Db, shard: string): Promise<number> {
  * owner tells the truth all the same, since the broker had acknowledged what it counts.
  */
 async function moveRelayCursor(db: Db, at: { readonly shard: string; readonly term: number }, position: number): Promise<void> {
-  await sql`insert into relay_cursors (shard, position) select shard, ${position}::bigint from shards where shard = ${at.shard} and term = ${at.term}
+  await sql`${sql.raw(FIXED)} insert into relay_cursors (shard, position) select shard, ${position}::bigint from shards where shard = ${at.shard} and term = ${at.term}
     on conflict (shard) do update set position = greatest(relay_cursors.position, excluded.position)`.execute(db);
 }
 

@@ -1,5 +1,5 @@
 // Promise: a bad database moment, or one row that it refuses, costs nothing but itself; and who looks after the database is told what to do.
-// Attack: a refused row in the middle of a group, an answer that does not come in time, many batches that no statistics know of, an owner who owns nothing, a doctor who looks while it runs.
+// Attack: a refused row in the middle of a group, an answer that does not come in time, many batches that no statistics know of, an owner who owns nothing, a planner that believes in thousands of rows, a doctor who looks while it runs.
 import { sql } from "kysely";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -7,6 +7,9 @@ import { examineDatabase } from "../../src/cli/doctor.store.ts";
 import { ofDatabase } from "../../src/cli/findings.ts";
 import { openDatabase } from "../../src/db/database.ts";
 import { MigrationRefused, migrate } from "../../src/db/migrate.store.ts";
+import { noDefinitions } from "../../src/decide/definitions.store.ts";
+import { readWorld } from "../../src/decide/world.store.ts";
+import { emptyRequest } from "../../src/decide/world-request.ts";
 import { envelope, eventTopic, join, type Party, sourceOf, verdictTopicOf } from "../support/mqtt.ts";
 import { type Plant, startPlant } from "../support/plant.ts";
 
@@ -93,6 +96,27 @@ describe("what refers to a batch", () => {
       expect(await looksAt(250)).toBe(1);
     } finally {
       await client.end();
+    }
+  });
+});
+
+describe("reading the world of one event", () => {
+  // Once eight milliseconds of processor where one does: Postgres made room for the thousands of rows that it believed in, and cleared it, before it looked for the first.
+  test("makes no table for hashes, whatever Postgres believes will be found", async () => {
+    const { db, close } = openDatabase(plant.database.runtimeUrl, { max: 1, applicationName: "planned once", plansOnce: true });
+    try {
+      await readWorld(db, { site: "store", shard: "store", prefix: "", maxBytes: 1_024 }, emptyRequest(), noDefinitions());
+      const { rows } = await sql<{ name: string; parameters: number }>`
+        select name, cardinality(parameter_types) as parameters from pg_prepared_statements where statement like '%near_locks%'`.execute(db);
+      const [{ name, parameters } = { name: "", parameters: 0 }] = rows;
+      const plan = await sql<
+        Record<string, string>
+      >`explain execute ${sql.id(name)} (${sql.raw(Array.from({ length: parameters }, () => "null").join(", "))})`.execute(db);
+      const nodes = plan.rows.map((row) => String(row["QUERY PLAN"]).trim());
+      expect(nodes.length).toBeGreaterThan(100);
+      expect(nodes.filter((node) => node.includes("HashAggregate"))).toEqual([]);
+    } finally {
+      await close();
     }
   });
 });
