@@ -42,6 +42,8 @@ const LOOK_MS = 5_000;
 const RETRY_MS = 500;
 /** How often it looks whether more was signed, while something is committed that may not be shown yet. */
 const UNSIGNED_MS = 250;
+/** How often mirrors and cursors are published at most: each replaces the one before it, and to read and send one costs as much as an outcome. */
+const MIRRORS_MS = 250;
 /** How long mirrors and cursors may wait for the outcomes before them, where those do not end. */
 const MIRRORS_WAIT_MS = 1_000;
 const SEND = "send site/{site}/line/{line}/batch/{batch}/outcome";
@@ -58,6 +60,7 @@ export function createRelay(options: RelayOptions): Relay {
   /** Mirrors that tell of commits up to a position which may not be shown yet. */
   let held: { readonly upTo: number; readonly messages: readonly Message[] } | null = null;
   let note: { readonly published: string | null; readonly stale: boolean } = { published: null, stale: true };
+  let mirroredAt = Number.NEGATIVE_INFINITY;
   let wanted = true;
   let stopping = false;
   let sweepAt = 0;
@@ -72,7 +75,7 @@ export function createRelay(options: RelayOptions): Relay {
   async function run(): Promise<void> {
     while (!stopping || wanted) {
       if (!wanted) {
-        await idle(LOOK_MS);
+        await idle(mirrorsWait() ? Math.max(0, mirroredAt + MIRRORS_MS - time.now()) : LOOK_MS);
         if (stopping && !wanted) return;
       }
       // nobody told of it, so nobody knows whose mirrors changed
@@ -111,6 +114,8 @@ export function createRelay(options: RelayOptions): Relay {
       const callOff = time.after(ms, done);
       wake = done;
     });
+
+  const mirrorsWait = (): boolean => sources.size > 0 || batches.size > 0;
 
   /** Gives whether something is committed that may not be shown yet. */
   async function publishAll(looking: boolean): Promise<boolean> {
@@ -165,6 +170,8 @@ export function createRelay(options: RelayOptions): Relay {
       await sendMirrors(held.messages);
       held = null;
     }
+    if (!everything && !stopping && time.now() < mirroredAt + MIRRORS_MS) return;
+    mirroredAt = time.now();
     const all = everything;
     const theseSources = all ? null : [...sources];
     const theseBatches = all ? null : [...batches];
@@ -241,6 +248,7 @@ export function createRelay(options: RelayOptions): Relay {
     },
     async stop() {
       stopping = true;
+      wanted ||= mirrorsWait();
       wake?.();
       await running;
     },

@@ -145,6 +145,33 @@ test("cursors are published within a second or two, though the outcomes never en
   stopLoad();
 });
 
+test("where commit follows commit, outcomes come at once, and cursors a few times a second, the last of them too", async () => {
+  const { time, relay, stored, outcomes, cursors } = relayOver();
+  await relay.start();
+  await time.run(1_000);
+  const commit = (): void => {
+    stored.positions += 1;
+    relay.announce([SOURCE.source], [], stored.positions, stored.positions);
+  };
+  commit();
+  await time.run(1);
+  expect(cursors()).toEqual(["0", "1"]);
+  const stopLoad = time.every(20, commit);
+  await time.run(2_000);
+  stopLoad();
+  await time.run(1);
+  expect(outcomes()).toHaveLength(stored.positions);
+  expect(cursors().length).toBeLessThan(12);
+  await time.run(250);
+  expect(cursors().at(-1)).toBe(String(stored.positions));
+  commit();
+  await time.run(1);
+  const stopped = relay.stop();
+  await time.run(1);
+  await stopped;
+  expect(cursors().at(-1)).toBe(String(stored.positions));
+});
+
 test("where only what is signed may be shown, outcomes and mirrors stop there, and go on by themselves", async () => {
   const { time, relay, stored, outcomes, cursors } = relayOver();
   stored.signed = 0;
