@@ -20,8 +20,8 @@ export type ToldVerdicts = "all" | "refusals";
 
 /** What the relay reads and writes of its shard. */
 export interface RelayStore {
-  /** `told`: of which verdicts. */
-  readPublishable(after: number, limit: number, told: ToldVerdicts): Promise<Publishable>;
+  /** `told`: of which verdicts. `known`: so far it is known to be committed, and likely to be shown: that is read without asking first. */
+  readPublishable(after: number, limit: number, told: ToldVerdicts, known: number): Promise<Publishable>;
   readCursor(): Promise<number>;
   moveCursor(position: number): Promise<void>;
   readCursors(sources: readonly string[] | null): Promise<readonly CursorRow[]>;
@@ -33,7 +33,7 @@ export interface RelayStore {
 
 export function relayStore(db: Db, at: { readonly site: string; readonly shard: string; readonly term: number }): RelayStore {
   return {
-    readPublishable: (after, limit, told) => readPublishable(db, at, after, limit, told),
+    readPublishable: (after, limit, told, known) => readPublishable(db, at, after, limit, told, known),
     readCursor: () => readRelayCursor(db, at.shard),
     moveCursor: (position) => moveRelayCursor(db, at, position),
     readCursors: (sources) => readCursors(db, at.shard, sources),
@@ -99,21 +99,27 @@ type RawOutcome = Omit<OutcomeRow, "position" | "sequence"> & { readonly positio
 
 export const outcomeRow = (row: RawOutcome): OutcomeRow => ({ ...row, position: safePosition(row.position), sequence: safePosition(row.sequence) });
 
+type At = { readonly site: string; readonly shard: string };
+
 /** What a shard is to publish after a position, in position order, at most `limit` positions. Commit order is position order, so nothing appears behind what was read. */
-async function readPublishable(
-  db: Db,
-  at: { readonly site: string; readonly shard: string },
-  after: number,
-  limit: number,
-  told: ToldVerdicts,
-): Promise<Publishable> {
-  const head = await sql<{ committed: string; shown: string }>`${sql.raw(FIXED)}
-    select position::text as committed, (case when publish_after = 'commit' then position else shown_position(site) end)::text as shown from sites where site = ${at.site}`.execute(
-    db,
-  );
-  const [committed, shown] = [safePosition(head.rows[0]?.committed ?? "0"), safePosition(head.rows[0]?.shown ?? "0")];
+async function readPublishable(db: Db, at: At, after: number, limit: number, told: ToldVerdicts, known: number): Promise<Publishable> {
+  const likely = Math.min(known, after + limit);
+  const [{ committed, shown }, read] = await Promise.all([readShown(db, at.site), likely > after ? readBetween(db, at, after, likely, told) : null]);
+  if (read !== null && likely <= shown) return { ...read, through: likely, committed, shown };
   const through = Math.min(shown, after + limit);
   if (through <= after) return { verdicts: [], outcomes: [], through: after, committed, shown };
+  return { ...(await readBetween(db, at, after, through, told)), through, committed, shown };
+}
+
+async function readShown(db: Db, site: string): Promise<Pick<Publishable, "committed" | "shown">> {
+  const { rows } = await sql<{ committed: string; shown: string }>`${sql.raw(FIXED)}
+    select position::text as committed, (case when publish_after = 'commit' then position else shown_position(site) end)::text as shown from sites where site = ${site}`.execute(
+    db,
+  );
+  return { committed: safePosition(rows[0]?.committed ?? "0"), shown: safePosition(rows[0]?.shown ?? "0") };
+}
+
+async function readBetween(db: Db, at: At, after: number, through: number, told: ToldVerdicts): Promise<Pick<Publishable, "verdicts" | "outcomes">> {
   const [verdicts, outcomes] = await Promise.all([
     sql<RawVerdict & { responseTopic: string | null; correlationData: Uint8Array | null }>`${sql.raw(FIXED)}
       select ${VERDICT_COLUMNS}, g.response_topic as "responseTopic", g.correlation_data as "correlationData"
@@ -126,7 +132,7 @@ async function readPublishable(
       select ${OUTCOME_COLUMNS} from outcomes o cross join lateral (select s.line from streams s where s.site = o.site and s.stream = o.stream offset 0) s
       where o.site = ${at.site} and o.position > ${after} and o.position <= ${through} order by o.position, o.ordinal`.execute(db),
   ]);
-  return { verdicts: verdicts.rows.map(verdictRow), outcomes: outcomes.rows.map(outcomeRow), through, committed, shown };
+  return { verdicts: verdicts.rows.map(verdictRow), outcomes: outcomes.rows.map(outcomeRow) };
 }
 
 async function readRelayCursor(db: Db, shard: string): Promise<number> {

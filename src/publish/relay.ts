@@ -60,6 +60,8 @@ export function createRelay(options: RelayOptions): Relay {
   /** Mirrors that tell of commits up to a position which may not be shown yet. */
   let held: { readonly upTo: number; readonly messages: readonly Message[] } | null = null;
   let note: { readonly published: string | null; readonly stale: boolean } = { published: null, stale: true };
+  /** Something is committed that may not be shown yet. */
+  let unsigned = false;
   let mirroredAt = Number.NEGATIVE_INFINITY;
   let wanted = true;
   let stopping = false;
@@ -88,7 +90,7 @@ export function createRelay(options: RelayOptions): Relay {
         continue;
       }
       try {
-        const unsigned = await publishAll(looking);
+        await publishAll(looking);
         if (unsigned && !stopping) {
           await idle(UNSIGNED_MS);
           wanted = true;
@@ -117,12 +119,12 @@ export function createRelay(options: RelayOptions): Relay {
 
   const mirrorsWait = (): boolean => sources.size > 0 || batches.size > 0;
 
-  /** Gives whether something is committed that may not be shown yet. */
-  async function publishAll(looking: boolean): Promise<boolean> {
+  async function publishAll(looking: boolean): Promise<void> {
     let mirrored = time.now();
     let found: Publishable;
     for (;;) {
-      found = await store.readPublishable(position, window, options.verdicts);
+      found = await store.readPublishable(position, window, options.verdicts, unsigned ? position : announced);
+      unsigned = found.shown < found.committed;
       if (found.through === position) break;
       if (looking) everything = true;
       const messages = inOrder(found);
@@ -138,7 +140,6 @@ export function createRelay(options: RelayOptions): Relay {
       mirrored = time.now();
     }
     await publishMirrors(found);
-    return found.shown < found.committed;
   }
 
   /** Verdicts before the outcomes of the same position: the sender learns first. */
@@ -188,7 +189,7 @@ export function createRelay(options: RelayOptions): Relay {
         messages.push(...(await store.readExpiredMirrors()).map((row) => clearedBatchState(row, prefix)));
       }
       // mirrors tell of what was committed until they were read
-      const upTo = at.shown < at.committed ? (await store.readPublishable(position, 0, options.verdicts)).committed : 0;
+      const upTo = at.shown < at.committed ? (await store.readPublishable(position, 0, options.verdicts, position)).committed : 0;
       if (position < upTo) held = { upTo, messages };
       else await sendMirrors(messages);
     } catch (error) {

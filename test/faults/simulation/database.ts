@@ -377,7 +377,7 @@ export class SimDatabase {
       checkpoint: () => this.checkpoints.at(-1)?.note ?? null,
     });
     return {
-      readPublishable: (after, limit, told) => this.#query(process, () => stored.readPublishable(after, limit, told)),
+      readPublishable: (after, limit, told, known) => this.#query(process, () => stored.readPublishable(after, limit, told, known)),
       readCursor: () => this.#query(process, () => stored.readCursor()),
       moveCursor: (position) => this.#query(process, () => (term === this.#term ? stored.moveCursor(position) : undefined), "something"),
       readCursors: (sources) => this.#query(process, () => stored.readCursors(sources)),

@@ -132,7 +132,8 @@ export function storedForRelay(
   log: { shown(): number; checkpoint(): string | null },
 ): { readonly [K in keyof RelayStore]: (...asked: Parameters<RelayStore[K]>) => Awaited<ReturnType<RelayStore[K]>> } {
   return {
-    readPublishable(after, limit, told): Publishable {
+    readPublishable(after, limit, told, known): Publishable {
+      if (known > model.position) throw new Error(`position ${known} is said to be committed where ${model.position} is the last`);
       const shown = log.shown();
       const through = Math.min(shown, after + limit);
       if (through <= after) return { verdicts: [], outcomes: [], through: after, committed: model.position, shown };

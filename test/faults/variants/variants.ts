@@ -27,7 +27,7 @@ const ACKNOWLEDGE_ON_RECEIPT: Change = {
 };
 const OUTBOX_BY_LAST_ID: Change = {
   module: "src/publish/relay.js",
-  lines: [["position = await store.readCursor();", "position = (await store.readPublishable(0, Number.MAX_SAFE_INTEGER, options.verdicts)).through;"]],
+  lines: [["position = await store.readCursor();", "position = (await store.readPublishable(0, Number.MAX_SAFE_INTEGER, options.verdicts, 0)).through;"]],
 };
 
 export const VARIANTS: readonly Variant[] = [
