@@ -1,4 +1,5 @@
 import { type RawBuilder, sql } from "kysely";
+import type { Copied } from "../db/copy-out.ts";
 import type { Db } from "../db/database.ts";
 import { safePosition } from "../db/position.ts";
 import { HASH_BYTES } from "./hash.ts";
@@ -9,11 +10,6 @@ import { TILE_WIDTH, type Tile } from "./tiles.ts";
 /** What one step takes of new entries: so many, and so many bytes, but one entry whatever it weighs. */
 const ENTRIES = 4_096;
 const BYTES = 8 * 1024 * 1024;
-
-interface RawEntry {
-  readonly position: bigint;
-  readonly entry: Buffer;
-}
 
 /** All logs of a site, in order. */
 export async function readLogs(db: Db, site: string): Promise<readonly Log[]> {
@@ -34,7 +30,7 @@ export async function lookAtLog(db: Db, site: string, { log, after, again, dispo
     .execute(async (trx) => {
       const logs = await readLogs(trx, site);
       const last = await sql<{ position: bigint }>`select position from audit_entries where site = ${site} order by position desc limit 1`.execute(trx);
-      const seen = again.map(([from, to]) => sql`position between ${from} and ${to}`);
+      const seen = again.map(([from, to]) => sql`position between ${sql.lit(from)} and ${sql.lit(to)}`);
       const handed = await sql<{ size: bigint }>`select coalesce(max(size), 0) as size from audit_checkpoints where site = ${site} and log = ${log}`.execute(
         trx,
       );
@@ -56,7 +52,9 @@ export async function lookAtLog(db: Db, site: string, { log, after, again, dispo
         ...(kept.length === 0 ? {} : { kept }),
         last: safePosition(last.rows[0]?.position ?? 0n),
         again:
-          seen.length === 0 ? [] : await entries(trx, sql`select position, entry from audit_entries where site = ${site} and (${sql.join(seen, sql` or `)})`),
+          seen.length === 0
+            ? []
+            : await entries(trx, sql`select position, entry from audit_entries where site = ${sql.lit(site)} and (${sql.join(seen, sql` or `)})`),
         next: behind === null ? [] : await entries(trx, entriesAfter(site, behind)),
         handed: safePosition(handed.rows[0]?.size ?? 0n),
       };
@@ -106,13 +104,17 @@ export async function handCheckpoint(db: Db, site: string, { log, size, root, no
   });
 }
 
-const entriesAfter = (site: string, after: number): RawBuilder<RawEntry> => sql`
+const entriesAfter = (site: string, after: number): RawBuilder<unknown> => sql`
   select position, entry from (
     select position, entry, sum(octet_length(entry)) over (order by position) - octet_length(entry) as before
-    from (select position, entry from audit_entries where site = ${site} and position > ${after} order by position limit ${ENTRIES}) as behind
-  ) as weighed where before < ${BYTES} order by position`;
+    from (select position, entry from audit_entries where site = ${sql.lit(site)} and position > ${sql.lit(after)} order by position limit ${sql.lit(ENTRIES)}) as behind
+  ) as weighed where before < ${sql.lit(BYTES)} order by position`;
 
-async function entries(db: Db, statement: RawBuilder<RawEntry>): Promise<readonly Entry[]> {
-  const { rows } = await statement.execute(db);
-  return rows.map(({ position, entry }) => ({ position: safePosition(position), bytes: entry }));
+/** The bytes as they stand, which is what is signed. */
+async function entries(db: Db, statement: RawBuilder<unknown>): Promise<readonly Entry[]> {
+  const { rows } = await sql<Copied>`copy (${statement}) to stdout (format binary)`.execute(db);
+  return rows.map(([position, bytes]) => {
+    if (position == null || bytes == null) throw new Error("an entry came without its position or its bytes");
+    return { position: safePosition(position.readBigInt64BE()), bytes };
+  });
 }

@@ -3,6 +3,7 @@ import { Kysely, PostgresDialect } from "kysely";
 import pg from "pg";
 import { asking, sitesSetting } from "./asking.ts";
 import { columnTypes } from "./column-types.ts";
+import { copyOut, isCopy } from "./copy-out.ts";
 import type { Tables } from "./schema.ts";
 
 export { RolledBack } from "./rolled-back.ts";
@@ -47,15 +48,18 @@ const LONG = 3_000;
 export const FIXED = "/* fixed */";
 
 /**
- * Long statements are prepared by name; and a connection whose answer did not come in time is ended, since the pool would hand it out again with the statement still
+ * Long statements are prepared by name, copies are read as they come; and a connection whose answer did not come in time is ended, since the pool would hand it out again with the statement still
  * running on it.
  */
 function attend(client: pg.PoolClient): void {
   const query: (...args: unknown[]) => unknown = client.query.bind(client);
-  const asked = (first: unknown, values: unknown, ...rest: unknown[]): unknown =>
-    typeof first === "string" && (first.length > LONG || first.startsWith(FIXED)) && Array.isArray(values)
+  const asked = (first: unknown, values: unknown, ...rest: unknown[]): unknown => {
+    if (typeof first !== "string") return query(first, values, ...rest);
+    if (isCopy(first)) return copyOut(first, query);
+    return (first.length > LONG || first.startsWith(FIXED)) && Array.isArray(values)
       ? query({ name: createHash("sha256").update(first).digest("base64url"), text: first, values }, ...rest)
       : query(first, values, ...rest);
+  };
   Object.assign(client, {
     query: (...args: [unknown, unknown, ...unknown[]]) => {
       const answer = asked(...args);

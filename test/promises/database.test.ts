@@ -51,14 +51,27 @@ describe("a row that the database refuses", () => {
   });
 });
 
-describe("a connection whose answer does not come in time", () => {
-  test("is not handed out again with the statement still running on it", async () => {
+describe("a connection", () => {
+  test.each([
+    ["a statement", sql`select pg_sleep(20)`],
+    ["a copy", sql`copy (select pg_sleep(20)) to stdout (format binary)`],
+  ])("whose answer does not come in time is not handed out again with %s still running on it", async (_, sleep) => {
     const { db, close } = openDatabase(plant.database.runtimeUrl, { max: 1, applicationName: "late", answerMs: 250 });
     try {
       const pid = async (): Promise<number | undefined> => (await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(db)).rows[0]?.pid;
       const before = await pid();
-      await expect(sql`select pg_sleep(20)`.execute(db)).rejects.toThrow("Query read timeout");
+      await expect(sleep.execute(db)).rejects.toThrow("Query read timeout");
       expect(await pid()).not.toBe(before);
+    } finally {
+      await close();
+    }
+  });
+
+  test("after a copy that failed serves the next statement", async () => {
+    const { db, close } = openDatabase(plant.database.runtimeUrl, { max: 1, applicationName: "failing" });
+    try {
+      await expect(sql`copy (select 1 / (3 - n) from generate_series(1, 5) n) to stdout (format binary)`.execute(db)).rejects.toThrow("division by zero");
+      expect((await sql<readonly Buffer[]>`copy (select '\\xff00'::bytea) to stdout (format binary)`.execute(db)).rows).toEqual([[Buffer.from("ff00", "hex")]]);
     } finally {
       await close();
     }

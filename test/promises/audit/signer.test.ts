@@ -172,6 +172,24 @@ describe("70,000 entries", () => {
 });
 
 describe("an administrator's SQL", () => {
+  // What is no text comes out of a text as U+FFFD, whose bytes are ef bf bd: an entry that held these could have been changed into what reads the same.
+  test("that puts in the place of an entry's bytes what reads the same as text is refused by name", async () => {
+    await site("unreadable");
+    await run("unreadable");
+    await database.query(
+      "insert into audit_entries (site, position, entry) select 'unreadable', n, case n when 2 then '\\x00ff80fe' when 3 then '\\xefbfbd' else 'entry' end::bytea from generate_series(1, 4) n",
+    );
+    const tree = new Frontier();
+    for (const bytes of [Buffer.from("entry"), Buffer.from("00ff80fe", "hex"), Buffer.from("efbfbd", "hex"), Buffer.from("entry")])
+      tree.append(leafHash(bytes));
+    expect((await run("unreadable")).slice(-2)).toMatchObject([
+      { kind: "signed", root: tree.root() },
+      { kind: "idle", position: 4 },
+    ]);
+    await asAdministrator("update audit_entries set entry = '\\xff' where site = 'unreadable' and position = 3");
+    expect((await run("unreadable")).at(-1)).toMatchObject({ kind: "refused", because: "diverging", position: 3 });
+  });
+
   test("that cuts the log off, or takes an entry out of it, or opens another log over it, is refused by name", async () => {
     await site("cut");
     await run("cut");
