@@ -85,7 +85,15 @@ export function createPublisher(options: PublisherOptions): Publisher {
     for (const pending of all) reject(pending, code);
   }
 
+  /** What is published in one turn of the loop goes out in one write: PUBACKs that came together make room for as many. */
+  function together({ client: { stream } }: Connection): void {
+    if (stream.writableCorked > 0) return;
+    stream.cork();
+    setImmediate(() => stream.uncork());
+  }
+
   function send(): void {
+    if (on !== null && waiting.length > 0 && inFlight.size < on.window) together(on.connection);
     while (on !== null && inFlight.size < on.window) {
       const pending = waiting.shift();
       if (pending === undefined) return;

@@ -426,6 +426,28 @@ describe("a scripted broker", () => {
     expect(most).toBeLessThanOrEqual(3);
   });
 
+  test("that acknowledges several publishes at once gets as many in one write", async () => {
+    const { url, served } = await scriptedBroker((broker) => broker.send(accept()));
+    const { publisher, connected } = publishing({ url, window: 40 });
+    await publisher.start();
+    await connected.count(1);
+    const broker = await first(served);
+    const published = (packets: readonly Packet[]) => packets.flatMap((packet) => (packet.cmd === "publish" ? [packet] : []));
+    const sent = Array.from({ length: 80 }, (_, index) => publisher.publish({ topic: "out", payload: String(index), retain: false, qos: 1 }));
+    const acknowledge = (packets: readonly Packet[]) =>
+      broker.socket.write(
+        Buffer.concat(published(packets).map(({ messageId = 0 }) => mqttPacket.generate({ cmd: "puback", messageId, reasonCode: 0 }, { protocolVersion: 5 }))),
+      );
+    const before = await broker.packets.until((packets) => published(packets).length === 40, "40 publishes");
+    const [packets, chunks] = [before.length, broker.chunks.length];
+    acknowledge(before);
+    const all = await broker.packets.until((packets) => published(packets).length === 80, "80 publishes");
+    expect(broker.chunks.slice(chunks)).toHaveLength(1);
+    acknowledge(all.slice(packets));
+    await Promise.all(sent);
+    expect(published(all).map(({ payload }) => payload.toString())).toEqual(Array.from({ length: 80 }, (_, index) => String(index)));
+  });
+
   test("that refuses a publish is quoted by the name of its reason, and the next publish goes on", async () => {
     const { url, served } = await scriptedBroker((broker) => {
       broker.send({ cmd: "connack", reasonCode: 0, sessionPresent: false, properties: { maximumPacketSize: 1_000, retainAvailable: false } });
