@@ -23,12 +23,15 @@ export interface Committed {
 export async function commitGroup(db: Db, owner: Owner, group: string, settlement: Omit<SettlementDocument, "written">): Promise<Committed> {
   const { rows } = await sql<{ base: string; generation: number; recorded_at: string }>`${sql.raw(FIXED)}
     select base::text, generation, to_char(recorded_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as recorded_at
-    from settle(${owner.site}, ${owner.shard}, ${owner.term}, ${group}::uuid, ${settlement.positions}, ${settlement.document}::jsonb, ${together(settlement.raws)}, ${together(settlement.correlations)},
-      string_to_array(${settlement.entries.join("\n")}, E'\n'))`.execute(db);
+    from settle(${owner.site}, ${owner.shard}, ${owner.term}, ${group}::uuid, ${settlement.positions}, ${madeLate(() => settlement.document)}::jsonb, ${together(settlement.raws)}, ${together(settlement.correlations)},
+      string_to_array(${madeLate(() => settlement.entries.join("\n"))}, E'\n'))`.execute(db);
   const row = rows[0];
   if (row === undefined) throw new Error("the commit came back without its position");
   return { base: safePosition(row.base), generation: row.generation, recordedAt: row.recorded_at };
 }
+
+/** A long text that the driver asks for when it writes it, and that nobody keeps: one that was kept until the commit returns would be collected as late as what lives for hours. */
+const madeLate = (text: () => string): { toPostgres(): string } => ({ toPostgres: text });
 
 /** Bytes as an array, sent end to end and cut there: as an array each would be written out as text and read again. Entries go as lines, since JSON has none within it. */
 function together(parts: readonly (Buffer | null)[]): RawBuilder<unknown> {
