@@ -39,6 +39,8 @@ export interface Command {
   readonly examples: readonly string[];
   /** What exit 0 and exit 1 mean here, and those beyond 2, which is wrong usage everywhere. */
   readonly exits: { readonly done: string; readonly found: string; readonly incomplete?: string; readonly unclear?: string };
+  /** Options of Node that its process runs with. */
+  readonly node?: readonly string[];
   run(call: Call, terminal: Terminal): Promise<ExitCode>;
 }
 

@@ -7,6 +7,7 @@ import { device } from "./device.ts";
 import { doctor } from "./doctor.ts";
 import { exportBundle } from "./export.ts";
 import { inWords } from "./failure.ts";
+import { runWith } from "./heap.process.ts";
 import { helpOf, helpOfAll } from "./help.ts";
 import { migrate } from "./migrate.ts";
 import { parse } from "./parse.ts";
@@ -80,6 +81,7 @@ switch (parsed.kind) {
     process.exitCode = 2;
     break;
   case "run":
+    runWith(parsed.command.node ?? [], process.env);
     try {
       process.exitCode = await parsed.command.run(parsed.call, terminal);
     } catch (error) {
