@@ -1,6 +1,7 @@
-import { sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
 import type { Db } from "../db/database.ts";
 import { safePosition } from "../db/position.ts";
+import { type Asked, AT_ONCE, type Direction, keysOf, type Named, positionsAt, rarestOf, type Span } from "./trail-places.store.ts";
 
 /** What a search of the audit trail asks for; all of it must hold. */
 export interface TrailSearch {
@@ -29,8 +30,6 @@ export interface Found {
   readonly entry: Buffer;
 }
 
-export type Direction = "asc" | "desc";
-
 /**
  * Entries of the audit log that fit a search, put in order by what was asked, then by position. What is searched are the columns of the record; what is given are the
  * entries' own bytes.
@@ -40,7 +39,7 @@ export async function searchTrail(
   search: TrailSearch,
   order: TrailOrder,
   direction: Direction,
-  after: { readonly key: string; readonly position: number } | null,
+  after: After | null,
   limit: number,
 ): Promise<readonly Found[]> {
   if (order !== "when") return sorted(db, search, order, direction, after, limit);
@@ -50,15 +49,15 @@ export async function searchTrail(
 }
 
 /** Positions that are looked at in one statement: at first, and at most, where little is found. */
-const LOOKED_AT = { first: 512, most: 16_384 } as const;
+const LOOKED_AT = { first: AT_ONCE, most: 16_384 } as const;
 
 /**
  * What fits a search, in the order of positions, from one side to the other. Looks at some positions at a time, by the index that they have: what was recorded together stands together,
- * and no statement goes through the whole record, however little there is to be found. `most`: so many are taken of one look.
+ * and no statement goes through the whole record. Where few positions can fit, only those are looked at. `most`: so many are taken of one look.
  */
 export async function* walkTrail(
   db: Db,
-  search: TrailSearch,
+  search: TrailSearch & Asked,
   direction: Direction,
   after: number | null = null,
   most: number = LOOKED_AT.most,
@@ -66,9 +65,13 @@ export async function* walkTrail(
   const span = await spanOf(db, search);
   let first = Math.max(span.first, direction === "asc" && after !== null ? after + 1 : 1);
   let last = Math.min(span.last, direction === "desc" && after !== null ? after - 1 : span.last);
+  const rare = search.batch === undefined ? await rarestOf(db, search, { first, last }, direction) : null;
+  let next = rare?.found;
   for (let width: number = LOOKED_AT.first; first <= last; ) {
-    const looked =
-      search.batch === undefined ? windowOf(first, last, width, direction) : await numbered(db, search.site, search.batch, { first, last }, direction);
+    if (search.batch !== undefined) next = await numbered(db, search.site, search.batch, { first, last }, direction);
+    else if (rare !== null) next ??= await positionsAt(db, search.site, rare.places, { first, last }, direction);
+    const looked = next === undefined ? windowOf(first, last, width, direction) : onlyAt(next);
+    next = undefined;
     if (looked === null) return;
     const rows = await look(db, search, looked, direction, most);
     yield* rows;
@@ -80,27 +83,26 @@ export async function* walkTrail(
   }
 }
 
-interface Positions {
-  readonly first: number;
-  readonly last: number;
+interface Looked extends Span {
   /** Of all between them only these. */
   readonly only?: readonly number[];
 }
 
-const windowOf = (first: number, last: number, width: number, direction: Direction): Positions =>
+const windowOf = (first: number, last: number, width: number, direction: Direction): Looked =>
   direction === "asc" ? { first, last: Math.min(last, first + width - 1) } : { first: Math.max(first, last - width + 1), last };
 
-/** The next positions that a batch has numbered; null: there are no more. */
-async function numbered(db: Db, site: string, batch: string, { first, last }: Positions, direction: Direction): Promise<Positions | null> {
+const onlyAt = (only: readonly number[]): Looked | null => (only.length === 0 ? null : { first: Math.min(...only), last: Math.max(...only), only });
+
+/** The next positions that a batch has numbered. */
+async function numbered(db: Db, site: string, batch: string, { first, last }: Span, direction: Direction): Promise<readonly number[]> {
   const { rows } = await sql<{ position: bigint }>`
     select position from audit_numbers where site = ${site} and batch = ${batch} and position between ${first} and ${last}
     order by number ${sql.raw(direction)} limit ${LOOKED_AT.first}`.execute(db);
-  const only = rows.map(({ position }) => safePosition(position));
-  return only.length === 0 ? null : { first: Math.min(...only), last: Math.max(...only), only };
+  return rows.map(({ position }) => safePosition(position));
 }
 
 /** Between which positions all that a search is about must stand. Times never go back along positions. */
-async function spanOf(db: Db, { site, from: since, to: until, positions }: TrailSearch): Promise<Positions> {
+async function spanOf(db: Db, { site, from: since, to: until, positions }: TrailSearch): Promise<Span> {
   const [from, to] = [since ?? null, until ?? null];
   const { rows } = await sql<{ first: bigint; last: bigint }>`
     select case when ${from}::timestamptz is null then 1 else position_at(${site}, ${from}::timestamptz) + 1 end as first,
@@ -113,46 +115,82 @@ async function spanOf(db: Db, { site, from: since, to: until, positions }: Trail
   };
 }
 
-async function look(db: Db, search: TrailSearch, { first, last, only }: Positions, direction: Direction, limit: number): Promise<readonly Found[]> {
-  const at = (position: ReturnType<typeof sql>) =>
-    only === undefined
-      ? sql`${position} between ${first} and ${last}`
-      : sql`${position} between ${first} and ${last} and ${position} in (select unnest(${only}::bigint[]))`;
+async function look(db: Db, search: TrailSearch & Asked, looked: Looked, direction: Direction, limit: number): Promise<readonly Found[]> {
   const { rows } = await sql<{ position: string; entry: Buffer }>`
     select p.position::text as position, e.entry from (
-      select t.position from ${trailAt(search.site, at)} as t where ${fits(search)} order by t.position ${sql.raw(direction)} limit ${limit}
-    ) as p join audit_entries e on e.site = ${search.site} and e.position = p.position order by p.position ${sql.raw(direction)}`.execute(db);
+      select t.position from ${trailAt(search.site, looked)} as t where ${fits(search)} order by t.position ${sql.raw(direction)} limit ${limit}
+    ) as p cross join lateral ${entryAt(search.site)} as e order by p.position ${sql.raw(direction)}`.execute(db);
   return rows.map((row) => ({ ...row, key: "", position: safePosition(row.position) }));
 }
 
-/** By what no index has: everything that fits is looked at, and only what is on the page is brought. */
+interface After {
+  readonly key: string;
+  readonly position: number;
+}
+
+/** In the order of a name: one name after the other, each in the order of positions. What is rare is put in order as it is. */
 async function sorted(
   db: Db,
   search: TrailSearch,
   order: Exclude<TrailOrder, "when">,
   direction: Direction,
-  after: { readonly key: string; readonly position: number } | null,
+  after: After | null,
   limit: number,
 ): Promise<readonly Found[]> {
-  const { first, last } = await spanOf(db, search);
-  const key = { who: sql`t.who`, what: sql`t.what`, why: sql`coalesce(t.why, '')` }[order];
+  const span = await spanOf(db, search);
+  const rare = search.batch === undefined ? await rarestOf(db, search, span, direction) : null;
+  const only = rare?.all === true ? rare.found : null;
+  const keys = order === "why" || search.batch !== undefined || only !== null ? null : await keysOf(db, search.site, order, direction, after?.key ?? null);
+  if (order === "why" || keys === null) return sortedAtOnce(db, search, { ...span, ...(only === null ? {} : { only }) }, order, direction, after, limit);
+  const found: Found[] = [];
+  for (const text of keys)
+    for await (const row of walkTrail(
+      db,
+      { ...search, key: { of: order, text } },
+      direction,
+      text === after?.key ? after.position : null,
+      limit - found.length,
+    )) {
+      found.push({ ...row, key: text });
+      if (found.length >= limit) return found;
+    }
+  return found;
+}
+
+/** Everything that fits is looked at, and only what is on the page is brought. */
+async function sortedAtOnce(
+  db: Db,
+  search: TrailSearch,
+  looked: Looked,
+  order: Exclude<TrailOrder, "when">,
+  direction: Direction,
+  after: After | null,
+  limit: number,
+): Promise<readonly Found[]> {
+  const key = { ...NAMES, why: sql`coalesce(t.why, '')` }[order];
   const [way, beyond] = [sql.raw(direction), sql.raw(direction === "asc" ? ">" : "<")];
   const { rows } = await sql<{ position: string; key: string; entry: Buffer }>`
     select p.position::text as position, p.key, e.entry from (
-      select t.position, ${key} as key from ${trailAt(search.site, (position) => sql`${position} between ${first} and ${last}`)} as t
+      select t.position, ${key} as key from ${trailAt(search.site, looked)} as t
       where ${fits(search)}
         and (${search.batch ?? null}::text is null or t.position in (select n.position from audit_numbers n where n.site = ${search.site} and n.batch = ${search.batch ?? null}))
         and ${after === null ? sql`true` : sql`(${key}, t.position) ${beyond} (${after.key}, ${after.position}::bigint)`}
       order by key ${way}, t.position ${way} limit ${limit}
-    ) as p join audit_entries e on e.site = ${search.site} and e.position = p.position order by p.key ${way}, p.position ${way}`.execute(db);
+    ) as p cross join lateral ${entryAt(search.site)} as e order by p.key ${way}, p.position ${way}`.execute(db);
   return rows.map((row) => ({ ...row, position: safePosition(row.position) }));
 }
+
+/** Of what is on the page alone: without `offset` Postgres might read all entries, and join them. */
+const entryAt = (site: string): RawBuilder<unknown> => sql`(select entry from audit_entries where site = ${site} and position = p.position offset 0)`;
 
 /**
  * One row for each position, who, what and why: as the view `audit_trail` (migration 0010) has them and who performed it, with signals and verdicts alike held to the positions that are looked at. A
  * condition on the view is not carried over its outer join, and every verdict of the site would be read for each look.
  */
-const trailAt = (site: string, at: (position: ReturnType<typeof sql>) => ReturnType<typeof sql>) => sql`(
+function trailAt(site: string, { first, last, only }: Looked): RawBuilder<unknown> {
+  const at = (position: RawBuilder<unknown>): RawBuilder<unknown> =>
+    sql`${position} between ${first} and ${last} ${only === undefined ? sql`` : sql`and ${position} = any(${only}::bigint[])`}`;
+  return sql`(
   select g.position, g.recorded_at, 'person:' || p.person as performer, coalesce(g.actor, g.source, 'signalbox') as who,
     case g.kind when 'command' then regexp_replace(g.body ->> 'kind', 'command$', coalesce(g.body ->> 'command', 'command'))
       when 'tick' then (g.body ->> 'tick') || '.due' when 'diag' then 'diagnosis' else coalesce(g.type, v.type, 'unreadable') end as what,
@@ -164,6 +202,9 @@ const trailAt = (site: string, at: (position: ReturnType<typeof sql>) => ReturnT
   select v.position, v.recorded_at, 'person:' || p.person, 'signalbox', coalesce(v.type, 'unreadable'), v.reason, v.code
   from verdicts v left join performances p on p.site = ${site} and p.position = v.position and ${at(sql`p.position`)} where v.site = ${site} and ${at(sql`v.position`)} and v.round > 1
     and not exists (select from signals g where g.site = ${site} and g.position = v.position))`;
+}
+
+const NAMES: Readonly<Record<Named, RawBuilder<unknown>>> = { who: sql`t.who`, what: sql`t.what` };
 
 /** What must hold of a row beside its position and its batch. */
 const fits = ({
@@ -172,10 +213,13 @@ const fits = ({
   why,
   from,
   to,
-}: TrailSearch) => sql`${from === undefined ? sql`true` : sql`t.recorded_at >= ${from}::timestamptz`} and ${to === undefined ? sql`true` : sql`t.recorded_at < ${to}::timestamptz`}
-  and ${who === undefined ? sql`true` : sql`(${holds(sql`t.who`, who)} or ${holds(sql`t.performer`, who)})`} and ${holds(sql`t.what`, what)} and ${why === undefined ? sql`true` : sql`(${holds(sql`t.why`, why)} or t.code = ${why})`}`;
+  key,
+}: TrailSearch &
+  Asked) => sql`${from === undefined ? sql`true` : sql`t.recorded_at >= ${from}::timestamptz`} and ${to === undefined ? sql`true` : sql`t.recorded_at < ${to}::timestamptz`}
+  and ${who === undefined ? sql`true` : sql`(${holds(sql`t.who`, who)} or ${holds(sql`t.performer`, who)})`} and ${holds(sql`t.what`, what)} and ${why === undefined ? sql`true` : sql`(${holds(sql`t.why`, why)} or t.code = ${why})`}
+  and ${key === undefined ? sql`true` : sql`${NAMES[key.of]} = ${key.text}`}`;
 
-const holds = (column: ReturnType<typeof sql>, part: string | undefined) =>
+const holds = (column: RawBuilder<unknown>, part: string | undefined) =>
   part === undefined ? sql`true` : sql`strpos(lower(coalesce(${column}, '')), lower(${part})) > 0`;
 
 /** The bytes of one entry; null: there is none at the position. */

@@ -203,6 +203,17 @@ test("the reader's role sees nothing where it is not said for whom is asked, and
     }
     expect(await seen("*", "sites")).toEqual([OWN, FOREIGN]);
     expect(await seen(null, "audit_trail")).toEqual([]);
+    // what is asked past the policies, by functions
+    const told = (site: string) => [
+      `(select '${site}' as site from names_told('${site}')) as names`,
+      `(select '${site}' as site from positions_told('${site}', '{batch.create}', 1, 1000000, false, 10)) as positions`,
+      `(select '${site}' as site from positions_saying('${site}', 'plan', 1, 1000000, 10)) as reasons`,
+    ];
+    for (const [own, foreign] of told(OWN).map((own, n) => [own, told(FOREIGN)[n] ?? ""] as const)) {
+      expect(await seen(OWN, own), own).toEqual([OWN]);
+      expect(await seen("*", foreign), foreign).toEqual([FOREIGN]);
+      for (const sites of [OWN, "", null]) expect(await seen(sites, foreign), foreign).toEqual([]);
+    }
     const { rows: writable } =
       await client.query(`select c.relname from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v')
       and has_table_privilege('signalbox_reader', c.oid, 'insert, update, delete, truncate')`);

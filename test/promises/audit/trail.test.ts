@@ -16,16 +16,28 @@ let opened: ReturnType<typeof openDatabase>;
 beforeAll(async () => {
   database = await freshDatabase();
   const of = `from generate_series(1, ${N}) n, lateral (select timestamptz '2026-11-25T08:00:00Z' + n * interval '10 milliseconds' as at) as moment`;
-  // one of ten an act, one of ten a command, one of a hundred a later round of the event before it; the others events of 23 sources
+  // of ten one act, one command, one tick and one diagnosis, of a source that says nothing else; the others events of 23 sources, accepted, repeated, refused, or one of a hundred unreadable; one of
+  // a hundred the later round of the event before it
+  const is = `case when n % 100 = 57 then 'unreadable' else (array['act', 'command', 'tick', 'diag', 'accepted', 'duplicate', 'rejected', 'rejected', 'rejected', 'rejected'])[n % 10 + 1] end`;
+  const kinds = `case when ${is} in ('act', 'command', 'tick', 'diag') then ${is} else 'event' end`;
+  const source = "'/site/trail1/line/4/eq/scale-' || n % 23";
   await database.query(`set session_replication_role = replica; select ensure_partitions(${N});
     insert into sites (site, position) values ('${SITE}', ${N}); insert into shards (shard, site) values ('${SITE}', '${SITE}');
+    insert into sources (site, source, line, equipment, shard) values ('${SITE}', '/site/${SITE}/line/4/eq/gate-1', '4', 'gate-1', '${SITE}');
+    insert into performances (site, position, event_position, person, station, session, performed_at, clock)
+      select '${SITE}', n, n, 'ada', 'bench-1', 1, at, 'arrival' ${of} where n % 1000 = 16;
     insert into signals (site, position, generation, shard, kind, type, actor, source, topic, body, received_at, recorded_at)
-      select '${SITE}', n, 1, '${SITE}', case n % 10 when 0 then 'act' when 1 then 'command' else 'event' end, case n % 10 when 0 then 'call.made' when 1 then null else 'signalbox.call.raised.v1' end,
-        case when n % 10 < 2 then 'person-' || n % 7 end, case when n % 10 >= 2 then '/site/${SITE}/line/4/eq/scale-' || n % 23 end, case when n % 10 >= 2 then 't' end,
-        case n % 10 when 0 then jsonb_build_object('reason', 'because ' || n) when 1 then '{"kind": "batch.command", "command": "start"}'::jsonb end, at, at ${of} where n % 100 <> 53;
-    insert into verdicts (site, position, generation, shard, event_position, round, status, final, code, reason, next, source, type, context_from, ahead, flags, facts, recorded_at)
-      select '${SITE}', n, 1, '${SITE}', case n % 100 when 53 then n - 1 else n end, case n % 100 when 53 then 2 else 1 end, 'rejected', true, case n % 5 when 0 then 'SEQ_GAP' else 'SYS_POISON' end,
-        'Reason ' || n, 'none', '/site/${SITE}/line/4/eq/scale-' || n % 23, 'signalbox.call.raised.v1', 'none', false, '{}', 0, at ${of} where n % 10 >= 2;
+      select '${SITE}', n, 1, '${SITE}', ${kinds}, case ${is} when 'act' then 'call.made' when 'accepted' then 'signalbox.step.evidence.v1' when 'duplicate' then 'signalbox.call.raised.v1' when 'rejected' then 'signalbox.call.raised.v1' end,
+        case when ${is} in ('act', 'command') then 'person-' || n % 7 end, case ${is} when 'diag' then '/site/${SITE}/line/4/eq/gate-1' when 'accepted' then ${source} when 'duplicate' then ${source} when 'rejected' then ${source} end,
+        case when ${kinds} in ('event', 'diag') then 't' end,
+        case ${is} when 'act' then jsonb_build_object('reason', 'because ' || n) when 'command' then '{"kind": "batch.command", "command": "start"}'::jsonb when 'tick' then '{"tick": "patience"}'::jsonb end, at, at
+        ${of} where n % 100 <> 59;
+    insert into verdicts (site, position, generation, shard, event_position, round, status, final, code, reason, next, source, type, context_from, ahead, flags, facts, first_position, recorded_at)
+      select '${SITE}', n, 1, '${SITE}', case n % 100 when 59 then n - 1 else n end, case n % 100 when 59 then 2 else 1 end, case ${is} when 'unreadable' then 'rejected' else ${is} end, true,
+        case ${is} when 'accepted' then null when 'duplicate' then 'DUP_EXACT' when 'unreadable' then 'ENV_NOT_JSON' else case n % 3 when 0 then 'SEQ_GAP' else 'SYS_POISON' end end,
+        case ${is} when 'accepted' then 'Accepted.' when 'duplicate' then 'The same event had arrived before and is accepted; nothing was done again.' else 'Reason ' || n end, 'none',
+        case when ${is} <> 'unreadable' then ${source} end, case ${is} when 'unreadable' then null when 'accepted' then 'signalbox.step.evidence.v1' else 'signalbox.call.raised.v1' end, 'none', false, '{}',
+        case ${is} when 'accepted' then 1 else 0 end, case ${is} when 'duplicate' then n - 1 end, at ${of} where ${kinds} = 'event';
     insert into audit_numbers (site, batch, number, position) select '${SITE}', 'B-1', n, n * 13 from generate_series(1, ${Math.floor(N / 13)}) n;
     insert into audit_entries (site, position, entry) select '${SITE}', n, convert_to('entry ' || n, 'UTF8') from generate_series(1, ${N}) n`);
   await database.query("analyze");
@@ -61,6 +73,17 @@ describe.each(TRAIL_ORDERS)("in the order of %s", (order) => {
     ["all that there is", {}, "true"],
     ["somebody", { who: "person-3" }, "strpos(who, 'person-3') > 0"],
     ["what is rare", { why: "because 1990" }, "strpos(coalesce(why, ''), 'because 1990') > 0"],
+    ["who performed something", { who: "person:Ada" }, "position % 1000 = 16"],
+    ["the service", { who: "Signal" }, "who = 'signalbox'"],
+    ["a source that was only lost and found", { who: "gate" }, "strpos(who, 'gate') > 0"],
+    ["what fell due", { what: "patience.DUE", who: "box" }, "what = 'patience.due'"],
+    ["what could not be read", { what: "unread" }, "what = 'unreadable'"],
+    ["what was read of sources", { what: "diag" }, "what = 'diagnosis'"],
+    ["a word that is too short", { why: "e 19", who: "person" }, "strpos(who, 'person') > 0 and strpos(coalesce(why, ''), 'e 19') > 0"],
+    ["two letters", { why: "87" }, "strpos(coalesce(why, ''), '87') > 0"],
+    ["what had come before", { why: "and is ACCEPTED; nothing" }, "code = 'DUP_EXACT'"],
+    ["what was accepted", { why: "accepted." }, "why = 'Accepted.'"],
+    ["a reason in another case", { why: "REASON 777" }, "strpos(coalesce(why, ''), 'Reason 777') > 0"],
     ["a code", { why: "SEQ_GAP", what: "call" }, "code = 'SEQ_GAP'"],
     ["nothing", { what: "no such thing" }, "false"],
     ["a time", { from: at(5_000), to: at(6_001), what: "start" }, "position between 5000 and 6000 and what = 'batch.start'"],
@@ -78,15 +101,28 @@ describe.each(TRAIL_ORDERS)("in the order of %s", (order) => {
   });
 });
 
-// a page of a hundred sorted the whole record, also in the order that it has anyway
-test("a page in the order of positions reads little more than what is on it", async () => {
+// Found by asking for what is not there: everything was gone through. And a page of a hundred sorted the whole record, also in the order that it has anyway.
+test("a page reads little more than what is on it, also where little or nothing is found", async () => {
   for (const direction of ["asc", "desc"] as const)
-    for (const [search, after] of [
-      [{}, null],
-      [{}, { key: "", position: 9_000 }],
-      [{ what: "call" }, { key: "", position: 12_000 }],
-      [{ batch: "B-1" }, null],
-      [{ from: at(7_000) }, null],
+    for (const [search, order, after] of [
+      [{}, "when", null],
+      [{}, "when", { key: "", position: 9_000 }],
+      [{ what: "call" }, "when", { key: "", position: 12_000 }],
+      [{ batch: "B-1" }, "when", null],
+      [{ from: at(7_000) }, "when", null],
+      [{ who: "nobody" }, "when", null],
+      [{ what: "no such thing" }, "when", null],
+      [{ why: "nobody ever wrote this" }, "when", null],
+      [{ why: "NO_SUCH_CODE" }, "who", null],
+      [{ why: "because 1990" }, "when", null],
+      [{ why: "reason 1998" }, "why", null],
+      [{ who: "person:ada" }, "when", null],
+      [{ who: "scale-7", why: "because 1990" }, "when", null],
+      [{ who: "person-3" }, "when", null],
+      [{ what: "patience" }, "when", { key: "", position: 9_000 }],
+      [{}, "who", null],
+      [{}, "what", null],
+      [{}, "who", { key: "person-3", position: 9_000 }],
     ] as const) {
       const read = await opened.db.transaction().execute(async (trx) => {
         const rowsRead = async (): Promise<number> => {
@@ -97,9 +133,9 @@ test("a page in the order of positions reads little more than what is on it", as
           return rows[0]?.read ?? Number.NaN;
         };
         const before = await rowsRead();
-        expect(await searchTrail(trx, { site: SITE, ...search }, "when", direction, after, 101)).toHaveLength(101);
+        await searchTrail(trx, { site: SITE, ...search }, order, direction, after, 101);
         return (await rowsRead()) - before;
       });
-      expect([direction, JSON.stringify(search), read < 5_000 ? "few" : read]).toEqual([direction, JSON.stringify(search), "few"]);
+      expect([direction, order, JSON.stringify(search), read < 5_000 ? "few" : read]).toEqual([direction, order, JSON.stringify(search), "few"]);
     }
 });
