@@ -86,16 +86,20 @@ export interface CauseRow {
 
 /**
  * Who or what brought about what stands at each of these positions: the signal there, or the event whose later round it is. `decided`: rather what had the event judged again, where there
- * was something.
+ * was something. Each is looked up by its key: with `offset` Postgres makes no join of it, and takes the position that was computed for a column. What is computed it would keep from the index
+ * until the row's policy was asked, and read all signals.
  */
 export async function readCauses(db: Db, site: string, positions: readonly number[], decided: boolean): Promise<ReadonlyMap<number, CauseRow>> {
   const at = decided ? sql`coalesce(v.cause_position, v.event_position, p.position)` : sql`coalesce(v.event_position, p.position)`;
-  const performed = decided ? at : sql`p.position`;
+  const performed = decided ? sql`a.position` : sql`p.position`;
   const { rows } = await sql<CauseRow & { position: string }>`
     select p.position::text as position, g.kind, g.source, g.actor, g.event_id as "eventId", g.type, g.body, v.event_time as "eventTime",
       case when pb.position is null then null else jsonb_build_object('person', pb.person, 'station', pb.station, 'session', pb.session) end as "performedBy"
     from unnest(${[...new Set(positions)]}::bigint[]) as p (position)
-    left join verdicts v on v.site = ${site} and v.position = p.position left join performances pb on pb.site = ${site} and pb.position = ${performed} join signals g on g.site = ${site} and g.position = ${at}`.execute(
+      left join lateral (select event_position, cause_position, event_time from verdicts where site = ${site} and position = p.position offset 0) as v on true
+      cross join lateral (select ${at} as position offset 0) as a
+      left join lateral (select position, person, station, session from performances where site = ${site} and position = ${performed} offset 0) as pb on true
+      cross join lateral (select kind, source, actor, event_id, type, body from signals where site = ${site} and position = a.position offset 0) as g`.execute(
     db,
   );
   return new Map(rows.map(({ position, ...row }) => [safePosition(position), row]));

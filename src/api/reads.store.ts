@@ -1,4 +1,4 @@
-import { sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
 import type { Db } from "../db/database.ts";
 import { safePosition } from "../db/position.ts";
 import type { OutcomeRow, VerdictRow } from "../publish/messages.ts";
@@ -46,8 +46,23 @@ export async function listVerdicts(
   return rows;
 }
 
+/** Says nothing to the planner, which would take what fits for rare, look at all that is left, and sort it. */
+const hidden = (condition: RawBuilder<unknown>): RawBuilder<unknown> => sql`case when ${condition} then true end`;
+
 /** The type of most events; what is of another is found by an index of its own (migration 0034). */
 const MEASUREMENT = "signalbox.step.evidence.v1";
+
+/** Behind and before which position of a site everything stands that was recorded between two times. */
+async function between(db: Db, site: string, { from, to }: EventFilter): Promise<{ readonly after: string; readonly before: string }> {
+  const all = { after: "0", before: "9223372036854775807" };
+  if (from === undefined && to === undefined) return all;
+  const { rows } = await sql<{ after: string | null; before: string | null }>`
+    select position_at(${site}, ${from ?? null}::timestamptz)::text as after,
+      (select min(g.position)::text from signals g where g.site = ${site} and g.position > (select position_at(${site}, ${to ?? null}::timestamptz)) and ${to !== undefined}) as before`.execute(
+    db,
+  );
+  return { after: rows[0]?.after ?? all.after, before: rows[0]?.before ?? all.before };
+}
 
 async function verdictsOfSite(db: Db, site: string, filter: EventFilter, after: number | null, limit: number): Promise<readonly VerdictRow[]> {
   const where = [sql`v.site = ${site}`];
@@ -55,8 +70,10 @@ async function verdictsOfSite(db: Db, site: string, filter: EventFilter, after: 
   const equal = (column: string, value: string | undefined): void => {
     if (value !== undefined) where.push(sql`${sql.ref(`v.${column}`)} = ${value}`);
   };
+  // a code mostly says the status too, and Postgres would take both for rarer than each
+  if (filter.code === undefined) equal("status", filter.status);
+  else if (filter.status !== undefined) where.push(hidden(sql`v.status = ${filter.status}`));
   for (const [column, value] of [
-    ["status", filter.status],
     ["code", filter.code],
     ["line", filter.line],
     ["equipment", filter.equipment],
@@ -73,21 +90,16 @@ async function verdictsOfSite(db: Db, site: string, filter: EventFilter, after: 
   if (filter.type !== undefined && filter.type !== MEASUREMENT) where.push(sql`v.type <> ${sql.lit(MEASUREMENT)}`);
   if (filter.epoch !== undefined) where.push(sql`v.epoch = ${filter.epoch}::bigint`);
   if (filter.sequence !== undefined) where.push(sql`v.sequence = ${filter.sequence}::bigint`);
-  // Times never go back along positions, by which the record is kept. What is said of the time itself is hidden from the planner: it would take it for as rare again, and look at all that is left at once.
-  if (filter.from !== undefined)
-    where.push(
-      sql`v.position > (select position_at(${site}, ${filter.from}::timestamptz))`,
-      sql`case when v.recorded_at >= ${filter.from}::timestamptz then true end`,
-    );
-  if (filter.to !== undefined)
-    where.push(
-      sql`v.position < (select coalesce(min(g.position), 9223372036854775807) from signals g where g.site = ${site} and g.position > (select position_at(${site}, ${filter.to}::timestamptz)))`,
-      sql`case when v.recorded_at < ${filter.to}::timestamptz then true end`,
-    );
+  // Times never go back along positions, by which the record is kept: between which they lie is found first, so that the planner knows how many those are. What is said of the time itself is hidden.
+  const { after: since, before: until } = await between(db, site, filter);
+  if (filter.from !== undefined) where.push(sql`v.position > ${since}`, hidden(sql`v.recorded_at >= ${filter.from}::timestamptz`));
+  if (filter.to !== undefined) where.push(sql`v.position < ${until}`, hidden(sql`v.recorded_at < ${filter.to}::timestamptz`));
   // looked up for each row, and not joined with all others
   if (filter.latest === true)
     where.push(
-      sql`(select later.position from verdicts later where later.site = v.site and later.event_position = v.event_position and later.round > v.round limit 1) is null`,
+      hidden(
+        sql`(select later.position from verdicts later where later.site = v.site and later.event_position = v.event_position and later.round > v.round limit 1) is null`,
+      ),
     );
   const { rows } = await sql<Parameters<typeof verdictRow>[0]>`
     select ${VERDICT_COLUMNS} from verdicts v ${VERDICT_JOINS} where ${sql.join(where, sql` and `)} order by v.position limit ${limit}`.execute(db);
