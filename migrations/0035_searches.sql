@@ -21,6 +21,9 @@ begin
 end $$;
 
 create index verdicts_by_sequence on verdicts (site, sequence, position) where sequence is not null;
+-- which stretches of the record tell of a line, a step or an epoch at all: no entry for an event, but a few bytes for each thousand of them, from when Postgres has summarised them
+create index verdicts_by_stretch on verdicts using brin (line text_bloom_ops (n_distinct_per_range = 64), step text_bloom_ops (n_distinct_per_range = 128), epoch int8_bloom_ops (n_distinct_per_range = 128))
+  with (pages_per_range = 128, autosummarize = on);
 create index verdicts_of_source on verdicts (site, source, position) where source is not null;
 drop index verdicts_by_source;
 alter index verdicts_of_source rename to verdicts_by_source;
