@@ -37,6 +37,7 @@ create function told_as(p_kind text, p_type text, p_body jsonb) returns text lan
     when 'tick' then (p_body ->> 'tick') || '.due' when 'diag' then 'diagnosis' else coalesce(p_type, 'unreadable') end
 $$;
 create index signals_by_what on signals (site, told_as(kind, type, body), position) where kind <> 'event';
+create index signals_diagnosed on signals (site, source, position) where kind = 'diag';
 
 -- Every three characters in a row: a text that lacks one of those of a word does not hold the word.
 create function threes_of(p_text text) returns text[] language sql immutable strict parallel safe as $$
@@ -70,7 +71,7 @@ begin
     return;
   end if;
   return query execute format('select p.position from unnest($2) as n (name) cross join lateral (select position from signals
-      where site = $1 and kind <> ''event'' and told_as(kind, type, body) = n.name and position between $3 and $4 order by position %1$s limit $5) as p
+      where site = $1 and kind <> ''event'' and told_as(kind, type, body) between n.name and n.name and position between $3 and $4 order by told_as(kind, type, body) %1$s, position %1$s limit $5) as p
     order by p.position %1$s limit $5', case when p_backwards then 'desc' else 'asc' end) using p_site, p_names, p_first, p_last, p_limit;
 end $$;
 

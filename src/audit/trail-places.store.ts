@@ -29,6 +29,8 @@ interface Places {
   readonly sources?: readonly string[];
   readonly types?: readonly string[];
   readonly codes?: readonly string[];
+  /** Of diagnoses, by their source. */
+  readonly diagnosed?: readonly string[];
   /** Of what no device said; and who performed what one said. */
   readonly actors?: readonly string[];
   readonly persons?: readonly string[];
@@ -65,7 +67,6 @@ const AGAIN = ["accepted", "accepted with exception", "duplicate", "rejected", "
 );
 const ITSELF = "signalbox";
 const UNREADABLE = "unreadable";
-const DIAGNOSIS = "diagnosis";
 
 /** The rarest of what is asked; null: nothing of it is rare. */
 export async function rarestOf(db: Db, asked: Asked, span: Span, direction: Direction): Promise<Rare | null> {
@@ -83,7 +84,7 @@ export async function rarestOf(db: Db, asked: Asked, span: Span, direction: Dire
   return rarest?.rare ?? null;
 }
 
-/** The next positions from one side of a span, in order. */
+/** The next positions from one side of a span, in order. Of a name only its own index gives the order that is asked for: Postgres would else go along all positions for one that it takes for frequent. */
 export async function positionsAt(db: Db, site: string, places: Places, { first, last }: Span, direction: Direction): Promise<readonly number[]> {
   const way = sql.raw(direction);
   const within = sql`position between ${first} and ${last} order by position ${way} limit ${AT_ONCE}`;
@@ -92,13 +93,15 @@ export async function positionsAt(db: Db, site: string, places: Places, { first,
       ? []
       : [
           sql`select p.position from unnest(${names}::text[]) as n (name) cross join lateral
-            (select position from ${sql.table(table)} where site = ${site} and ${sql.ref(column)} = n.name ${more} and ${within}) as p`,
+            (select position from ${sql.table(table)} where site = ${site} and ${sql.ref(column)} between n.name and n.name ${more}
+              and position between ${first} and ${last} order by ${sql.ref(column)} ${way}, position ${way} limit ${AT_ONCE}) as p`,
         ];
-  const { sources, types, codes, actors, persons, told = [], later = false, unread = false, positions = [] } = places;
+  const { sources, types, codes, diagnosed, actors, persons, told = [], later = false, unread = false, positions = [] } = places;
   const branches = [
     ...eachOf(sources, "verdicts", "source"),
     ...eachOf(types, "verdicts", "type", sql`and type <> ${sql.lit(MEASUREMENT)}`),
     ...eachOf(codes, "verdicts", "code"),
+    ...eachOf(diagnosed, "signals", "source", sql`and kind = 'diag'`),
     ...eachOf(actors, "signals", "actor"),
     ...eachOf(persons, "performances", "person"),
     ...(told.length > 0 ? [sql`select positions_told(${site}, ${told}::text[], ${first}, ${last}, ${direction === "desc"}, ${AT_ONCE})`] : []),
@@ -113,19 +116,22 @@ export async function positionsAt(db: Db, site: string, places: Places, { first,
   return rows.map(({ position }) => safePosition(position));
 }
 
-/** By whom, or under what names, anything stands in the log, each once and in order; null: there are too many. */
-export async function keysOf(db: Db, site: string, of: Named, direction: Direction, from: string | null): Promise<readonly string[] | null> {
+/** By whom, or under what names, what is asked may stand in the log, each once and in order; null: there are too many. */
+export async function keysOf(db: Db, { site, who, what }: Asked, of: Named, direction: Direction, from: string | null): Promise<readonly string[] | null> {
   const known =
     of === "who" ? [namesIn("verdicts", "source", site), registered(site), namesIn("signals", "actor", site)] : [namesIn("verdicts", "type", site), told(site)];
   const always = of === "who" ? [ITSELF] : [MEASUREMENT, UNREADABLE];
+  // who performed something is no key, and may be whom is asked for
+  const part = of === "what" ? what : who !== undefined && (await performersOf(db, site, who))?.length === 0 ? who : undefined;
   const way = sql.raw(direction);
   const beyond = from === null ? sql`true` : direction === "asc" ? sql`name >= ${from}` : sql`name <= ${from}`;
+  const held = part === undefined ? sql`true` : sql`strpos(lower(name), lower(${part})) > 0`;
   const { rows } = await sql<{ name: string }>`
     select name from (${sql.join(
       [...known, sql`select unnest(${always}::text[])`].map((names) => sql`(${names})`),
       sql` union `,
     )}) as names (name)
-    where ${beyond} order by name ${way} limit ${KNOWN_NAMES + 1}`.execute(db);
+    where ${beyond} and ${held} order by name ${way} limit ${KNOWN_NAMES + 1}`.execute(db);
   return rows.length > KNOWN_NAMES ? null : rows.map(({ name }) => name);
 }
 
@@ -134,7 +140,7 @@ async function ofKey(db: Db, { site, key }: Asked): Promise<Places | null> {
   const names = [key.text];
   if (key.of === "what") return { types: names, told: names, unread: key.text === UNREADABLE };
   const itself = key.text === ITSELF;
-  return { sources: names, actors: names, told: itself ? await due(db, site) : [DIAGNOSIS], later: itself, unread: itself };
+  return { sources: names, actors: names, diagnosed: names, told: itself ? await due(db, site) : [], later: itself, unread: itself };
 }
 
 async function ofWho(db: Db, { site, who }: Asked): Promise<Places | null> {
@@ -143,13 +149,12 @@ async function ofWho(db: Db, { site, who }: Asked): Promise<Places | null> {
     await holding(db, who, namesIn("verdicts", "source", site)),
     await holding(db, who, registered(site)),
     await holding(db, who, namesIn("signals", "actor", site)),
-    await holding(db, who, namesIn("performances", "person", site), "person:"),
+    await performersOf(db, site, who),
     await holding(db, who, sql`select ${ITSELF}::text`),
   ];
   if (sources === null || diagnosed === null || actors === null || persons === null) return null;
-  const told = diagnosed.length > 0 ? [DIAGNOSIS] : [];
-  if (itself?.length !== 1) return { sources, actors, persons, told };
-  return { sources, actors, persons, told: [...told, ...(await due(db, site))], later: true, unread: true };
+  if (itself?.length !== 1) return { sources, diagnosed, actors, persons };
+  return { sources, diagnosed, actors, persons, told: await due(db, site), later: true, unread: true };
 }
 
 async function ofWhat(db: Db, { site, what }: Asked): Promise<Places | null> {
@@ -190,6 +195,8 @@ function namesIn(table: "verdicts" | "signals" | "performances", column: "source
     select name from names where name is not null`;
 }
 
+const performersOf = (db: Db, site: string, part: string): Promise<readonly string[] | null> =>
+  holding(db, part, namesIn("performances", "person", site), "person:");
 const registered = (site: string): RawBuilder<unknown> => sql`select source from sources where site = ${site}`;
 /** What fell due: nobody said it. */
 const due = async (db: Db, site: string): Promise<readonly string[]> => (await holding(db, ".due", told(site))) ?? [];

@@ -140,7 +140,7 @@ async function sorted(
   const span = await spanOf(db, search);
   const rare = search.batch === undefined ? await rarestOf(db, search, span, direction) : null;
   const only = rare?.all === true ? rare.found : null;
-  const keys = order === "why" || search.batch !== undefined || only !== null ? null : await keysOf(db, search.site, order, direction, after?.key ?? null);
+  const keys = order === "why" || search.batch !== undefined || only !== null ? null : await keysOf(db, search, order, direction, after?.key ?? null);
   if (order === "why" || keys === null) return sortedAtOnce(db, search, { ...span, ...(only === null ? {} : { only }) }, order, direction, after, limit);
   const found: Found[] = [];
   for (const text of keys)
