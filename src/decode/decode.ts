@@ -360,7 +360,9 @@ const refusal = (code: string, reason: string): Refusal => ({ code, reason, erro
 const refused = (code: string, reason: string): Read => ({ kind: "refused", refusal: refusal(code, reason), partial: NOTHING });
 /** Characters, not code units; no control characters, which neither logs nor the database need to meet. */
 const isText = (value: string, max: number): boolean =>
-  value !== "" && (value.length <= max || (value.length <= 2 * max && [...value].length <= max)) && !/[\p{Cc}\p{Surrogate}]/u.test(value);
+  value !== "" &&
+  (value.length <= max || (value.length <= 2 * max && [...value].length <= max)) &&
+  (/^[ -~]*$/.test(value) || !/[\p{Cc}\p{Surrogate}]/u.test(value));
 const isJsonType = (value: Json | undefined): boolean => typeof value === "string" && JSON_TYPE.test(value);
 const textOrNull = (value: Json | undefined): string | null => (typeof value === "string" && isText(value, 256) ? value : null);
 const instantOrNull = (value: Json | undefined): string | null => (typeof value === "string" && isInstant(value) ? value : null);

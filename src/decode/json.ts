@@ -267,11 +267,15 @@ export function canonical(json: Json): string {
   if (Array.isArray(json)) return `[${json.map(canonical).join(",")}]`;
   if (json instanceof Map) {
     let text = "";
-    for (const key of [...json.keys()].sort()) text += `${text === "" ? "" : ","}${JSON.stringify(key)}:${canonical(json.get(key) ?? null)}`;
+    for (const key of [...json.keys()].sort()) text += `${text === "" ? "" : ","}${quoted(key)}:${canonical(json.get(key) ?? null)}`;
     return `{${text}}`;
   }
-  return JSON.stringify(json);
+  return typeof json === "string" ? quoted(json) : JSON.stringify(json);
 }
+
+/** Printable ASCII of which nothing is escaped in JSON: nearly every text, and told in half the time. */
+const AS_IT_IS = /^[ !#-[\]-~]*$/;
+const quoted = (text: string): string => (AS_IT_IS.test(text) ? `"${text}"` : JSON.stringify(text));
 
 /** Where a number lies outside what a double holds exactly: overflow, or an integer beyond 2^53 - 1. null: nowhere. */
 export function unsafeNumber(json: Json, path: (string | number)[] = []): { readonly pointer: string; readonly text: string } | null {
