@@ -39,9 +39,10 @@ $$;
 create index signals_by_what on signals (site, told_as(kind, type, body), position) where kind <> 'event';
 create index signals_diagnosed on signals (site, source, position) where kind = 'diag';
 
--- Every three characters in a row: a text that lacks one of those of a word does not hold the word.
+-- Every three characters in a row: a text that lacks one of those of a word does not hold the word. A long text, of which there are few, has none but the empty one: to take it apart costs far more.
 create function threes_of(p_text text) returns text[] language sql immutable strict parallel safe as $$
-  select array(select distinct substr(small, n, 3) from lower(p_text) as small, generate_series(1, length(small) - 2) as n)
+  select case when length(p_text) > 256 then array['']
+    else array(select distinct substr(small, n, 3) from lower(p_text) as small, generate_series(1, length(small) - 2) as n) end
 $$;
 -- What is said of most events is left out: it is the same of all of them. Little is kept for later, so that no commit sorts in much.
 create index verdicts_by_reason on verdicts using gin (threes_of(reason)) with (gin_pending_list_limit = 256)
@@ -81,11 +82,11 @@ create function positions_saying(p_site text, p_part text, p_first bigint, p_las
   with said as materialized (
     select v.position from verdicts v
       where v.site = p_site and v.reason <> 'Accepted.' and v.reason not like 'The same event had arrived before %'
-        and threes_of(v.reason) @> threes_of(p_part) and strpos(lower(v.reason), lower(p_part)) > 0 and v.position + 0 between p_first and p_last
+        and (threes_of(v.reason) @> threes_of(p_part) or threes_of(v.reason) @> array['']) and strpos(lower(v.reason), lower(p_part)) > 0 and v.position + 0 between p_first and p_last
     union all
     select g.position from signals g
       where g.site = p_site and g.body ->> 'reason' is not null
-        and threes_of(g.body ->> 'reason') @> threes_of(p_part) and strpos(lower(g.body ->> 'reason'), lower(p_part)) > 0 and g.position + 0 between p_first and p_last
+        and (threes_of(g.body ->> 'reason') @> threes_of(p_part) or threes_of(g.body ->> 'reason') @> array['']) and strpos(lower(g.body ->> 'reason'), lower(p_part)) > 0 and g.position + 0 between p_first and p_last
   ) select position from said where is_asked_of(p_site) limit p_limit
 $$;
 

@@ -3,6 +3,7 @@
 // and what was open waited twice as long.
 // Attack: the shard was silent for an hour; whoever owns it counts that, and none of its signs of receiving is taken.
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { FIXED } from "../../src/db/database.ts";
 import { envelope, eventTopic, join, type Party, sourceOf, verdictTopicOf } from "../support/mqtt.ts";
 import { type Plant, startPlant } from "../support/plant.ts";
 
@@ -43,7 +44,7 @@ test("an hour of silence is counted once, by whoever counts it first", async () 
   await plant.database.query(`
     create function refuse_beat() returns trigger language plpgsql as $$
     begin
-      if current_query() like 'insert into shard_beats%' then raise exception 'no sign is taken'; end if;
+      if current_query() like '${FIXED} insert into shard_beats%' then raise exception 'no sign is taken'; end if;
       return new;
     end $$;
     create trigger refuse_beat before insert or update on shard_beats for each row execute function refuse_beat();

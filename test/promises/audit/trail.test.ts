@@ -9,6 +9,9 @@ import { freshDatabase, type TestDatabase } from "../../support/postgres.ts";
 
 const SITE = "trail1";
 const N = 20_000;
+/** An act that is told at length. */
+const LONG = 7_010;
+const STORY = `, and ${"so it went on, ".repeat(30)}until it ended at last`;
 const at = (position: number): string => new Date(Date.parse("2026-11-25T08:00:00Z") + position * 10).toISOString();
 let database: TestDatabase;
 let opened: ReturnType<typeof openDatabase>;
@@ -30,7 +33,7 @@ beforeAll(async () => {
       select '${SITE}', n, 1, '${SITE}', ${kinds}, case ${is} when 'act' then 'call.made' when 'accepted' then 'signalbox.step.evidence.v1' when 'duplicate' then 'signalbox.call.raised.v1' when 'rejected' then 'signalbox.call.raised.v1' end,
         case when ${is} in ('act', 'command') then 'person-' || n % 7 end, case ${is} when 'diag' then '/site/${SITE}/line/4/eq/gate-1' when 'accepted' then ${source} when 'duplicate' then ${source} when 'rejected' then ${source} end,
         case when ${kinds} in ('event', 'diag') then 't' end,
-        case ${is} when 'act' then jsonb_build_object('reason', 'because ' || n) when 'command' then '{"kind": "batch.command", "command": "start"}'::jsonb when 'tick' then '{"tick": "patience"}'::jsonb end, at, at
+        case ${is} when 'act' then jsonb_build_object('reason', 'because ' || n || case n when ${LONG} then '${STORY}' else '' end) when 'command' then '{"kind": "batch.command", "command": "start"}'::jsonb when 'tick' then '{"tick": "patience"}'::jsonb end, at, at
         ${of} where n % 100 <> 59;
     insert into verdicts (site, position, generation, shard, event_position, round, status, final, code, reason, next, source, type, context_from, ahead, flags, facts, first_position, recorded_at)
       select '${SITE}', n, 1, '${SITE}', case n % 100 when 59 then n - 1 else n end, case n % 100 when 59 then 2 else 1 end, case ${is} when 'unreadable' then 'rejected' else ${is} end, true,
@@ -85,6 +88,8 @@ describe.each(TRAIL_ORDERS)("in the order of %s", (order) => {
     ["two letters", { why: "87" }, "strpos(coalesce(why, ''), '87') > 0"],
     ["what had come before", { why: "and is ACCEPTED; nothing" }, "code = 'DUP_EXACT'"],
     ["what was accepted", { why: "accepted." }, "why = 'Accepted.'"],
+    ["the end of a long reason", { why: "ended at last" }, "strpos(coalesce(why, ''), 'ended at last') > 0"],
+    ["a long reason itself", { why: `because ${LONG}${STORY}` }, `why = 'because ${LONG}${STORY}'`],
     ["a reason in another case", { why: "REASON 777" }, "strpos(coalesce(why, ''), 'Reason 777') > 0"],
     ["a code", { why: "SEQ_GAP", what: "call" }, "code = 'SEQ_GAP'"],
     ["nothing", { what: "no such thing" }, "false"],
