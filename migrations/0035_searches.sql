@@ -64,7 +64,8 @@ create function names_told(p_site text) returns setof text language sql stable s
   ) select name from names where name is not null
 $$;
 
--- Where what is no event has one of these names: the first of them, or the last.
+-- Where what is no event has one of these names: the first of them, or the last. `between`, and the order by what is the same of all: Postgres would else go along all positions for a name
+-- that it takes for frequent.
 create function positions_told(p_site text, p_names text[], p_first bigint, p_last bigint, p_backwards boolean, p_limit bigint) returns setof bigint
   language plpgsql stable security definer set search_path = public, pg_temp as $$
 begin

@@ -140,10 +140,12 @@ test("a page reads little more than what is on it, also where little or nothing 
           );
           return rows[0]?.read ?? Number.NaN;
         };
+        // so small a table Postgres may rather read whole, by the sample that its statistics are made of; what no index finds it reads whole all the same
+        await sql`set local enable_seqscan = off`.execute(trx);
         const before = await rowsRead();
         await searchTrail(trx, { site: SITE, ...search }, order, direction, after, 101);
         return (await rowsRead()) - before;
       });
-      expect([direction, order, JSON.stringify(search), read < 5_000 ? "few" : read]).toEqual([direction, order, JSON.stringify(search), "few"]);
+      expect([direction, order, JSON.stringify(search), read < N / 2 ? "few" : read]).toEqual([direction, order, JSON.stringify(search), "few"]);
     }
 });
