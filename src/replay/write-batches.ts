@@ -144,8 +144,8 @@ export function writeEvidence(record: SiteRecord, p: Written, { place, maybe, at
     const position = place(r.ref);
     const known = listAt(record.evidenceOfStep, stepKey(batch, step, attempt));
     // in the order of their positions, so that those of this one are the last
-    for (let at = known.length - 1; known[at]?.item.position === position; at -= 1)
-      if (known[at]?.item.evidence === evidence) refuse(`evidence ${evidence} twice at ${position}`);
+    for (let last = known.length - 1; known[last]?.item.position === position; last -= 1)
+      if (known[last]?.item.evidence === evidence) refuse(`evidence ${evidence} twice at ${position}`);
     const item = {
       evidence,
       position,
