@@ -1,6 +1,6 @@
 import type { Delivery } from "../receive/delivery.ts";
 import { decodeDiag } from "./diagnosis.ts";
-import { digestOf, digestOfBytes, isContent } from "./digest.ts";
+import { digestOf, digestOfBytes } from "./digest.ts";
 import { binaryEnvelope, type Envelope, type Fault, isBinary, JSON_TYPE, structuredEnvelope } from "./envelope.ts";
 import type { Decoded, DeviceEvent, PartialEvent, PlantId, Refusal, SignedEvent, SourceAddress, TimeSource, Unread } from "./event.ts";
 import { EVENT_TYPES, type EventData, type EventTypeName, isEventTypeName } from "./event-types.ts";
@@ -113,6 +113,7 @@ const KNOWN: ReadonlySet<string> = new Set<string>([
   "dataschema",
   "subject",
 ]);
+const REQUIRED = ["specversion", "id", "source", "type"];
 const TIME_SOURCES: ReadonlySet<string> = new Set(["ntp", "ptp", "gps", "rtc", "none"]);
 const CLAIMS = /(^|[.\-_])(approv\w*|verif(y|ied|ies|ier|ication)|e?sign(ed|er|atures?|off|-off)?|releas(e|ed|er)|disposition(ed)?)(by|at|on)?($|[.\-_])/i;
 const MIXED: ReadonlySet<string> = new Set(["telemetry", "metrics", "values", "tags", "samples"]);
@@ -162,7 +163,7 @@ function decodeEnvelope(envelope: Envelope, topic: BranchTopic): Read {
     else if (Array.isArray(value) || value instanceof Map) fault("ENV_INVALID_FIELD", name, `Attribute ${name} is a text, a number or a boolean.`);
     else if (unsafeNumber(value) !== null) fault("ENV_UNSAFE_NUMBER", name, `The number in ${name} is not exact in every reader.`);
   }
-  for (const name of ["specversion", "id", "source", "type"]) if (!attributes.has(name)) fault("ENV_MISSING_FIELD", name, `The attribute ${name} is missing.`);
+  for (const name of REQUIRED) if (!attributes.has(name)) fault("ENV_MISSING_FIELD", name, `The attribute ${name} is missing.`);
   if (attributes.has("specversion") && attributes.get("specversion") !== "1.0") fault("ENV_INVALID_FIELD", "specversion", 'specversion is "1.0".');
   if (attributes.has("datacontenttype") && !isJsonType(attributes.get("datacontenttype")))
     fault("ENV_UNKNOWN_CONTENT_TYPE", "datacontenttype", "data is JSON.");
@@ -172,7 +173,7 @@ function decodeEnvelope(envelope: Envelope, topic: BranchTopic): Read {
   if (timesource !== null && !TIME_SOURCES.has(timesource)) fault("ENV_INVALID_FIELD", "timesource", "timesource is one of ntp, ptp, gps, rtc, none.");
   const time = text("time", 40);
   if (time === null && !attributes.has("time") && timesource !== "none") fault("ENV_MISSING_FIELD", "time", "time may be missing only with timesource none.");
-  if (time !== null && !isInstant(time)) fault("ENV_INVALID_FIELD", "time", "time is an RFC 3339 timestamp with its offset, of a day that exists.");
+  if (time !== null && partial.time === null) fault("ENV_INVALID_FIELD", "time", "time is an RFC 3339 timestamp with its offset, of a day that exists.");
   const batch = plantIdIn(attributes, "batchid", fault);
   const step = plantIdIn(attributes, "stepid", fault);
   const attempt = attemptIn(attributes, fault);
@@ -197,9 +198,6 @@ function decodeEnvelope(envelope: Envelope, topic: BranchTopic): Read {
     const errors = faults.slice(0, 16).map(({ pointer, reason }) => ({ pointer, detail: reason }));
     return { kind: "refused", refusal: { code: because.code, reason: because.reason, errors }, partial };
   }
-  const content = new Map<string, Json>();
-  for (const [name, value] of attributes) if (KNOWN.has(name) && isContent(name)) content.set(name, value instanceof JsonNumber ? value.text : value);
-  content.set("occurred", occurred).set("data", envelope.data ?? NO_DATA);
   const event: DeviceEvent = {
     source: partial.source ?? "",
     address,
@@ -216,7 +214,7 @@ function decodeEnvelope(envelope: Envelope, topic: BranchTopic): Read {
     recipeRevision: reciperevision,
     ...rest,
     data,
-    digest: digestOf(content),
+    digest: digestOf(attributes, { occurred, data: envelope.data ?? NO_DATA }),
   };
   return { kind: "event", event };
 }
@@ -316,7 +314,13 @@ function dataFault(data: Json, path: readonly PropertyKey[], issue: { readonly c
 function forSchema(json: Json): unknown {
   if (Array.isArray(json)) return json.map(forSchema);
   if (json instanceof Map) {
-    return Object.fromEntries(Array.from(json, ([key, value]) => [key, forSchema(value)]));
+    const object: Record<string, unknown> = {};
+    for (const [key, value] of json) {
+      // no other name is more than a name when it is assigned
+      if (key === "__proto__") Object.defineProperty(object, key, { value: forSchema(value), enumerable: true });
+      else object[key] = forSchema(value);
+    }
+    return object;
   }
   return json;
 }

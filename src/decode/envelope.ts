@@ -44,12 +44,11 @@ export function structuredEnvelope(delivery: Delivery): Envelope | { readonly re
   const { value } = read;
   if (Array.isArray(value)) return { refusal: refusal("ENV_MISSING_FIELD", "An event is a JSON object, not a list.") };
   if (!(value instanceof Map)) return { refusal: refusal("ENV_BARE_VALUE", "A bare value is no event; send an envelope.") };
-  const attributes = new Map<string, Json>();
-  let data: Json | undefined;
-  for (const [name, content] of value) {
-    if (name === "data") data = content;
-    else if (content !== null) attributes.set(name, content);
-  }
+  // what has just been read is nobody else's
+  const attributes: Map<string, Json> = value;
+  const data = value.get("data");
+  attributes.delete("data");
+  for (const [name, content] of attributes) if (content === null) attributes.delete(name);
   const faults = read.faults.map(({ fault, pointer, detail }): Fault => ({ code: fault, reason: `${capital(detail)}.`, pointer }));
   return { attributes, data, faults: unread === null ? faults : [unread, ...faults] };
 }
