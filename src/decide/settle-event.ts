@@ -164,8 +164,9 @@ function settledAs({ world }: Group, source: SourceState, { inHand, hash, digest
     typeWaits: waitsItsTurn(source, inHand, epoch),
     digest,
     known,
-    knownConflict: world.conflict(source, hash, digest),
-    numberTaken: world.numbers.taken(source, epoch, sequence) !== undefined,
+    // what nothing depends on is not looked for
+    knownConflict: known === undefined ? undefined : world.conflict(source, hash, digest),
+    numberTaken: known === undefined && at.kind === "passed" && world.numbers.taken(source, epoch, sequence) !== undefined,
     waitingThere: world.numbers.waitingAt(source, epoch, sequence),
     waitingCopy: waitsAt === null ? undefined : world.numbers.waitingAt(source, waitsAt.epoch, waitsAt.sequence),
   });
