@@ -46,8 +46,20 @@ export interface Limits {
   readonly places: number;
 }
 
+type LimitedSlot = Pick<EvidenceSlot, "evidence" | "limits">;
+
+const computed = new WeakMap<Parameters, WeakMap<LimitedSlot, Limits>>();
+
 /** The limits of an evidence slot for these parameters. Throws where a slot names a parameter that is not there: the recipe's check refuses that. */
-export function limitsFor(slot: Pick<EvidenceSlot, "evidence" | "limits">, parameters: Parameters): Limits {
+export function limitsFor(slot: LimitedSlot, parameters: Parameters): Limits {
+  const ofBatch = computed.get(parameters) ?? new WeakMap<LimitedSlot, Limits>();
+  computed.set(parameters, ofBatch);
+  const known = ofBatch.get(slot) ?? compute(slot, parameters);
+  ofBatch.set(slot, known);
+  return known;
+}
+
+function compute(slot: LimitedSlot, parameters: Parameters): Limits {
   const { low, high, parameter, tolerance } = slot.limits ?? {};
   if (parameter === undefined) {
     return { ...(low === undefined ? {} : { low }), ...(high === undefined ? {} : { high }), places: Math.max(placesOf(low ?? ""), placesOf(high ?? "")) };

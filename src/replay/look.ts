@@ -19,25 +19,34 @@ import {
 import type { SourceRow } from "./rows.ts";
 import type { SiteRecord } from "./site-record.ts";
 
-/** A map that is filled by whoever looks into it. */
-class Looked<K, V> extends Map<K, V> {
-  readonly #look: (key: K) => V | undefined;
+/** A map in which there is what can be looked up. */
+class Straight<K, V> extends Map<K, V> {
+  protected readonly look: (key: K) => V | undefined;
 
   constructor(look: (key: K) => V | undefined) {
     super();
-    this.#look = look;
+    this.look = look;
   }
 
   override get(key: K): V | undefined {
-    const known = super.get(key);
-    if (known !== undefined) return known;
-    const found = this.#look(key);
-    if (found !== undefined) this.set(key, found);
-    return found;
+    return this.look(key);
   }
 
   override has(key: K): boolean {
     return this.get(key) !== undefined;
+  }
+}
+
+/** What has to be put together is kept for whoever asks again. */
+class Looked<K, V> extends Straight<K, V> {
+  readonly #kept = new Map<K, V>();
+
+  override get(key: K): V | undefined {
+    const known = this.#kept.get(key);
+    if (known !== undefined) return known;
+    const found = this.look(key);
+    if (found !== undefined) this.#kept.set(key, found);
+    return found;
   }
 }
 
@@ -58,25 +67,25 @@ export function lookInto(record: SiteRecord, request: WorldRequest): WorldData {
     waitingBytesOfShard: record.waitingBytes,
     sources: new Looked((name) => some(record.sources.get(name), (row) => sourceIn(record, row))),
     ids: new Looked((key) => ofSource(record, key, (source, hash) => idIn(record, source, hash))),
-    numbers: new Looked((key) => record.numbers.get(key) ?? null),
-    conflicts: new Looked((key) => record.conflicts.get(key)),
+    numbers: new Straight((key) => record.numbers.get(key) ?? null),
+    conflicts: new Straight((key) => record.conflicts.get(key)),
     waitingAt: new Looked((key) => some(record.waiting.get(key), waitingOf)),
     waitingNext,
     waitingNumbers: new Looked((name) => some(record.sources.get(name), (row) => allWaitingIn(record, row)) ?? []),
     batches: new Looked((name) => batchIn(record, name)),
-    jobOrders: new Looked((order) => record.batchesByOrder.get(order) ?? null),
+    jobOrders: new Straight((order) => record.batchesByOrder.get(order) ?? null),
     equipment: new Looked((name) => equipmentIn(record, name)),
     sourcesOfEquipment: new Looked((name) => [...(record.sourcesOfEquipment.get(name) ?? [])].sort(byKey).map(({ source }) => source)),
-    awaited: new Looked((key) => record.awaited.get(key) ?? 0),
+    awaited: new Straight((key) => record.awaited.get(key) ?? 0),
     streams: new Looked((stream) => some(record.streams.get(stream), (head) => ({ stream, ...head }))),
     deferrals: new Looked((position) => deferralIn(record, position)),
-    waitingFor: new Looked((key) => record.waitingFor.get(key)),
+    waitingFor: new Straight((key) => record.waitingFor.get(key)),
     quarantine: new Looked((position) => quarantineIn(record, position)),
     exceptions: new Looked((position) => exceptionsIn(record, position)),
-    recipes: new Looked((name) => definitions.recipe(name)),
-    machines: new Looked((name) => definitions.machine(name)),
-    keys: new Looked((key) => record.answers.get(key) ?? null),
-    stationsAt: new Looked((key) => stationAtIn(record, key.slice(0, key.lastIndexOf(" ")), key.slice(key.lastIndexOf(" ") + 1))),
+    recipes: new Straight((name) => definitions.recipe(name)),
+    machines: new Straight((name) => definitions.machine(name)),
+    keys: new Straight((key) => record.answers.get(key) ?? null),
+    stationsAt: new Straight((key) => stationAtIn(record, key.slice(0, key.lastIndexOf(" ")), key.slice(key.lastIndexOf(" ") + 1))),
     stations: new Looked((name) => stationIn(record, name)),
     performances: new Looked((position) => performanceIn(record, position)),
   };
