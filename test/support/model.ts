@@ -115,7 +115,10 @@ export interface OutcomeRow {
   readonly position: number;
   readonly ordinal: number;
   readonly type: string;
+  readonly eventTime: string | null;
   readonly causation: string | null;
+  readonly correlation: string | null;
+  readonly traceparent: string | null;
   readonly data: Readonly<Record<string, unknown>>;
   /** RFC 3339. */
   readonly recordedAt: string;
@@ -464,8 +467,20 @@ export class Model extends SiteRecord {
       this.#rounds.set(row.event, [...this.rounds(row.event), row]);
     }
     for (const r of p.outcomes ?? []) {
-      const { stream, sequence, ordinal, type, causation, data } = r;
-      this.outcomes.push({ stream, sequence, position: commit.place(r.ref), ordinal, type, causation, data, recordedAt: commit.at });
+      const { ref, stream, sequence, ordinal, type, event_time: eventTime, causation, correlation, traceparent, data } = r;
+      this.outcomes.push({
+        stream,
+        sequence,
+        position: commit.place(ref),
+        ordinal,
+        type,
+        eventTime,
+        causation,
+        correlation,
+        traceparent,
+        data,
+        recordedAt: commit.at,
+      });
     }
     return commit.base;
   }
