@@ -1,6 +1,7 @@
 // The statements that read a world.
 import { sql } from "kysely";
 import { WAITING } from "../sequence/source-state.ts";
+import { EVERY_STEP } from "./world-request.ts";
 
 /** Locks nothing: the commit proves that what was read still holds. What it gives is in `world-rows.ts`. */
 export const worldStatement = (site: string, shard: string, asked: string) => sql`(
@@ -79,9 +80,9 @@ export const worldStatement = (site: string, shard: string, asked: string) => sq
           b.opened_on, b.facts, b.created_at, b.started_at, b.ended_at, b.closed_at, encode(b.asked, 'hex') as asked,
           (select json_agg(t order by t.ordinal) from (
             select distinct on (t.step) t.step, t.attempt, t.ordinal, t.state, t.started_at, t.start_source::text as start_source, t.start_epoch::text as start_epoch, t.start_time, t.ended_at,
-              (select coalesce(json_agg(e order by e.position), '[]') from (
+              case when t.ended_at is null or (select q -> 'evidence' -> t.batch ?| array[t.step, ${EVERY_STEP}] from asked) then (select coalesce(json_agg(e order by e.position), '[]') from (
                 select e.evidence, e.position, e.supersedes, e.event_id, e.source, e.value, e.unit, e.data, e.within, e.low, e.high, e.within is false and ${ACCEPTED} as accepted
-                from evidence e where e.site = t.site and e.batch = t.batch and e.step = t.step and e.attempt = t.attempt) e) as evidence
+                from evidence e where e.site = t.site and e.batch = t.batch and e.step = t.step and e.attempt = t.attempt) e) end as evidence
             from steps t where t.site = ${site} and t.batch = b.batch order by t.step, t.attempt desc) t) as steps,
           (select count(*) from deferrals d where d.site = b.site and d.batch = b.batch) as open_deferrals,
           (select count(*) from quarantine z where z.site = b.site and z.batch = b.batch and z.resolved_at is null) as open_quarantine,
