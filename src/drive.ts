@@ -31,6 +31,13 @@ export interface DriveStages extends Stages, ArrivalStages {
   unacknowledged(): number;
 }
 
+/** Where a commit has brought the site, and when. */
+export interface Head {
+  readonly position: number;
+  readonly generation: number;
+  readonly recordedAt: string;
+}
+
 export interface DriveOptions {
   readonly site: string;
   readonly shard: string;
@@ -44,7 +51,7 @@ export interface DriveOptions {
   readonly watch: SourceWatch;
   readonly withSpan: WithSpan;
   /** Told after each commit, once everything in it is durable and acknowledged. */
-  onCommitted(settlement: Settlement, head: { readonly position: number; readonly generation: number }): void;
+  onCommitted(settlement: Settlement, head: Head): void;
   /** The shard cannot go on: its term is over, or the deployment is at fault. */
   onHalt(why: "fenced" | "deployment", error: unknown): void;
 }
@@ -387,7 +394,7 @@ export class Drive {
     this.#lastCommit = this.#options.time.now();
     for (const { delivery, sourceKey } of settlement.rows.signals) if (delivery !== null && sourceKey !== null) this.#quotas.believe(delivery.topic);
     for (const verdict of settlement.rows.verdicts) this.#report(verdict);
-    this.#options.onCommitted(settlement, { position: base + settlement.positions, generation });
+    this.#options.onCommitted(settlement, { position: base + settlement.positions, generation, recordedAt: routed.committed.recordedAt });
   }
 
   #report(verdict: Verdict): void {

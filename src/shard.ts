@@ -1,13 +1,14 @@
 import type { Holder, Taken } from "./commit/lease.store.ts";
 import type { Settlement } from "./decide/settle.ts";
 import type { Verdict } from "./decide/verdict.ts";
-import { type CommandRequest, Drive, type DriveStages, type Meter, Unavailable } from "./drive.ts";
+import { type CommandRequest, Drive, type DriveStages, type Head, type Meter, Unavailable } from "./drive.ts";
 import type { Log } from "./ops/log.ts";
 import { type SourceWatch, sourceWatch } from "./ops/source-watch.ts";
 import type { WithSpan } from "./ops/telemetry.ts";
 import type { Time } from "./ops/time.ts";
+import { handedBy } from "./publish/handed.ts";
 import type { Publisher, PublisherOptions } from "./publish/publisher.mqtt.ts";
-import type { RelayStore } from "./publish/relay.store.ts";
+import type { RelayStore, ToldVerdicts } from "./publish/relay.store.ts";
 import { createRelay } from "./publish/relay.ts";
 import type { Delivery } from "./receive/delivery.ts";
 import type { Quota } from "./receive/quota.ts";
@@ -44,7 +45,7 @@ export interface ShardPorts {
   readonly site: string;
   readonly shard: string;
   readonly prefix: string;
-  readonly verdicts: "all" | "refusals";
+  readonly verdicts: ToldVerdicts;
   /** What each branch may bring; null: any number. */
   readonly quota: Quota | null;
   readonly time: Time;
@@ -57,7 +58,7 @@ export interface ShardPorts {
   createSubscriber(wishes: SubscriberWishes): Subscriber;
   createPublisher(wishes: PublisherWishes): Publisher;
   /** Told after each commit, once everything in it is durable and acknowledged. */
-  onCommitted(settlement: Settlement, head: { readonly position: number; readonly generation: number }): void;
+  onCommitted(settlement: Settlement, head: Head): void;
   /** The deployment is at fault: this process will not own the shard again. */
   onHalted(): void;
 }
@@ -333,7 +334,8 @@ async function own(ports: ShardPorts, term: number, onOver: OnOver): Promise<Own
     watch,
     withSpan,
     onCommitted: (settlement, head) => {
-      relay.announce(settlement.touchedSources, settlement.touchedBatches, head.position - settlement.positions + 1, head.position);
+      const handed = handedBy(settlement, { site, ...head }, ports.verdicts);
+      relay.announce(settlement.touchedSources, settlement.touchedBatches, head.position - settlement.positions + 1, head.position, handed);
       ports.onCommitted(settlement, head);
     },
     onHalt: (why, error) => {

@@ -166,7 +166,7 @@ const text = (integer: bigint | null): string | null => integer?.toString() ?? n
 const UNSTORABLE = /\\u(?:0000|d[89a-f])/;
 
 /** A document as JSON. What Postgres cannot hold in text is shown as the replacement character, the raw bytes stay as they came; asking each value costs more than the rest, so it is done where it must. */
-function storable(document: Json): string {
+export function storable(document: Json): string {
   const asItIs = JSON.stringify(document);
   // a search for two characters is much faster than one for a pattern, and mostly finds nothing
   return asItIs.includes("\\u") && UNSTORABLE.test(asItIs)
@@ -174,7 +174,7 @@ function storable(document: Json): string {
     : asItIs;
 }
 
-const wellFormed = (text: string): string => text.toWellFormed().replaceAll("\0", "\uFFFD");
+export const wellFormed = (text: string): string => (text.isWellFormed() && !text.includes("\0") ? text : text.toWellFormed().replaceAll("\0", "\uFFFD"));
 
 function assumptions(world: World): Record<string, readonly Json[]> {
   const { assumed } = world;

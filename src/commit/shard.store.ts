@@ -36,7 +36,7 @@ export async function beat(db: Db, shard: string, term: number): Promise<void> {
 
 /** What has fallen due by the database's clock, and waiting events that have come next without anybody judging them (after a restart, or a resolution made elsewhere). */
 export async function readDue(db: Db, at: { readonly site: string; readonly shard: string }, limit: number): Promise<readonly Tick[]> {
-  const { rows } = await sql<{ tick: Tick }>`
+  const { rows } = await sql<{ tick: Tick }>`${sql.raw(FIXED)}
     select * from (
       (select jsonb_build_object('tick', 'patience', 'event', position) as tick from deferrals where shard = ${at.shard} and due_at <= clock_timestamp() order by due_at, position limit ${limit})
       union all

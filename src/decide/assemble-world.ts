@@ -7,7 +7,7 @@ import type { Definitions } from "./definitions.store.ts";
 import { keptOf } from "./in-hand.ts";
 import type { EventInHand } from "./signal.ts";
 import { numberKey, timeKey, type WorldData, windowKey } from "./world-data.ts";
-import type { WorldRequest } from "./world-request.ts";
+import { askFor, NotRead, type WorldRequest } from "./world-request.ts";
 import type { BatchRow, StoredSignal, WaitingRow, WorldRows } from "./world-rows.ts";
 
 export interface WorldReader {
@@ -79,7 +79,7 @@ function nothingFound(at: WorldReader, request: WorldRequest, rows: WorldRows): 
   };
 }
 
-type EvidenceRows = BatchRow["steps"][number]["evidence"];
+type EvidenceRows = NonNullable<BatchRow["steps"][number]["evidence"]>;
 
 const asked = <K, V>(keys: Iterable<K>): Map<K, V | null> => new Map([...keys].map((key): [K, V | null] => [key, null]));
 
@@ -281,35 +281,52 @@ function batchOf(row: BatchRow, definitions: Definitions): BatchState {
     openExceptions: row.open_exceptions,
     superseded: [],
     steps: row.steps.map(
-      (step): StepState => ({
-        step: step.step,
-        attempt: step.attempt,
-        ordinal: step.ordinal,
-        state: step.state,
-        startedAt: utcOrNull(step.started_at),
-        startClock:
-          step.start_source === null || step.start_epoch === null || step.start_time === null
+      (step): StepState =>
+        withEvidence(
+          row.batch,
+          {
+            step: step.step,
+            attempt: step.attempt,
+            ordinal: step.ordinal,
+            state: step.state,
+            startedAt: utcOrNull(step.started_at),
+            startClock:
+              step.start_source === null || step.start_epoch === null || step.start_time === null
+                ? null
+                : { sourceKey: step.start_source, epoch: step.start_epoch, time: step.start_time },
+            endedAt: utcOrNull(step.ended_at),
+          },
+          step.evidence === null
             ? null
-            : { sourceKey: step.start_source, epoch: step.start_epoch, time: step.start_time },
-        endedAt: utcOrNull(step.ended_at),
-        evidence: standing(step.evidence).map(
-          (item): EvidenceItem => ({
-            evidence: item.evidence,
-            position: item.position,
-            supersedes: item.supersedes,
-            eventId: item.event_id,
-            source: item.source,
-            value: item.value,
-            unit: item.unit,
-            data: item.data,
-            within: item.within,
-            low: item.low,
-            high: item.high,
-            ...(item.accepted ? { accepted: true } : {}),
-          }),
+            : standing(step.evidence).map(
+                (item): EvidenceItem => ({
+                  evidence: item.evidence,
+                  position: item.position,
+                  supersedes: item.supersedes,
+                  eventId: item.event_id,
+                  source: item.source,
+                  value: item.value,
+                  unit: item.unit,
+                  data: item.data,
+                  within: item.within,
+                  low: item.low,
+                  high: item.high,
+                  ...(item.accepted ? { accepted: true } : {}),
+                }),
+              ),
         ),
-      }),
     ),
+  };
+}
+
+/** A step with its evidence. Null: it has ended, so that it is rarely looked at again, and its evidence, most of what a batch holds, is read when it is. */
+export function withEvidence(batch: string, step: Omit<StepState, "evidence">, evidence: readonly EvidenceItem[] | null): StepState {
+  if (evidence !== null) return { ...step, evidence };
+  return {
+    ...step,
+    get evidence(): readonly EvidenceItem[] {
+      throw new NotRead(`the evidence of step ${step.step} of batch ${batch}`, (r) => askFor(r.evidence, batch, step.step));
+    },
   };
 }
 

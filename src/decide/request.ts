@@ -2,7 +2,7 @@ import { actTime } from "./device-time.ts";
 import type { Command, EventInHand, Signal } from "./signal.ts";
 import { claimsOf } from "./signed.ts";
 import { type WorldData, windowKey } from "./world-data.ts";
-import { askFor, emptyRequest, type WorldRequest } from "./world-request.ts";
+import { askFor, EVERY_STEP, emptyRequest, type WorldRequest } from "./world-request.ts";
 
 /** What a group needs of the world, as far as its signals tell by themselves. What turns out to be missing is read when the judge asks for it. */
 export function requestFor(signals: readonly Signal[]): WorldRequest {
@@ -19,6 +19,7 @@ export function requestFor(signals: readonly Signal[]): WorldRequest {
       if (hash !== null) askFor(request.ids, claimed.source, hash);
       if (claimed.epoch !== null && claimed.sequence !== null) askFor(request.numbers, claimed.source, `${claimed.epoch}.${claimed.sequence}`);
       if (claimed.batch !== null) request.batches.add(claimed.batch);
+      if (claimed.batch !== null && claimed.step !== null) askFor(request.evidence, claimed.batch, claimed.step);
       const { said, receivedAt } = inHand;
       if (said.kind === "event")
         for (const at of [receivedAt, actTime(said.event, receivedAt)?.at]) if (at !== undefined) askFor(request.stationsAt, claimed.source, at);
@@ -83,17 +84,20 @@ function ofCommand(command: Command, request: WorldRequest): void {
   switch (command.kind) {
     case "batch.create":
       request.batches.add(command.batch);
+      askFor(request.evidence, command.batch, EVERY_STEP);
       request.jobOrders.add(command.jobOrder);
       request.recipes.add(`${command.recipe}@${command.revision}`);
       for (const equipment of Object.values(command.equipment)) request.equipment.add(equipment);
       return;
     case "batch.update":
       request.batches.add(command.batch);
+      askFor(request.evidence, command.batch, EVERY_STEP);
       for (const equipment of Object.values(command.equipment ?? {})) request.equipment.add(equipment);
       return;
     case "batch.command":
     case "step.command":
       request.batches.add(command.batch);
+      askFor(request.evidence, command.batch, EVERY_STEP);
       return;
     case "gap.resolve":
     case "source.succession":

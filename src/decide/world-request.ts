@@ -12,6 +12,8 @@ export interface WorldRequest {
   /** sources of which all waiting numbers are wanted */
   readonly waitingNumbers: Set<string>;
   readonly batches: Set<string>;
+  /** batch → steps of which the evidence is wanted although they have ended */
+  readonly evidence: Map<string, Set<string>>;
   readonly jobOrders: Set<string>;
   readonly equipment: Set<string>;
   readonly awaited: Set<string>;
@@ -29,6 +31,9 @@ export interface WorldRequest {
   readonly performances: Set<Ref>;
 }
 
+/** No step is named so. */
+export const EVERY_STEP = "*";
+
 export function emptyRequest(): WorldRequest {
   return {
     sources: new Set(),
@@ -37,6 +42,7 @@ export function emptyRequest(): WorldRequest {
     waitingNext: new Map(),
     waitingNumbers: new Set(),
     batches: new Set(),
+    evidence: new Map(),
     jobOrders: new Set(),
     equipment: new Set(),
     awaited: new Set(),

@@ -70,20 +70,23 @@ export interface BatchRow {
     readonly start_epoch: string | null;
     readonly start_time: string | null;
     readonly ended_at: string | null;
-    readonly evidence: {
-      readonly evidence: string;
-      readonly position: number;
-      readonly supersedes: number | null;
-      readonly event_id: string | null;
-      readonly source: string | null;
-      readonly value: string | null;
-      readonly unit: string | null;
-      readonly data: Record<string, unknown>;
-      readonly within: boolean | null;
-      readonly low: string | null;
-      readonly high: string | null;
-      readonly accepted: boolean;
-    }[];
+    /** null: the step has ended, and it was not asked for. */
+    readonly evidence:
+      | readonly {
+          readonly evidence: string;
+          readonly position: number;
+          readonly supersedes: number | null;
+          readonly event_id: string | null;
+          readonly source: string | null;
+          readonly value: string | null;
+          readonly unit: string | null;
+          readonly data: Record<string, unknown>;
+          readonly within: boolean | null;
+          readonly low: string | null;
+          readonly high: string | null;
+          readonly accepted: boolean;
+        }[]
+      | null;
   }[];
 }
 

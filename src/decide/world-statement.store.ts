@@ -1,8 +1,12 @@
 // The statements that read a world.
 import { sql } from "kysely";
 import { WAITING } from "../sequence/source-state.ts";
+import { EVERY_STEP } from "./world-request.ts";
 
-/** Locks nothing: the commit proves that what was read still holds. What it gives is in `world-rows.ts`. */
+/**
+ * Locks nothing: the commit proves that what was read still holds. What it gives is in `world-rows.ts`. What is deferred is gone through once, not once a source: few are at a time, but as many pages as
+ * lately were lie there until the next vacuum.
+ */
 export const worldStatement = (site: string, shard: string, asked: string) => sql`(
   with asked as materialized (select ${asked}::jsonb as q),
   near_locks as materialized (
@@ -26,6 +30,9 @@ export const worldStatement = (site: string, shard: string, asked: string) => sq
   ),
   wanted_sources as materialized (
     select s.* from source_keys k cross join lateral (select * from sources s where s.source_key = k.source_key ${BY_KEY}) s
+  ),
+  deferred as materialized (
+    select d.source_key, count(*) as count, sum(d.bytes) as bytes from deferrals d where d.source_key = any(array(select source_key from source_keys)) group by d.source_key
   ),
   wanted_deferrals as materialized (
     select a.position::bigint as position from asked, jsonb_array_elements_text(q -> 'deferrals') a (position)
@@ -51,7 +58,7 @@ export const worldStatement = (site: string, shard: string, asked: string) => sq
         'signing', (select g.signing from signing_branches g where g.site = s.site and g.line = s.line and g.equipment = s.equipment),
         'skipped', (select coalesce(json_agg(json_build_object('first', k.first::text, 'last', k.last::text) order by k.first), '[]') from skipped_ranges k
           where k.source_key = s.source_key and k.incarnation = s.incarnation and k.epoch = s.epoch and k.last > s.through),
-        'deferred', (select json_build_object('count', count(*), 'bytes', coalesce(sum(d.bytes), 0)) from deferrals d where d.source_key = s.source_key)
+        'deferred', (select json_build_object('count', coalesce(sum(d.count), 0), 'bytes', coalesce(sum(d.bytes), 0)) from deferred d where d.source_key = s.source_key)
       ) order by s.source_key), '[]') from wanted_sources s),
     'ids', (select coalesce(json_agg(json_build_object('source', a.source, 'hash', h.hash, 'position', i.position, 'digest', encode(i.digest, 'hex'), 'version', i.digest_version,
         'latest', json_build_object('position', l.position, 'round', l.round, 'status', l.status, 'code', l.code),
@@ -79,9 +86,9 @@ export const worldStatement = (site: string, shard: string, asked: string) => sq
           b.opened_on, b.facts, b.created_at, b.started_at, b.ended_at, b.closed_at, encode(b.asked, 'hex') as asked,
           (select json_agg(t order by t.ordinal) from (
             select distinct on (t.step) t.step, t.attempt, t.ordinal, t.state, t.started_at, t.start_source::text as start_source, t.start_epoch::text as start_epoch, t.start_time, t.ended_at,
-              (select coalesce(json_agg(e order by e.position), '[]') from (
+              case when t.ended_at is null or (select q -> 'evidence' -> t.batch ?| array[t.step, ${EVERY_STEP}] from asked) then (select coalesce(json_agg(e order by e.position), '[]') from (
                 select e.evidence, e.position, e.supersedes, e.event_id, e.source, e.value, e.unit, e.data, e.within, e.low, e.high, e.within is false and ${ACCEPTED} as accepted
-                from evidence e where e.site = t.site and e.batch = t.batch and e.step = t.step and e.attempt = t.attempt) e) as evidence
+                from evidence e where e.site = t.site and e.batch = t.batch and e.step = t.step and e.attempt = t.attempt) e) end as evidence
             from steps t where t.site = ${site} and t.batch = b.batch order by t.step, t.attempt desc) t) as steps,
           (select count(*) from deferrals d where d.site = b.site and d.batch = b.batch) as open_deferrals,
           (select count(*) from quarantine z where z.site = b.site and z.batch = b.batch and z.resolved_at is null) as open_quarantine,

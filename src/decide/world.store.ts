@@ -60,6 +60,7 @@ function askedOf(request: WorldRequest): Readonly<Record<string, unknown>> {
     windows,
     all_waiting: [...request.waitingNumbers],
     batches: [...request.batches],
+    evidence: named(request.evidence),
     orders: [...request.jobOrders],
     equipment: [...request.equipment],
     awaited: [...request.awaited],

@@ -5,6 +5,8 @@ export interface Time {
   now(): number;
   /** Runs something once, after so many milliseconds; returns what calls it off. */
   after(ms: number, run: () => void): () => void;
+  /** Runs something once all that is ready to go on has done so. */
+  soon(run: () => void): void;
   /** Runs something again and again, every so many milliseconds; returns what ends it. */
   every(ms: number, run: () => void): () => void;
   /** A number from 0 up to 1, by chance: what keeps several processes from trying again in step. */
@@ -16,6 +18,9 @@ export const ownTime: Time = {
   after(ms, run) {
     const timer = setTimeout(run, ms);
     return () => clearTimeout(timer);
+  },
+  soon(run) {
+    setImmediate(run);
   },
   every(ms, run) {
     const timer = setInterval(run, ms);

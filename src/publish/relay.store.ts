@@ -13,6 +13,8 @@ export interface Publishable {
   readonly committed: number;
   /** Up to here it may be shown: all that is committed, or what a signer has signed, as the site is set. */
   readonly shown: number;
+  /** The site is set to show what is committed. Whoever sets it otherwise takes a position for it. */
+  readonly atOnce: boolean;
 }
 
 /** Refusals alone leave out what was accepted or known at once; every round that follows a published one is told. */
@@ -22,6 +24,8 @@ export type ToldVerdicts = "all" | "refusals";
 export interface RelayStore {
   /** `told`: of which verdicts. `known`: so far it is known to be committed, and likely to be shown: that is read without asking first. */
   readPublishable(after: number, limit: number, told: ToldVerdicts, known: number): Promise<Publishable>;
+  /** Verdicts alone, of positions that are known to be committed and may be shown. */
+  readVerdicts(after: number, through: number, told: ToldVerdicts): Promise<Publishable["verdicts"]>;
   readCursor(): Promise<number>;
   moveCursor(position: number): Promise<void>;
   readCursors(sources: readonly string[] | null): Promise<readonly CursorRow[]>;
@@ -34,6 +38,7 @@ export interface RelayStore {
 export function relayStore(db: Db, at: { readonly site: string; readonly shard: string; readonly term: number }): RelayStore {
   return {
     readPublishable: (after, limit, told, known) => readPublishable(db, at, after, limit, told, known),
+    readVerdicts: (after, through, told) => readVerdicts(db, at, after, through, told),
     readCursor: () => readRelayCursor(db, at.shard),
     moveCursor: (position) => moveRelayCursor(db, at, position),
     readCursors: (sources) => readCursors(db, at.shard, sources),
@@ -104,35 +109,43 @@ type At = { readonly site: string; readonly shard: string };
 /** What a shard is to publish after a position, in position order, at most `limit` positions. Commit order is position order, so nothing appears behind what was read. */
 async function readPublishable(db: Db, at: At, after: number, limit: number, told: ToldVerdicts, known: number): Promise<Publishable> {
   const likely = Math.min(known, after + limit);
-  const [{ committed, shown }, read] = await Promise.all([readShown(db, at.site), likely > after ? readBetween(db, at, after, likely, told) : null]);
-  if (read !== null && likely <= shown) return { ...read, through: likely, committed, shown };
+  const [{ committed, shown, atOnce }, read] = await Promise.all([readShown(db, at.site), likely > after ? readBetween(db, at, after, likely, told) : null]);
+  if (read !== null && likely <= shown) return { ...read, through: likely, committed, shown, atOnce };
   const through = Math.min(shown, after + limit);
-  if (through <= after) return { verdicts: [], outcomes: [], through: after, committed, shown };
-  return { ...(await readBetween(db, at, after, through, told)), through, committed, shown };
+  if (through <= after) return { verdicts: [], outcomes: [], through: after, committed, shown, atOnce };
+  return { ...(await readBetween(db, at, after, through, told)), through, committed, shown, atOnce };
 }
 
-async function readShown(db: Db, site: string): Promise<Pick<Publishable, "committed" | "shown">> {
-  const { rows } = await sql<{ committed: string; shown: string }>`${sql.raw(FIXED)}
-    select position::text as committed, (case when publish_after = 'commit' then position else shown_position(site) end)::text as shown from sites where site = ${site}`.execute(
+async function readShown(db: Db, site: string): Promise<Pick<Publishable, "committed" | "shown" | "atOnce">> {
+  const { rows } = await sql<{ committed: string; shown: string; atOnce: boolean }>`${sql.raw(FIXED)}
+    select position::text as committed, (case when publish_after = 'commit' then position else shown_position(site) end)::text as shown, publish_after = 'commit' as "atOnce" from sites where site = ${site}`.execute(
     db,
   );
-  return { committed: safePosition(rows[0]?.committed ?? "0"), shown: safePosition(rows[0]?.shown ?? "0") };
+  const row = rows[0];
+  return { committed: safePosition(row?.committed ?? "0"), shown: safePosition(row?.shown ?? "0"), atOnce: row?.atOnce ?? false };
 }
 
 async function readBetween(db: Db, at: At, after: number, through: number, told: ToldVerdicts): Promise<Pick<Publishable, "verdicts" | "outcomes">> {
-  const [verdicts, outcomes] = await Promise.all([
-    sql<RawVerdict & { responseTopic: string | null; correlationData: Uint8Array | null }>`${sql.raw(FIXED)}
-      select ${VERDICT_COLUMNS}, g.response_topic as "responseTopic", g.correlation_data as "correlationData"
-      from verdicts v ${VERDICT_JOINS}
-        left join lateral (select g.response_topic, g.correlation_data from signals g where g.site = v.site and g.position = v.event_position offset 0) g on true
-      where v.site = ${at.site} and v.shard = ${at.shard} and v.position > ${after} and v.position <= ${through}
-        and (${told === "all"} or v.round > 1 or v.status not in ('accepted', 'duplicate'))
-      order by v.position`.execute(db),
-    sql<RawOutcome>`${sql.raw(FIXED)}
-      select ${OUTCOME_COLUMNS} from outcomes o cross join lateral (select s.line from streams s where s.site = o.site and s.stream = o.stream offset 0) s
-      where o.site = ${at.site} and o.position > ${after} and o.position <= ${through} order by o.position, o.ordinal`.execute(db),
-  ]);
-  return { verdicts: verdicts.rows.map(verdictRow), outcomes: outcomes.rows.map(outcomeRow) };
+  const [verdicts, outcomes] = await Promise.all([readVerdicts(db, at, after, through, told), readOutcomes(db, at.site, after, through)]);
+  return { verdicts, outcomes };
+}
+
+async function readVerdicts(db: Db, at: At, after: number, through: number, told: ToldVerdicts): Promise<Publishable["verdicts"]> {
+  const { rows } = await sql<RawVerdict & { responseTopic: string | null; correlationData: Uint8Array | null }>`${sql.raw(FIXED)}
+    select ${VERDICT_COLUMNS}, g.response_topic as "responseTopic", g.correlation_data as "correlationData"
+    from verdicts v ${VERDICT_JOINS}
+      left join lateral (select g.response_topic, g.correlation_data from signals g where g.site = v.site and g.position = v.event_position offset 0) g on true
+    where v.site = ${at.site} and v.shard = ${at.shard} and v.position > ${after} and v.position <= ${through}
+      and (${told === "all"} or v.round > 1 or v.status not in ('accepted', 'duplicate'))
+    order by v.position`.execute(db);
+  return rows.map(verdictRow);
+}
+
+async function readOutcomes(db: Db, site: string, after: number, through: number): Promise<readonly OutcomeRow[]> {
+  const { rows } = await sql<RawOutcome>`${sql.raw(FIXED)}
+    select ${OUTCOME_COLUMNS} from outcomes o cross join lateral (select s.line from streams s where s.site = o.site and s.stream = o.stream offset 0) s
+    where o.site = ${site} and o.position > ${after} and o.position <= ${through} order by o.position, o.ordinal`.execute(db);
+  return rows.map(outcomeRow);
 }
 
 async function readRelayCursor(db: Db, shard: string): Promise<number> {

@@ -1,6 +1,7 @@
 import { mayAnswerOn } from "../decode/topic.ts";
 import type { WithSpan } from "../ops/telemetry.ts";
 import type { Time } from "../ops/time.ts";
+import type { Handed } from "./handed.ts";
 import { batchStateMessage, checkpointMessage, clearedBatchState, cursorMessage, type Message, outcomeMessage, verdictMessage } from "./messages.ts";
 import type { Publisher } from "./publisher.mqtt.ts";
 import type { Publishable, RelayStore, ToldVerdicts } from "./relay.store.ts";
@@ -24,8 +25,8 @@ export interface RelayOptions {
  * Mirrors and cursors are always read anew before they are published, so they never go backwards; after a new connection all of them are published again.
  */
 export interface Relay {
-  /** Something was committed: its positions, the first and the last, and whose mirrors changed. */
-  announce(sources: Iterable<string>, batches: Iterable<string>, first: number, last: number): void;
+  /** Something was committed: its positions, the first and the last, whose mirrors changed, and what it hands over; null: it is to be read. */
+  announce(sources: Iterable<string>, batches: Iterable<string>, first: number, last: number, handed: Handed | null): void;
   /** A new connection to the broker: it may have lost everything retained. */
   reconnected(): void;
   /** A signer has signed: more may be shown, and there is a checkpoint to publish. */
@@ -46,6 +47,8 @@ const UNSIGNED_MS = 250;
 const MIRRORS_MS = 250;
 /** How long mirrors and cursors may wait for the outcomes before them, where those do not end. */
 const MIRRORS_WAIT_MS = 1_000;
+/** How many positions are kept that were handed over and not published: what is more is read. */
+const HANDED = 2_000;
 const SEND = "send site/{site}/line/{line}/batch/{batch}/outcome";
 
 export function createRelay(options: RelayOptions): Relay {
@@ -55,6 +58,10 @@ export function createRelay(options: RelayOptions): Relay {
   let everything = true;
   /** The last position of which somebody told. */
   let announced = 0;
+  /** Groups that were handed over, in their order. */
+  let handed: Handed[] = [];
+  /** The site was set to show what is committed when it was read last; what is handed over without a hole since then may be shown, for setting it otherwise takes a position. */
+  let atOnce = false;
   const sources = new Set<string>();
   const batches = new Set<string>();
   /** Mirrors that tell of commits up to a position which may not be shown yet. */
@@ -62,6 +69,9 @@ export function createRelay(options: RelayOptions): Relay {
   let note: { readonly published: string | null; readonly stale: boolean } = { published: null, stale: true };
   /** Something is committed that may not be shown yet. */
   let unsigned = false;
+  /** How far the cursor has moved, and its last move. */
+  let moved = 0;
+  let moving = Promise.resolve();
   let mirroredAt = Number.NEGATIVE_INFINITY;
   let wanted = true;
   let stopping = false;
@@ -98,6 +108,7 @@ export function createRelay(options: RelayOptions): Relay {
       } catch (error) {
         options.onTrouble(error);
         if (stopping) return;
+        atOnce = false;
         everything = true;
         wanted = true;
         await idle(RETRY_MS);
@@ -117,14 +128,16 @@ export function createRelay(options: RelayOptions): Relay {
       wake = done;
     });
 
+  /** Whether something beside verdicts and outcomes is to be published now, for which it is asked first up to where it may be shown. */
+  const mirrorsDue = (): boolean => everything || stopping || note.stale || held !== null || time.now() >= mirroredAt + MIRRORS_MS;
+
   const mirrorsWait = (): boolean => sources.size > 0 || batches.size > 0;
 
   async function publishAll(looking: boolean): Promise<void> {
     let mirrored = time.now();
     let found: Publishable;
     for (;;) {
-      found = await store.readPublishable(position, window, options.verdicts, unsigned ? position : announced);
-      unsigned = found.shown < found.committed;
+      found = (await takeHanded()) ?? (await read());
       if (found.through === position) break;
       if (looking) everything = true;
       const messages = inOrder(found);
@@ -132,14 +145,56 @@ export function createRelay(options: RelayOptions): Relay {
         messages.map((message) => (message.traceparent == null ? send(message) : options.withSpan(SEND, {}, message.traceparent, () => send(message)))),
       );
       position = found.through;
-      await store.moveCursor(position);
+      moveCursor();
       options.onPublished({ outcomes: found.outcomes.length, verdicts: messages.length - found.outcomes.length, mirrors: 0 }, position);
       // a device whose cursor stands still sends again what it has: under a load that never pauses that would make it ever more
-      if (time.now() - mirrored < MIRRORS_WAIT_MS) continue;
-      await publishMirrors(found);
+      if (time.now() - mirrored < MIRRORS_WAIT_MS) {
+        if (atOnce && position >= announced && !mirrorsDue()) return;
+        continue;
+      }
+      await publishMirrors(await store.readPublishable(position, 0, options.verdicts, position));
       mirrored = time.now();
     }
+    moveCursor();
+    await moving;
     await publishMirrors(found);
+  }
+
+  /** One move after the other. What is next to be published does not wait for it; one that fails is made up for by the next. */
+  function moveCursor(): void {
+    moving = moving
+      .then(async () => {
+        const to = position;
+        if (to <= moved) return;
+        await store.moveCursor(to);
+        moved = to;
+      })
+      .catch(options.onTrouble);
+  }
+
+  /** What was handed over and follows on what is published, as much as one round takes; null: there is none. It need not be read, nor asked whether it may be shown. */
+  async function takeHanded(): Promise<Publishable | null> {
+    handed = handed.filter(({ first }) => first > position);
+    if (!atOnce) return null;
+    let through = position;
+    const taken: Handed[] = [];
+    for (const group of handed) {
+      if (group.first !== through + 1 || (taken.length > 0 && group.last - position > window)) break;
+      taken.push(group);
+      through = group.last;
+    }
+    if (taken.length === 0) return null;
+    // the next group asks for its world first: it would wait for as long as it takes to send these
+    await new Promise<void>((resolve) => time.soon(resolve));
+    const verdicts = taken.some(({ tellsVerdicts }) => tellsVerdicts) ? await store.readVerdicts(position, through, options.verdicts) : [];
+    return { verdicts, outcomes: taken.flatMap(({ outcomes }) => outcomes), through, committed: through, shown: through, atOnce };
+  }
+
+  async function read(): Promise<Publishable> {
+    const found = await store.readPublishable(position, window, options.verdicts, unsigned ? position : announced);
+    unsigned = found.shown < found.committed;
+    atOnce = found.atOnce;
+    return found;
   }
 
   /** Verdicts before the outcomes of the same position: the sender learns first. */
@@ -171,7 +226,7 @@ export function createRelay(options: RelayOptions): Relay {
       await sendMirrors(held.messages);
       held = null;
     }
-    if (!everything && !stopping && time.now() < mirroredAt + MIRRORS_MS) return;
+    if (!mirrorsDue()) return;
     mirroredAt = time.now();
     const all = everything;
     const theseSources = all ? null : [...sources];
@@ -226,15 +281,19 @@ export function createRelay(options: RelayOptions): Relay {
     get position() {
       return position;
     },
-    announce(changedSources, changedBatches, first, last) {
+    announce(changedSources, changedBatches, first, last, group) {
       if (first > announced + 1) everything = true;
       announced = last;
+      if (group !== null) handed.push(group);
+      // while the broker is away they would be ever more
+      if (handed.length > 0 && last - (handed[0]?.first ?? last) >= HANDED) handed = [];
       for (const source of changedSources) sources.add(source);
       for (const batch of changedBatches) batches.add(batch);
       signal();
     },
     reconnected() {
       everything = true;
+      atOnce = false;
       note = { published: null, stale: true };
       signal();
     },
@@ -245,6 +304,7 @@ export function createRelay(options: RelayOptions): Relay {
     async start() {
       if (running !== null) return;
       position = await store.readCursor();
+      moved = position;
       running = run();
     },
     async stop() {

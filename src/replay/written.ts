@@ -219,7 +219,10 @@ export interface Written {
     ordinal: number;
     opened_on: string;
     type: string;
+    event_time: string | null;
     causation: string | null;
+    correlation: string | null;
+    traceparent: string | null;
     data: Record<string, unknown>;
   }[];
   performances?: {

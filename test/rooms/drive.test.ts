@@ -35,6 +35,7 @@ function staged(before: (document: SettlementDocument) => void = () => {}) {
         timers.add(timer);
         return () => timers.delete(timer);
       },
+      soon: (run) => run(),
       every: () => () => {},
       chance: () => 0,
     },

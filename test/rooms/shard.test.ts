@@ -23,6 +23,7 @@ function handTime(): Time & { pass(ms: number): Promise<void> } {
   return {
     now: () => now,
     after: (ms, run) => set(ms, null, run),
+    soon: (run) => void set(0, null, run),
     every: (ms, run) => set(ms, ms, run),
     chance: () => 0,
     async pass(ms) {
@@ -118,7 +119,8 @@ function staged(takes: readonly Taken[]) {
       };
     },
     relayStore: () => ({
-      readPublishable: async (after) => ({ verdicts: [], outcomes: [], through: after, committed: after, shown: after }),
+      readPublishable: async (after) => ({ verdicts: [], outcomes: [], through: after, committed: after, shown: after, atOnce: true }),
+      readVerdicts: async () => [],
       readCursor: async () => 0,
       moveCursor: async () => {},
       readCursors: () => readCursors(),

@@ -1,15 +1,16 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
-import type { BatchState, ContextLock, EquipmentState } from "../../src/authorise/execution-context.ts";
+import type { BatchState, ContextLock, EquipmentState, StepState } from "../../src/authorise/execution-context.ts";
 import type { PerformedBy } from "../../src/authorise/performer.ts";
 import { documentOf, type SettlementDocument } from "../../src/commit/settlement.ts";
+import { withEvidence } from "../../src/decide/assemble-world.ts";
 import type { CommandAnswer } from "../../src/decide/command-answer.ts";
 import { eventSignal } from "../../src/decide/in-hand.ts";
 import { createMachines, type Machines } from "../../src/decide/machines.ts";
 import type { Settlement } from "../../src/decide/settle.ts";
 import type { Branch, Command, CommandSignal, Signal, Tick } from "../../src/decide/signal.ts";
 import { type Definition, numberKey, timeKey, type WorldData } from "../../src/decide/world-data.ts";
-import type { WorldRequest } from "../../src/decide/world-request.ts";
+import { EVERY_STEP, type WorldRequest } from "../../src/decide/world-request.ts";
 import { decode } from "../../src/decode/decode.ts";
 import type { Delivery } from "../../src/receive/delivery.ts";
 import { canonicalJson } from "../../src/registry/canonical.ts";
@@ -115,7 +116,10 @@ export interface OutcomeRow {
   readonly position: number;
   readonly ordinal: number;
   readonly type: string;
+  readonly eventTime: string | null;
   readonly causation: string | null;
+  readonly correlation: string | null;
+  readonly traceparent: string | null;
   readonly data: Readonly<Record<string, unknown>>;
   /** RFC 3339. */
   readonly recordedAt: string;
@@ -231,7 +235,7 @@ export class Model extends SiteRecord {
       waitingAt: new Map(),
       waitingNext: new Map(),
       waitingNumbers: new Map([...request.waitingNumbers].map((source) => [source, []])),
-      batches: new Map([...batches].map((name) => [name, batchIn(this, name)])),
+      batches: new Map([...batches].map((name) => [name, asAsked(batchIn(this, name), request)])),
       jobOrders: new Map([...request.jobOrders].map((order) => [order, this.batchesByOrder.get(order) ?? null])),
       equipment: new Map([...equipment].map((name) => [name, equipmentIn(this, name)])),
       sourcesOfEquipment: new Map([...equipment].map((name) => [name, (this.sourcesOfEquipment.get(name) ?? []).map((s) => s.source)])),
@@ -464,8 +468,20 @@ export class Model extends SiteRecord {
       this.#rounds.set(row.event, [...this.rounds(row.event), row]);
     }
     for (const r of p.outcomes ?? []) {
-      const { stream, sequence, ordinal, type, causation, data } = r;
-      this.outcomes.push({ stream, sequence, position: commit.place(r.ref), ordinal, type, causation, data, recordedAt: commit.at });
+      const { ref, stream, sequence, ordinal, type, event_time: eventTime, causation, correlation, traceparent, data } = r;
+      this.outcomes.push({
+        stream,
+        sequence,
+        position: commit.place(ref),
+        ordinal,
+        type,
+        eventTime,
+        causation,
+        correlation,
+        traceparent,
+        data,
+        recordedAt: commit.at,
+      });
     }
     return commit.base;
   }
@@ -516,14 +532,18 @@ export class Model extends SiteRecord {
     for (const [name, expected] of assumed.batches) {
       const now = this.batch(name);
       if (now === null) refuse(`batch ${name} is not there`);
+      // of what was not read nothing can have been changed
+      const unread = new Set(expected.steps.filter(isUnread).map(({ step }) => step));
       const seen = (b: BatchState) => ({
         ...b,
         version: 0,
         recipe: null,
         superseded: [],
         steps: b.steps.map((s) => ({
-          ...s,
-          evidence: s.evidence.map((e) => ({ ...e, position: place(e.position), supersedes: e.supersedes === null ? null : place(e.supersedes) })),
+          ...Object.fromEntries(Object.entries(Object.getOwnPropertyDescriptors(s)).map(([field, { value }]) => [field, value])),
+          evidence: unread.has(s.step)
+            ? []
+            : s.evidence.map((e) => ({ ...e, position: place(e.position), supersedes: e.supersedes === null ? null : place(e.supersedes) })),
         })),
       });
       same(seen(expected), seen(now), `batch ${name}`);
@@ -660,6 +680,21 @@ export function freeze<T>(value: T): T {
     Object.assign(value, { set: refuse, add: refuse, delete: refuse, clear: refuse });
     return value;
   }
-  for (const inner of Object.values(value)) freeze(inner);
+  // what has a getter was not read
+  for (const { value: inner } of Object.values(Object.getOwnPropertyDescriptors(value))) freeze(inner);
   return Object.freeze(value);
+}
+
+const isUnread = (step: StepState): boolean => Object.getOwnPropertyDescriptor(step, "evidence")?.get !== undefined;
+
+/** Of steps that have ended the evidence is there only where it was asked for, as the database reads it. */
+function asAsked(batch: BatchState | null, request: WorldRequest): BatchState | null {
+  if (batch === null) return null;
+  const wanted = request.evidence.get(batch.batch) ?? new Set();
+  return {
+    ...batch,
+    steps: batch.steps.map(({ evidence, ...step }) =>
+      withEvidence(batch.batch, step, step.endedAt === null || wanted.has(step.step) || wanted.has(EVERY_STEP) ? evidence : null),
+    ),
+  };
 }

@@ -374,10 +374,12 @@ export class SimDatabase {
   relayStore(process: SimProcess, term: number): RelayStore {
     const stored = storedForRelay(this.model, this.relay, {
       shown: () => (this.#shows === "commit" ? this.model.position : this.signed),
+      atOnce: () => this.#shows === "commit",
       checkpoint: () => this.checkpoints.at(-1)?.note ?? null,
     });
     return {
       readPublishable: (after, limit, told, known) => this.#query(process, () => stored.readPublishable(after, limit, told, known)),
+      readVerdicts: (after, through, told) => this.#query(process, () => stored.readVerdicts(after, through, told)),
       readCursor: () => this.#query(process, () => stored.readCursor()),
       moveCursor: (position) => this.#query(process, () => (term === this.#term ? stored.moveCursor(position) : undefined), "something"),
       readCursors: (sources) => this.#query(process, () => stored.readCursors(sources)),

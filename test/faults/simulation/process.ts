@@ -79,6 +79,10 @@ export class SimProcess implements Time {
     };
   }
 
+  soon(run: () => void): void {
+    this.#time.soon(() => this.enter(run));
+  }
+
   every(ms: number, run: () => void): () => void {
     let held = false;
     let off = false;

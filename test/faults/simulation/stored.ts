@@ -1,5 +1,5 @@
 import type { CursorRow, OutcomeRow, VerdictRow } from "../../../src/publish/messages.ts";
-import type { BatchMirror, Publishable, RelayStore } from "../../../src/publish/relay.store.ts";
+import type { BatchMirror, Publishable, RelayStore, ToldVerdicts } from "../../../src/publish/relay.store.ts";
 import type { Model } from "../../support/model.ts";
 
 // What relay.store.ts reads, out of the model's rows.
@@ -55,10 +55,10 @@ export function storedOutcome(model: Model, row: Model["outcomes"][number]): Out
     position: row.position,
     ordinal: row.ordinal,
     type: row.type,
-    eventTime: null,
+    eventTime: row.eventTime,
     causation: row.causation,
-    correlation: null,
-    traceparent: null,
+    correlation: row.correlation,
+    traceparent: row.traceparent,
     tracestate: null,
     supersedes: null,
     data: row.data,
@@ -129,26 +129,28 @@ function mirror(model: Model, name: string): BatchMirror | null {
 export function storedForRelay(
   model: Model,
   relay: { position: number },
-  log: { shown(): number; checkpoint(): string | null },
+  log: { shown(): number; atOnce(): boolean; checkpoint(): string | null },
 ): { readonly [K in keyof RelayStore]: (...asked: Parameters<RelayStore[K]>) => Awaited<ReturnType<RelayStore[K]>> } {
   return {
     readPublishable(after, limit, told, known): Publishable {
       if (known > model.position) throw new Error(`position ${known} is said to be committed where ${model.position} is the last`);
-      const shown = log.shown();
+      const [shown, atOnce] = [log.shown(), log.atOnce()];
       const through = Math.min(shown, after + limit);
-      if (through <= after) return { verdicts: [], outcomes: [], through: after, committed: model.position, shown };
-      const within = ({ position }: { readonly position: number }): boolean => position > after && position <= through;
+      if (through <= after) return { verdicts: [], outcomes: [], through: after, committed: model.position, shown, atOnce };
       return {
-        verdicts: from(model.verdicts, after)
-          .filter((row) => within(row) && (told === "all" || row.round > 1 || !["accepted", "duplicate"].includes(row.status)))
-          .map((row) => ({ ...storedVerdict(model, row), responseTopic: null, correlationData: null })),
+        verdicts: toldBetween(model, after, through, told),
         outcomes: from(model.outcomes, after)
-          .filter(within)
+          .filter(({ position }) => position <= through)
           .map((row) => storedOutcome(model, row)),
         through,
         committed: model.position,
         shown,
+        atOnce,
       };
+    },
+    readVerdicts(after, through, told) {
+      if (through > log.shown()) throw new Error(`position ${through} is said to be shown where ${log.shown()} is the last that may be`);
+      return toldBetween(model, after, through, told);
     },
     readCursor: () => relay.position,
     moveCursor(position) {
@@ -161,6 +163,11 @@ export function storedForRelay(
     readCheckpoint: () => log.checkpoint(),
   };
 }
+
+const toldBetween = (model: Model, after: number, through: number, told: ToldVerdicts): Publishable["verdicts"] =>
+  from(model.verdicts, after)
+    .filter((row) => row.position <= through && (told === "all" || row.round > 1 || !["accepted", "duplicate"].includes(row.status)))
+    .map((row) => ({ ...storedVerdict(model, row), responseTopic: null, correlationData: null }));
 
 /** Rows are in the order of positions: what follows a position is a tail. */
 function from<T extends { readonly position: number }>(rows: readonly T[], after: number): readonly T[] {

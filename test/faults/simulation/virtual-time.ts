@@ -45,6 +45,10 @@ export class VirtualTime implements Time {
     };
   }
 
+  soon(run: () => void): void {
+    this.after(0, run);
+  }
+
   every(ms: number, run: () => void): () => void {
     let callOff: () => void = () => {};
     const again = (): void => {

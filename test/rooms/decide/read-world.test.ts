@@ -3,7 +3,7 @@ import { assembleWorld } from "../../../src/decide/assemble-world.ts";
 import { noDefinitions, readDefinitions } from "../../../src/decide/definitions.store.ts";
 import { readWorld } from "../../../src/decide/world.store.ts";
 import { numberKey, type WorldData, windowKey } from "../../../src/decide/world-data.ts";
-import { askFor, emptyRequest, type WorldRequest } from "../../../src/decide/world-request.ts";
+import { askFor, emptyRequest, NotRead, type WorldRequest } from "../../../src/decide/world-request.ts";
 import type { StoredSignal, WorldRows } from "../../../src/decide/world-rows.ts";
 import { parseRecipe } from "../../../src/registry/recipe.ts";
 import { WAITING } from "../../../src/sequence/source-state.ts";
@@ -402,6 +402,20 @@ describe("a batch", () => {
       { evidence: "net-weight", position: 20 },
     ]);
   });
+  test("has evidence that was not read, as long as nobody looks at it; whoever does asks for it", () => {
+    const [step] = batchRow.steps;
+    if (step === undefined) throw new Error("there is no step to read");
+    const read = assembled({ batches: [{ ...batchRow, steps: [{ ...step, evidence: null }] }], wanted_batches: ["B-1"] }).batches.get("B-1")?.steps[0];
+    expect(read?.state).toBe(step.state);
+    const request = emptyRequest();
+    try {
+      expect(read?.evidence).toBe("read");
+    } catch (error) {
+      if (!(error instanceof NotRead)) throw error;
+      error.add(request);
+    }
+    expect(request.evidence).toEqual(new Map([["B-1", new Set([step.step])]]));
+  });
   test("has evidence that lies outside and was let go on as such", () => {
     const [step] = batchRow.steps;
     const [item] = step?.evidence ?? [];
@@ -603,6 +617,7 @@ describe("reading a world", () => {
     request.waitingNext.set("w", { source: "a", incarnation: 2, epoch: 7n, after: 40n });
     request.waitingNumbers.add("b");
     request.batches.add("B-1");
+    askFor(request.evidence, "B-1", "weigh");
     request.jobOrders.add("PO-1");
     request.equipment.add("scale-1");
     request.awaited.add("batch:B-1");
@@ -625,6 +640,7 @@ describe("reading a world", () => {
         windows: [{ source: "a", incarnation: 2, epoch: "7", after: "40" }],
         all_waiting: ["b"],
         batches: ["B-1"],
+        evidence: { "B-1": ["weigh"] },
         orders: ["PO-1"],
         equipment: ["scale-1"],
         awaited: ["batch:B-1"],

@@ -30,6 +30,7 @@ describe("an event", () => {
       ids: { [scale.name]: [hash("scale-1-7-1")] },
       numbers: { [scale.name]: ["7.1"] },
       batches: ["B-1"],
+      evidence: { "B-1": ["weigh"] },
       stationsAt: { [scale.name]: ["2026-11-22T08:00:00.000000Z"] },
     });
   });
@@ -91,17 +92,19 @@ describe("a command", () => {
     const key = { key: { key: "k", request: "POST", bodyDigest: "d" } };
     expect(asked(given(), creates("B-1", {}, key))).toEqual({
       batches: ["B-1"],
+      evidence: { "B-1": ["*"] },
       jobOrders: ["PO-B-1"],
       recipes: ["blend@3"],
       equipment: ["scale-1", "mixer-1"],
       keys: ["k"],
     });
     const update = { kind: "batch.update", batch: "B-1", quantity: null, reason: null } as const;
-    expect(command({ ...update, equipment: { scale: "scale-2" } })).toEqual({ batches: ["B-1"], equipment: ["scale-2"] });
-    expect(command({ ...update, equipment: null })).toEqual({ batches: ["B-1"] });
-    expect(command({ kind: "batch.command", batch: "B-1", command: "start", reason: null })).toEqual({ batches: ["B-1"] });
+    expect(command({ ...update, equipment: { scale: "scale-2" } })).toEqual({ batches: ["B-1"], evidence: { "B-1": ["*"] }, equipment: ["scale-2"] });
+    expect(command({ ...update, equipment: null })).toEqual({ batches: ["B-1"], evidence: { "B-1": ["*"] } });
+    expect(command({ kind: "batch.command", batch: "B-1", command: "start", reason: null })).toEqual({ batches: ["B-1"], evidence: { "B-1": ["*"] } });
     expect(command({ kind: "step.command", batch: "B-2", step: "s", command: "start", reason: null, evidence: null, comment: null })).toEqual({
       batches: ["B-2"],
+      evidence: { "B-2": ["*"] },
     });
     expect(command({ kind: "gap.resolve", source: "s", gap: 1, action: "wait", epoch: null, sequence: null, reason: "r" })).toEqual({ sources: ["s"] });
     expect(command({ kind: "source.succession", source: "s", reason: "r" })).toEqual({ sources: ["s"] });

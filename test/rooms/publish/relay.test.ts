@@ -3,6 +3,8 @@
 // And: cursors were published only when nothing more was to be published, so never under a load without a pause; devices whose cursor stood still sent everything again, and that was
 // the load. Found by the restore drill.
 import { expect, test } from "vitest";
+import type { Handed } from "../../../src/publish/handed.ts";
+import type { OutcomeRow } from "../../../src/publish/messages.ts";
 import type { Publishable, RelayStore } from "../../../src/publish/relay.store.ts";
 import { createRelay } from "../../../src/publish/relay.ts";
 import { VirtualTime } from "../../faults/simulation/virtual-time.ts";
@@ -21,37 +23,49 @@ const SOURCE = {
   changedAt: "2026-11-22T08:00:00Z",
 };
 
+const outcomesOf = (first: number, last: number): OutcomeRow[] =>
+  Array.from({ length: last - first + 1 }, (_, n) => ({
+    site: "s",
+    stream: "equipment/e",
+    line: "1",
+    sequence: first + n,
+    generation: 1,
+    position: first + n,
+    ordinal: 1,
+    type: "equipment.stated",
+    eventTime: null,
+    causation: null,
+    correlation: null,
+    traceparent: null,
+    tracestate: null,
+    supersedes: null,
+    data: {},
+    recordedAt: "2026-11-22T08:00:00Z",
+  }));
+
+const handing = (first: number, last: number): Handed => ({ first, last, outcomes: outcomesOf(first, last), tellsVerdicts: false });
+
 /** A relay over a store that holds so many positions, each an outcome of its own, and one source whose cursor stands at the last. */
 function relayOver(publishMs = 0) {
   const time = new VirtualTime(0, seeded(1));
   const published: { topic: string; through: unknown }[] = [];
   const stored: { positions: number; cursor: number; signed: number | null; note: string | null } = { positions: 0, cursor: 0, signed: null, note: null };
   const shown = (): number => stored.signed ?? stored.positions;
+  const reads: number[] = [];
+  const broker = { connected: true };
   const store: RelayStore = {
-    readPublishable: async (after): Promise<Publishable> => ({
-      verdicts: [],
-      outcomes: Array.from({ length: shown() - after }, (_, n) => ({
-        site: "s",
-        stream: "equipment/e",
-        line: "1",
-        sequence: after + n + 1,
-        generation: 1,
-        position: after + n + 1,
-        ordinal: 1,
-        type: "equipment.stated",
-        eventTime: null,
-        causation: null,
-        correlation: null,
-        traceparent: null,
-        tracestate: null,
-        supersedes: null,
-        data: {},
-        recordedAt: "2026-11-22T08:00:00Z",
-      })),
-      through: shown(),
-      committed: stored.positions,
-      shown: shown(),
-    }),
+    readPublishable: async (after): Promise<Publishable> => {
+      reads.push(after);
+      return {
+        verdicts: [],
+        outcomes: outcomesOf(after + 1, shown()),
+        through: shown(),
+        committed: stored.positions,
+        shown: shown(),
+        atOnce: stored.signed === null,
+      };
+    },
+    readVerdicts: async () => [],
     readCursor: async () => stored.cursor,
     moveCursor: async (position) => {
       stored.cursor = position;
@@ -68,7 +82,9 @@ function relayOver(publishMs = 0) {
     store,
     time,
     publisher: {
-      connected: true,
+      get connected() {
+        return broker.connected;
+      },
       publish: async ({ topic, payload }) => {
         if (publishMs > 0) await new Promise<void>((resolve) => time.after(publishMs, resolve));
         if (topic.endsWith("/checkpoint")) {
@@ -91,7 +107,7 @@ function relayOver(publishMs = 0) {
   const outcomes = () => published.filter(({ topic }) => topic.endsWith("/outcome")).map(({ through }) => through);
   const cursors = () => published.filter(({ topic }) => topic.endsWith("/cursor")).map(({ through }) => through);
   const notes = () => published.filter(({ topic }) => topic.endsWith("/checkpoint")).map(({ through }) => through);
-  return { time, relay, stored, outcomes, cursors, notes };
+  return { time, relay, stored, broker, reads, outcomes, cursors, notes };
 }
 
 test("what was committed and announced is published at once, and only the mirrors that it names", async () => {
@@ -99,7 +115,7 @@ test("what was committed and announced is published at once, and only the mirror
   await relay.start();
   await time.run(10);
   stored.positions = 2;
-  relay.announce([], [], 1, 2);
+  relay.announce([], [], 1, 2, null);
   await time.run(10);
   expect(outcomes()).toEqual(["1", "2"]);
   expect(cursors()).toEqual(["0"]);
@@ -119,10 +135,10 @@ test("a hole between two announcements is a commit of which nobody told", async 
   const { time, relay, stored, outcomes, cursors } = relayOver();
   await relay.start();
   stored.positions = 3;
-  relay.announce([], [], 1, 3);
+  relay.announce([], [], 1, 3, null);
   await time.run(10);
   stored.positions = 5;
-  relay.announce([], [], 5, 5);
+  relay.announce([], [], 5, 5, null);
   await time.run(10);
   expect(outcomes()).toEqual(["1", "2", "3", "4", "5"]);
   expect(cursors().at(-1)).toBe("5");
@@ -136,7 +152,7 @@ test("cursors are published within a second or two, though the outcomes never en
   // while one is published the next is committed already
   const stopLoad = time.every(50, () => {
     stored.positions += 1;
-    relay.announce([SOURCE.source], [], stored.positions, stored.positions);
+    relay.announce([SOURCE.source], [], stored.positions, stored.positions, null);
   });
   await time.run(10_000);
   expect(stored.positions).toBeGreaterThan(190);
@@ -151,7 +167,7 @@ test("where commit follows commit, outcomes come at once, and cursors a few time
   await time.run(1_000);
   const commit = (): void => {
     stored.positions += 1;
-    relay.announce([SOURCE.source], [], stored.positions, stored.positions);
+    relay.announce([SOURCE.source], [], stored.positions, stored.positions, null);
   };
   commit();
   await time.run(1);
@@ -178,7 +194,7 @@ test("where only what is signed may be shown, outcomes and mirrors stop there, a
   await relay.start();
   await time.run(10);
   stored.positions = 3;
-  relay.announce([SOURCE.source], [], 1, 3);
+  relay.announce([SOURCE.source], [], 1, 3, null);
   await time.run(60_000);
   expect(outcomes()).toEqual([]);
   expect(cursors()).toEqual(["0"]);
@@ -199,7 +215,7 @@ test("a relay that stops while the signer is away does not wait for it", async (
   stored.signed = 0;
   await relay.start();
   stored.positions = 1;
-  relay.announce([], [], 1, 1);
+  relay.announce([], [], 1, 1, null);
   await time.run(1_000);
   let stopped = false;
   void relay.stop().then(() => {
@@ -235,7 +251,88 @@ test("the latest checkpoint is published once, also while everything waits for t
   await time.run(10);
   relay.reconnected();
   stored.positions = 3;
-  relay.announce([SOURCE.source], [], 2, 3);
+  relay.announce([SOURCE.source], [], 2, 3, null);
   await time.run(60_000);
   expect(notes().length).toBeLessThanOrEqual(2);
+});
+
+test("what a commit hands over is published without being read, and its cursor moves", async () => {
+  const { time, relay, stored, reads, outcomes } = relayOver();
+  await relay.start();
+  await time.run(10);
+  const before = reads.length;
+  stored.positions = 2;
+  relay.announce([], [], 1, 2, handing(1, 2));
+  await time.run(1);
+  stored.positions = 3;
+  relay.announce([], [], 3, 3, handing(3, 3));
+  await time.run(1);
+  expect(outcomes()).toEqual(["1", "2", "3"]);
+  expect(reads.length).toBe(before);
+  expect(stored.cursor).toBe(3);
+});
+
+test("what is handed over behind a hole comes after what is read of it", async () => {
+  const { time, relay, stored, outcomes } = relayOver();
+  await relay.start();
+  await time.run(10);
+  stored.positions = 4;
+  relay.announce([], [], 4, 4, handing(4, 4));
+  await time.run(10);
+  stored.positions = 6;
+  relay.announce([], [], 5, 5, null);
+  relay.announce([], [], 6, 6, handing(6, 6));
+  await time.run(10);
+  expect(outcomes()).toEqual(["1", "2", "3", "4", "5", "6"]);
+});
+
+test("once a site is set to show only what is signed, nothing is published because it was handed over", async () => {
+  const { time, relay, stored, outcomes } = relayOver();
+  await relay.start();
+  await time.run(10);
+  stored.positions = 1;
+  relay.announce([], [], 1, 1, handing(1, 1));
+  await time.run(10);
+  // the setting has taken the second position
+  stored.signed = 1;
+  stored.positions = 4;
+  relay.announce([], [], 3, 3, handing(3, 3));
+  relay.announce([], [], 4, 4, handing(4, 4));
+  await time.run(10_000);
+  expect(outcomes()).toEqual(["1"]);
+  stored.signed = 4;
+  await time.run(300);
+  expect(outcomes()).toEqual(["1", "2", "3", "4"]);
+});
+
+test("what was handed over while the broker was away is asked for anew, whatever was set meanwhile", async () => {
+  const { time, relay, stored, broker, outcomes } = relayOver();
+  await relay.start();
+  await time.run(10);
+  broker.connected = false;
+  stored.positions = 1;
+  relay.announce([], [], 1, 1, handing(1, 1));
+  await time.run(1_000);
+  stored.signed = 0;
+  broker.connected = true;
+  relay.reconnected();
+  await time.run(1_000);
+  expect(outcomes()).toEqual([]);
+});
+
+test("more than is kept of what is handed over is read, each once and in order", async () => {
+  const { time, relay, stored, broker, reads, outcomes } = relayOver();
+  await relay.start();
+  await time.run(10);
+  broker.connected = false;
+  for (let first = 1; first <= 5_000; first += 250) {
+    stored.positions = first + 249;
+    relay.announce([], [], first, first + 249, handing(first, first + 249));
+  }
+  const before = reads.length;
+  broker.connected = true;
+  relay.reconnected();
+  await time.run(1_000);
+  expect(outcomes()).toEqual(Array.from({ length: 5_000 }, (_, n) => String(n + 1)));
+  expect(reads.length).toBeGreaterThan(before);
 });
