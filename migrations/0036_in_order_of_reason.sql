@@ -1,4 +1,4 @@
--- Entries of the audit log in the order of their reasons, page by page, without looking at all of them.
+-- Entries of the audit log in the order of their reasons, page by page, without looking at all of them; and the exceptions of a batch, also those that are resolved.
 --
 -- Put in order is what a reason begins with: more no index could hold. "Accepted." is left out, which is the reason of most events; where it stands in the order, entries are read in the order of
 -- their positions, which is the same. An event that is simply accepted costs no entry.
@@ -7,6 +7,7 @@
 create function reason_in_order(p_reason text) returns text language sql immutable parallel safe as $$ select left(coalesce(p_reason, ''), 256) $$;
 create index verdicts_in_order_of_reason on verdicts (site, reason_in_order(reason), position) where reason <> 'Accepted.';
 create index signals_in_order_of_reason on signals (site, reason_in_order(body ->> 'reason'), position) where kind <> 'event';
+create index exceptions_of_batch on exceptions (site, batch, position, ordinal) where batch is not null;
 
 -- What may stand next in that order, behind a reason and a position and before the next reason that is given (null: from its beginning, to its end), of what holds a part or has it as its code (null: of
 -- all). Both indexes are gone along side by side. It is asked by a function for the same cause as in migration 0035.
