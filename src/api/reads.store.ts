@@ -508,7 +508,8 @@ export async function listExceptions(
   const { rows } = await sql<Omit<ExceptionView, "position"> & { position: string }>`
     select site || '.' || position || '.' || ordinal as id, site, position::text as position, ordinal, code, reason, source, batch, step, attempt,
       to_char(opened_at at time zone 'utc', ${UTC}) as "openedAt", to_char(resolved_at at time zone 'utc', ${UTC}) as "resolvedAt", disposition, linked
-    from exceptions where (${filter.id ?? null}::text is null or (site = ${named.site} and exceptions.position = ${named.position}::bigint and ordinal = ${named.ordinal}::integer)) and (${filter.site ?? null}::text is null or site = ${filter.site ?? null}) and (${filter.batch ?? null}::text is null or batch = ${filter.batch ?? null})
+    from exceptions where (${filter.id ?? null}::text is null or (site = ${named.site} and exceptions.position = ${named.position}::bigint and ordinal = ${named.ordinal}::integer)) and (${filter.site ?? null}::text is null or site = ${filter.site ?? null})
+      and ${filter.batch === undefined ? sql`true` : sql`batch = ${filter.batch} and site in (select s.site from sites s)`}
       and (${filter.open ?? null}::boolean is null or (resolved_at is null) = ${filter.open ?? true})
       and (${after?.site ?? null}::text is null or (site, position, ordinal) > (${after?.site ?? ""}, ${after?.position ?? 0}, ${after?.ordinal ?? 0}))
     order by site, exceptions.position, ordinal limit ${limit}`.execute(db);

@@ -19,7 +19,7 @@ export interface Asked {
   readonly who?: string | undefined;
   readonly what?: string | undefined;
   readonly why?: string | undefined;
-  readonly key?: { readonly of: Named; readonly text: string } | undefined;
+  readonly key?: { readonly of: Named | "why"; readonly text: string } | undefined;
 }
 export type Named = "who" | "what";
 
@@ -60,7 +60,7 @@ const SHORTEST = 3;
 
 /** Left out of the indexes, as migrations 0034 and 0035 say. */
 const MEASUREMENT = "signalbox.step.evidence.v1";
-const ACCEPTED = "Accepted.";
+export const ACCEPTED = "Accepted.";
 const DUPLICATE = "DUP_EXACT";
 const AGAIN = ["accepted", "accepted with exception", "duplicate", "rejected", "observed", "deferred", "quarantined"].map(
   (status) => `The same event had arrived before and is ${status}; nothing was done again.`,
@@ -135,9 +135,11 @@ export async function keysOf(db: Db, { site, who, what }: Asked, of: Named, dire
   return rows.length > KNOWN_NAMES ? null : rows.map(({ name }) => name);
 }
 
-async function ofKey(db: Db, { site, key }: Asked): Promise<Places | null> {
+async function ofKey(db: Db, { site, key, why }: Asked): Promise<Places | null> {
   if (key === undefined || key.text === MEASUREMENT) return null;
   const names = [key.text];
+  // of a reason that does not hold what is asked nothing fits
+  if (key.of === "why") return why === undefined || (await holding(db, why, sql`select unnest(${names}::text[])`))?.length === 1 ? null : {};
   if (key.of === "what") return { types: names, told: names, unread: key.text === UNREADABLE };
   const itself = key.text === ITSELF;
   return { sources: names, actors: names, diagnosed: names, told: itself ? await due(db, site) : [], later: itself, unread: itself };

@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from "kysely";
 import type { Db } from "../db/database.ts";
 import { safePosition } from "../db/position.ts";
-import { type Asked, AT_ONCE, type Direction, keysOf, type Named, positionsAt, rarestOf, type Span } from "./trail-places.store.ts";
+import { ACCEPTED, type Asked, AT_ONCE, type Direction, keysOf, positionsAt, rarestOf, type Span } from "./trail-places.store.ts";
 
 /** What a search of the audit trail asks for; all of it must hold. */
 export interface TrailSearch {
@@ -31,8 +31,8 @@ export interface Found {
 }
 
 /**
- * Entries of the audit log that fit a search, put in order by what was asked, then by position. What is searched are the columns of the record; what is given are the
- * entries' own bytes.
+ * Entries of the audit log that fit a search, put in order by what was asked, then by position; of a reason by what it begins with. What is searched are the columns of the record; what is
+ * given are the entries' own bytes.
  */
 export async function searchTrail(
   db: Db,
@@ -93,11 +93,18 @@ const windowOf = (first: number, last: number, width: number, direction: Directi
 
 const onlyAt = (only: readonly number[]): Looked | null => (only.length === 0 ? null : { first: Math.min(...only), last: Math.max(...only), only });
 
-/** The next positions that a batch has numbered. */
-async function numbered(db: Db, site: string, batch: string, { first, last }: Span, direction: Direction): Promise<readonly number[]> {
+/** The next positions that a batch has numbered; null: all of them. */
+async function numbered(
+  db: Db,
+  site: string,
+  batch: string,
+  { first, last }: Span,
+  direction: Direction,
+  limit: number | null = LOOKED_AT.first,
+): Promise<readonly number[]> {
   const { rows } = await sql<{ position: bigint }>`
     select position from audit_numbers where site = ${site} and batch = ${batch} and position between ${first} and ${last}
-    order by number ${sql.raw(direction)} limit ${LOOKED_AT.first}`.execute(db);
+    order by number ${sql.raw(direction)} limit ${limit}`.execute(db);
   return rows.map(({ position }) => safePosition(position));
 }
 
@@ -128,7 +135,7 @@ interface After {
   readonly position: number;
 }
 
-/** In the order of a name: one name after the other, each in the order of positions. What is rare is put in order as it is. */
+/** In the order of a name: one name after the other, each in the order of positions. What is rare, of a batch or within a short time is put in order as it is. */
 async function sorted(
   db: Db,
   search: TrailSearch,
@@ -139,10 +146,16 @@ async function sorted(
 ): Promise<readonly Found[]> {
   const span = await spanOf(db, search);
   const rare = search.batch === undefined ? await rarestOf(db, search, span, direction) : null;
-  const only = rare?.all === true ? rare.found : null;
-  const keys = order === "why" || search.batch !== undefined || only !== null ? null : await keysOf(db, search, order, direction, after?.key ?? null);
-  if (order === "why" || keys === null) return sortedAtOnce(db, search, { ...span, ...(only === null ? {} : { only }) }, order, direction, after, limit);
+  const only = search.batch === undefined ? (rare?.all === true ? rare.found : null) : await numbered(db, search.site, search.batch, span, direction, null);
+  if (only !== null) return sortedAtOnce(db, search, { ...span, only }, order, direction, after, limit);
+  if (span.last - span.first < LOOKED_AT.most) return sortedAtOnce(db, search, span, order, direction, after, limit);
   const found: Found[] = [];
+  if (order === "why") {
+    for await (const row of walkReasons(db, search, span, direction, after, limit)) if (found.push(row) >= limit) break;
+    return found;
+  }
+  const keys = await keysOf(db, search, order, direction, after?.key ?? null);
+  if (keys === null) return sortedAtOnce(db, search, span, order, direction, after, limit);
   for (const text of keys)
     for await (const row of walkTrail(
       db,
@@ -157,6 +170,50 @@ async function sorted(
   return found;
 }
 
+/** In the order of reasons. That of most events is in no index (migration 0036): what stands there in the order is gone through in the order of positions. */
+async function* walkReasons(db: Db, search: TrailSearch, span: Span, direction: Direction, after: After | null, limit: number): AsyncGenerator<Found> {
+  const passed = after !== null && after.key !== ACCEPTED && (await isBeyond(db, after.key, ACCEPTED, direction));
+  if (!passed) {
+    if (after?.key !== ACCEPTED) yield* walkIndexed(db, search, span, direction, after, ACCEPTED, limit);
+    const accepted = { ...search, key: { of: "why", text: ACCEPTED } } as const;
+    for await (const row of walkTrail(db, accepted, direction, after?.key === ACCEPTED ? after.position : null, limit)) yield { ...row, key: ACCEPTED };
+  }
+  const last = direction === "asc" ? Number.MAX_SAFE_INTEGER : 0;
+  yield* walkIndexed(db, search, span, direction, passed ? after : { key: ACCEPTED, position: last }, null, limit);
+}
+
+async function isBeyond(db: Db, key: string, other: string, direction: Direction): Promise<boolean> {
+  const { rows } = await sql<{
+    beyond: boolean;
+  }>`select ${direction === "asc" ? sql`${key}::text > ${other}` : sql`${key}::text < ${other}`} as beyond`.execute(db);
+  return rows[0]?.beyond === true;
+}
+
+/** By the indexes of reasons, behind one and before another: all that may stand next, of which what fits is brought. */
+async function* walkIndexed(
+  db: Db,
+  search: TrailSearch,
+  { first, last }: Span,
+  direction: Direction,
+  after: After | null,
+  until: string | null,
+  limit: number,
+): AsyncGenerator<Found> {
+  let behind = after;
+  for (let width: number = LOOKED_AT.first; ; width = Math.min(width * 2, LOOKED_AT.most)) {
+    const { rows } = await sql<{ key: string; position: string }>`select reason as key, position::text as position from next_in_order_of_reason(
+      ${search.site}, ${behind?.key ?? null}, ${behind?.position ?? null}, ${until}, ${search.why ?? null}, ${first}, ${last}, ${direction === "desc"}, ${width})`.execute(
+      db,
+    );
+    const looked = onlyAt(rows.map(({ position }) => safePosition(position)));
+    if (looked === null) return;
+    yield* await sortedAtOnce(db, search, looked, "why", direction, null, limit);
+    const end = rows.at(-1);
+    if (end === undefined || rows.length < width) return;
+    behind = { key: end.key, position: safePosition(end.position) };
+  }
+}
+
 /** Everything that fits is looked at, and only what is on the page is brought. */
 async function sortedAtOnce(
   db: Db,
@@ -167,13 +224,12 @@ async function sortedAtOnce(
   after: After | null,
   limit: number,
 ): Promise<readonly Found[]> {
-  const key = { ...NAMES, why: sql`coalesce(t.why, '')` }[order];
+  const key = KEYS[order];
   const [way, beyond] = [sql.raw(direction), sql.raw(direction === "asc" ? ">" : "<")];
   const { rows } = await sql<{ position: string; key: string; entry: Buffer }>`
     select p.position::text as position, p.key, e.entry from (
       select t.position, ${key} as key from ${trailAt(search.site, looked)} as t
       where ${fits(search)}
-        and (${search.batch ?? null}::text is null or t.position in (select n.position from audit_numbers n where n.site = ${search.site} and n.batch = ${search.batch ?? null}))
         and ${after === null ? sql`true` : sql`(${key}, t.position) ${beyond} (${after.key}, ${after.position}::bigint)`}
       order by key ${way}, t.position ${way} limit ${limit}
     ) as p cross join lateral ${entryAt(search.site)} as e order by p.key ${way}, p.position ${way}`.execute(db);
@@ -183,18 +239,28 @@ async function sortedAtOnce(
 /** Of what is on the page alone: without `offset` Postgres might read all entries, and join them. */
 const entryAt = (site: string): RawBuilder<unknown> => sql`(select entry from audit_entries where site = ${site} and position = p.position offset 0)`;
 
-/**
- * One row for each position, who, what and why: as the view `audit_trail` (migration 0010) has them and who performed it, with signals and verdicts alike held to the positions that are looked at. A
- * condition on the view is not carried over its outer join, and every verdict of the site would be read for each look.
- */
-function trailAt(site: string, { first, last, only }: Looked): RawBuilder<unknown> {
-  const at = (position: RawBuilder<unknown>): RawBuilder<unknown> =>
-    sql`${position} between ${first} and ${last} ${only === undefined ? sql`` : sql`and ${position} = any(${only}::bigint[])`}`;
-  return sql`(
-  select g.position, g.recorded_at, 'person:' || p.person as performer, coalesce(g.actor, g.source, 'signalbox') as who,
+/** Who, what and why, of a signal `g`, the verdict `v` at its position and who performed it, `p`; of a later round there is no signal. */
+const TOLD = sql`'person:' || p.person as performer, coalesce(g.actor, g.source, 'signalbox') as who,
     case g.kind when 'command' then regexp_replace(g.body ->> 'kind', 'command$', coalesce(g.body ->> 'command', 'command'))
       when 'tick' then (g.body ->> 'tick') || '.due' when 'diag' then 'diagnosis' else coalesce(g.type, v.type, 'unreadable') end as what,
-    coalesce(g.body ->> 'reason', v.reason) as why, v.code
+    coalesce(g.body ->> 'reason', v.reason) as why, v.code`;
+
+/**
+ * One row for each position, as the view `audit_trail` (migration 0010) has it and who performed it, with signals and verdicts alike held to the positions that are looked at. A condition on the view is
+ * not carried over its outer join, and every verdict of the site would be read for each look. Of single positions each is looked up by itself: Postgres would else look all of them up for each join.
+ */
+function trailAt(site: string, { first, last, only }: Looked): RawBuilder<unknown> {
+  if (only !== undefined)
+    return sql`(
+  select at.position, coalesce(g.recorded_at, v.recorded_at) as recorded_at, ${TOLD}
+  from unnest(${only}::bigint[]) as at (position)
+    left join lateral (select position, recorded_at, kind, type, actor, source, body from signals where site = ${site} and position = at.position offset 0) as g on true
+    left join lateral (select round, recorded_at, type, reason, code from verdicts where site = ${site} and position = at.position offset 0) as v on true
+    left join lateral (select person from performances where site = ${site} and position = at.position offset 0) as p on true
+  where at.position between ${first} and ${last} and (g.position is not null or v.round > 1))`;
+  const at = (position: RawBuilder<unknown>): RawBuilder<unknown> => sql`${position} between ${first} and ${last}`;
+  return sql`(
+  select g.position, g.recorded_at, ${TOLD}
   from signals g left join verdicts v on v.site = ${site} and v.position = g.position and ${at(sql`v.position`)}
     left join performances p on p.site = ${site} and p.position = g.position and ${at(sql`p.position`)}
   where g.site = ${site} and ${at(sql`g.position`)}
@@ -204,7 +270,8 @@ function trailAt(site: string, { first, last, only }: Looked): RawBuilder<unknow
     and not exists (select from signals g where g.site = ${site} and g.position = v.position))`;
 }
 
-const NAMES: Readonly<Record<Named, RawBuilder<unknown>>> = { who: sql`t.who`, what: sql`t.what` };
+/** By what a search is put in order; reasons as their indexes have them (migration 0036). */
+const KEYS: Readonly<Record<Exclude<TrailOrder, "when">, RawBuilder<unknown>>> = { who: sql`t.who`, what: sql`t.what`, why: sql`reason_in_order(t.why)` };
 
 /** What must hold of a row beside its position and its batch. */
 const fits = ({
@@ -217,7 +284,7 @@ const fits = ({
 }: TrailSearch &
   Asked) => sql`${from === undefined ? sql`true` : sql`t.recorded_at >= ${from}::timestamptz`} and ${to === undefined ? sql`true` : sql`t.recorded_at < ${to}::timestamptz`}
   and ${who === undefined ? sql`true` : sql`(${holds(sql`t.who`, who)} or ${holds(sql`t.performer`, who)})`} and ${holds(sql`t.what`, what)} and ${why === undefined ? sql`true` : sql`(${holds(sql`t.why`, why)} or t.code = ${why})`}
-  and ${key === undefined ? sql`true` : sql`${NAMES[key.of]} = ${key.text}`}`;
+  and ${key === undefined ? sql`true` : sql`${KEYS[key.of]} = ${key.text}`}`;
 
 const holds = (column: RawBuilder<unknown>, part: string | undefined) =>
   part === undefined ? sql`true` : sql`strpos(lower(coalesce(${column}, '')), lower(${part})) > 0`;

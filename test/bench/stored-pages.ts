@@ -12,7 +12,7 @@ export interface Page {
 }
 
 /** Each is asked so often. */
-const TIMES = 25;
+const TIMES = 100;
 /** How a page is cut, and not what is on it. */
 const NO_FILTERS: ReadonlySet<string> = new Set(["cursor", "limit", "after", "generation", "direction"]);
 /** A stream has no pages, and a proof is no list. */

@@ -4,7 +4,7 @@
 import { sql } from "kysely";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { readCauses } from "../../../src/api/batch-record.store.ts";
-import { type EventFilter, listVerdicts, readOutcomesAfter } from "../../../src/api/reads.store.ts";
+import { type EventFilter, listExceptions, listVerdicts, readOutcomesAfter } from "../../../src/api/reads.store.ts";
 import { asking } from "../../../src/db/asking.ts";
 import { type Db, openDatabase } from "../../../src/db/database.ts";
 import { freshDatabase, type TestDatabase } from "../../support/postgres.ts";
@@ -30,7 +30,9 @@ beforeAll(async () => {
           case when n % 10 = 0 then 'signalbox.step.complete.v1' else 'signalbox.step.evidence.v1' end, 7, n / 20, (unit % 4)::text, 'scale-' || unit, 'B-' || n / 200, 'step-' || unit % 4, 'claim', false, '{}',
           case when n % 50 = 0 then 0 else 1 end, at from told;
       insert into outcomes (opened_on, site, shard, stream, sequence, position, ordinal, generation, type, event_time, causation, data, recorded_at)
-        select '2000-01-01', '${site}', '${site}', 'equipment/scale-1', n, n, 0, 1, 'alarm.raised', null, 'e-' || n, '{}', at from told`);
+        select '2000-01-01', '${site}', '${site}', 'equipment/scale-1', n, n, 0, 1, 'alarm.raised', null, 'e-' || n, '{}', at from told;
+      insert into exceptions (site, position, ordinal, event_position, code, reason, batch, opened_at, resolved_at, resolved_position)
+        select '${site}', n, 0, n, 'STA_TERMINAL', 'Step ' || n || ' is complete.', 'B-' || n / 200, at, case when n % 1000 <> 0 then at end, case when n % 1000 <> 0 then n end from told`);
   await database.query("vacuum (analyze)");
   opened = openDatabase(database.runtimeUrl, { max: 2, applicationName: "signalbox test", forOthers: true });
 });
@@ -46,7 +48,7 @@ const rowsOf = (page: (db: Db) => Promise<{ readonly length: number }>): Promise
       const read = async (): Promise<number> =>
         (
           await sql<{ read: number }>`select coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0)::int as read from pg_stat_xact_user_tables
-            where relname ~ '^(signals|verdicts|outcomes)_'`.execute(trx)
+            where relname ~ '^(signals|verdicts|outcomes)_|^exceptions$'`.execute(trx)
         ).rows[0]?.read ?? Number.NaN;
       const before = await read();
       const { length: found } = await page(trx);
@@ -92,6 +94,24 @@ test("so does one by two marks", async () => {
       if (read > FEW) much.push(`${JSON.stringify(filter)}: ${read}`);
     }
   expect(much).toEqual([]);
+});
+
+test("so does one of exceptions, of those that are open, of a batch, also of one that has none", async () => {
+  const one = { id: `${SITE}.17000.0` };
+  for (const [filter, found] of [
+    [{}, LIMIT],
+    [{ site: SITE }, LIMIT],
+    [{ open: true }, 2 * (N / 1_000)],
+    [{ open: false }, LIMIT],
+    [{ batch: "B-50" }, LIMIT],
+    [{ batch: "B-50", open: true }, 2],
+    [{ batch: "B-50", site: SITE, open: false }, LIMIT],
+    [{ batch: "B-nowhere" }, 0],
+    [one, 1],
+  ] as const) {
+    const page = await rowsOf((db) => listExceptions(db, filter, null, LIMIT));
+    expect([JSON.stringify(filter), page.found, page.read < FEW ? "few" : page.read]).toEqual([JSON.stringify(filter), found, "few"]);
+  }
 });
 
 test("so do a page of outcomes, and the causes of what a batch's record tells of", async () => {

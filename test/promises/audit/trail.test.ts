@@ -12,6 +12,8 @@ const N = 20_000;
 /** An act that is told at length. */
 const LONG = 7_010;
 const STORY = `, and ${"so it went on, ".repeat(30)}until it ended at last`;
+/** Two acts of which the later one's reason comes first, but for what nobody would put in order; and one whose reason is that of most events. */
+const [ALIKE, AS_MOST] = [[5_000, 5_010], 6_000] as const;
 const at = (position: number): string => new Date(Date.parse("2026-11-25T08:00:00Z") + position * 10).toISOString();
 let database: TestDatabase;
 let opened: ReturnType<typeof openDatabase>;
@@ -33,7 +35,8 @@ beforeAll(async () => {
       select '${SITE}', n, 1, '${SITE}', ${kinds}, case ${is} when 'act' then 'call.made' when 'accepted' then 'signalbox.step.evidence.v1' when 'duplicate' then 'signalbox.call.raised.v1' when 'rejected' then 'signalbox.call.raised.v1' end,
         case when ${is} in ('act', 'command') then 'person-' || n % 7 end, case ${is} when 'diag' then '/site/${SITE}/line/4/eq/gate-1' when 'accepted' then ${source} when 'duplicate' then ${source} when 'rejected' then ${source} end,
         case when ${kinds} in ('event', 'diag') then 't' end,
-        case ${is} when 'act' then jsonb_build_object('reason', 'because ' || n || case n when ${LONG} then '${STORY}' else '' end) when 'command' then '{"kind": "batch.command", "command": "start"}'::jsonb when 'tick' then '{"tick": "patience"}'::jsonb end, at, at
+        case ${is} when 'act' then jsonb_build_object('reason', case n when ${ALIKE[0]} then '${STORY} of all' when ${ALIKE[1]} then '${STORY} at all' when ${AS_MOST} then 'Accepted.'
+            else 'because ' || n || case n when ${LONG} then '${STORY}' else '' end end) when 'command' then '{"kind": "batch.command", "command": "start"}'::jsonb when 'tick' then '{"tick": "patience"}'::jsonb end, at, at
         ${of} where n % 100 <> 59;
     insert into verdicts (site, position, generation, shard, event_position, round, status, final, code, reason, next, source, type, context_from, ahead, flags, facts, first_position, recorded_at)
       select '${SITE}', n, 1, '${SITE}', case n % 100 when 59 then n - 1 else n end, case n % 100 when 59 then 2 else 1 end, case ${is} when 'unreadable' then 'rejected' else ${is} end, true,
@@ -53,7 +56,7 @@ afterAll(async () => {
 
 /** What the view has, in the order that is asked for: positions alone. */
 async function expected(where: string, order: TrailOrder, direction: string): Promise<readonly number[]> {
-  const key = { when: "", who: `who ${direction},`, what: `what ${direction},`, why: `coalesce(why, '') ${direction},` }[order];
+  const key = { when: "", who: `who ${direction},`, what: `what ${direction},`, why: `left(coalesce(why, ''), 256) ${direction},` }[order];
   const rows = await database.query(
     `select position::int as position from audit_trail where site = '${SITE}' and ${where} order by ${key} position ${direction}`,
   );
@@ -88,7 +91,7 @@ describe.each(TRAIL_ORDERS)("in the order of %s", (order) => {
     ["two letters", { why: "87" }, "strpos(coalesce(why, ''), '87') > 0"],
     ["what had come before", { why: "and is ACCEPTED; nothing" }, "code = 'DUP_EXACT'"],
     ["what was accepted", { why: "accepted." }, "why = 'Accepted.'"],
-    ["the end of a long reason", { why: "ended at last" }, "strpos(coalesce(why, ''), 'ended at last') > 0"],
+    ["the end of long reasons", { why: "ended at last" }, "strpos(coalesce(why, ''), 'ended at last') > 0"],
     ["a long reason itself", { why: `because ${LONG}${STORY}` }, `why = 'because ${LONG}${STORY}'`],
     ["a reason in another case", { why: "REASON 777" }, "strpos(coalesce(why, ''), 'Reason 777') > 0"],
     ["a code", { why: "SEQ_GAP", what: "call" }, "code = 'SEQ_GAP'"],
@@ -131,6 +134,12 @@ test("a page reads little more than what is on it, also where little or nothing 
       [{}, "what", null],
       [{}, "who", { key: "person-3", position: 9_000 }],
       [{ what: "call" }, "what", null],
+      [{ batch: "B-1" }, "who", null],
+      [{ batch: "B-1", what: "a" }, "why", null],
+      [{}, "why", null],
+      [{}, "why", { key: "Accepted.", position: 9_000 }],
+      [{}, "why", { key: "Reason 5", position: 5 }],
+      [{}, "why", { key: "because 1990", position: 1_990 }],
     ] as const) {
       const read = await opened.db.transaction().execute(async (trx) => {
         const rowsRead = async (): Promise<number> => {
