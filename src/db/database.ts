@@ -48,6 +48,15 @@ const PLANS_ONCE = ["plan_cache_mode=force_generic_plan", "enable_hashagg=off", 
 const LONG = 3_000;
 export const FIXED = "/* fixed */";
 
+const names = new Map<string, string>();
+
+/** A long text that is the same each time is not gone through each time. */
+function nameOf(text: string): string {
+  const known = names.get(text) ?? createHash("sha256").update(text).digest("base64url");
+  names.set(text, known);
+  return known;
+}
+
 /**
  * Long statements are prepared by name, copies are read as they come; and a connection whose answer did not come in time is ended, since the pool would hand it out again with the statement still
  * running on it.
@@ -58,7 +67,7 @@ function attend(client: pg.PoolClient): void {
     if (typeof first !== "string") return query(first, values, ...rest);
     if (isCopy(first)) return copyOut(first, query);
     return (first.length > LONG || first.startsWith(FIXED)) && Array.isArray(values)
-      ? query({ name: createHash("sha256").update(first).digest("base64url"), text: first, values }, ...rest)
+      ? query({ name: nameOf(first), text: first, values }, ...rest)
       : query(first, values, ...rest);
   };
   Object.assign(client, {

@@ -2,6 +2,7 @@
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { type BundleFolder, bundleIn } from "../bundle/folder.file.ts";
 import type { Manifest } from "../bundle/manifest.ts";
+import { readAhead } from "./read-ahead.process.ts";
 import { recordedBundle } from "./recorded-bundle.ts";
 import { type Replayed, replaySite } from "./run.ts";
 import type { Reading } from "./site-record.ts";
@@ -38,6 +39,11 @@ async function decided(folder: BundleFolder, manifest: Manifest, reading: Readin
   return recorded === null ? null : (await replaySite(recorded, reading)).replayed;
 }
 
+async function decidedAhead(path: string, manifest: Manifest, reading: Reading): Promise<Replayed | null> {
+  const recorded = recordedBundle(bundleIn(path), manifest);
+  return recorded === null ? null : (await replaySite(readAhead(recorded, path, manifest, reading), reading)).replayed;
+}
+
 export function inThread(path: string, manifest: Manifest, reading: Reading): Deciding {
   const asked: Asked = { decide: path, manifest, reading };
   const thread = new Worker(new URL(import.meta.url), { workerData: asked, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } });
@@ -52,4 +58,4 @@ export function inThread(path: string, manifest: Manifest, reading: Reading): De
 }
 
 const { decide: path, manifest, reading }: Partial<Asked> = isMainThread ? {} : Object(workerData);
-if (path !== undefined && manifest !== undefined && reading !== undefined) parentPort?.postMessage(await decided(bundleIn(path), manifest, reading));
+if (path !== undefined && manifest !== undefined && reading !== undefined) parentPort?.postMessage(await decidedAhead(path, manifest, reading));

@@ -1,4 +1,5 @@
 // What is recorded, cut into the groups in which it was committed.
+import type { DeviceEvent } from "../decode/event.ts";
 import type { CommitBeforeLog, Head, LoggedPosition, SignalFields } from "./recorded.ts";
 
 export interface GroupSignal {
@@ -8,6 +9,8 @@ export interface GroupSignal {
   /** What the record says of it that cannot be found out again: its source was not known then, or revoked; the database could not hold what it said. */
   readonly known: { readonly source: string; readonly revoked: boolean } | null;
   readonly unstorable: boolean;
+  /** What its delivery says; null: that is still to be read. */
+  readonly event: DeviceEvent | null;
 }
 
 export interface Entry {
@@ -53,11 +56,13 @@ export class Groups {
     }
     this.#follows(item.position);
     this.#position = item.position;
-    const { head, body, said } = this.#parsed(item);
+    const { head, body, signals } = readEntry(item);
+    if (head.site !== this.#site || head.position !== item.position)
+      throw new Unreadable(item.position, `the entry says that it stands at ${head.site} ${head.position}`);
     const whole = this.#open[0] !== undefined && this.#open[0].head.base !== head.base ? this.end() : null;
     if (head.base + this.#open.length + 1 !== item.position)
       throw new Unreadable(item.position, `the entry says that its commit begins behind position ${head.base}, and it does not`);
-    this.#open.push({ head, body, signals: said.map((fields) => ofEntry(item, fields, body)) });
+    this.#open.push({ head, body, signals });
     return whole;
   }
 
@@ -73,22 +78,19 @@ export class Groups {
   #follows(position: number): void {
     if (position !== this.#position + 1) throw new Unreadable(position, `position ${this.#position + 1} is missing`);
   }
+}
 
-  #parsed({ entry, position, head: read }: LoggedPosition): { head: Head; body: string; said: readonly SignalFields[] } {
-    const bytes = Buffer.from(entry.buffer, entry.byteOffset, entry.byteLength);
-    const end = bytes.indexOf(0x0a);
-    const body = bytes.toString("utf8", end + 1);
-    let head: Head;
-    let said: readonly SignalFields[];
-    try {
-      head = read ?? JSON.parse(bytes.toString("utf8", 0, end));
-      said = signalsIn(body);
-    } catch {
-      throw new Unreadable(position, "the entry is not two lines of JSON");
-    }
-    if (head.site !== this.#site || head.position !== position)
-      throw new Unreadable(position, `the entry says that it stands at ${head.site} ${head.position}`);
-    return { head, body, said };
+/** Throws Unreadable. */
+export function readEntry(item: LoggedPosition): Entry & { readonly signals: readonly GroupSignal[] } {
+  const { entry, position } = item;
+  const bytes = Buffer.from(entry.buffer, entry.byteOffset, entry.byteLength);
+  const end = bytes.indexOf(0x0a);
+  const body = bytes.toString("utf8", end + 1);
+  try {
+    const head: Head = item.head ?? JSON.parse(bytes.toString("utf8", 0, end));
+    return { head, body, signals: signalsIn(body).map((fields) => ofEntry(item, fields, body)) };
+  } catch {
+    throw new Unreadable(position, "the entry is not two lines of JSON");
   }
 }
 
@@ -114,10 +116,11 @@ function endOfSignals(body: string): number {
   return verdicts >= 0 ? verdicts : body.search(NEXT_LIST);
 }
 
-const ofEntry = ({ position, raw }: LoggedPosition, fields: SignalFields, body: string): GroupSignal => ({
+const ofEntry = ({ position, raw, event }: LoggedPosition, fields: SignalFields, body: string): GroupSignal => ({
   position,
   fields,
   raw,
+  event: event ?? null,
   known: null,
   // looked for as text, since it is there once in a blue moon
   unstorable: body.includes('"SYS_POISON"') && saysUnstorable(JSON.parse(body).verdicts),
@@ -130,6 +133,7 @@ const ofOld = ({ position, fields, raw, code, refusedBy, source }: CommitBeforeL
   position,
   fields,
   raw,
+  event: null,
   known: source === null ? null : { source, revoked: code === "IDN_REVOKED" },
   unstorable: code === "SYS_POISON" && refusedBy === "form",
 });

@@ -8,8 +8,12 @@ import type { Head, LoggedPosition, RecordedSite } from "./recorded.ts";
 /** So many entries are decided again at once. */
 const PART = 500;
 
+export interface RecordedBundle extends RecordedSite {
+  read(): AsyncIterable<readonly LoggedPosition[]>;
+}
+
 /** Null: the bundle does not hold a record from its beginning, or says too little to decide it again. */
-export function recordedBundle(folder: BundleFolder, manifest: Manifest): RecordedSite | null {
+export function recordedBundle(folder: BundleFolder, manifest: Manifest): RecordedBundle | null {
   const { of, sources, site } = manifest;
   if (!("from" in of) || of.from !== 1 || sources === undefined) return null;
   let through = 0;

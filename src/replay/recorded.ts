@@ -1,5 +1,6 @@
 // A site's record as it is read to be decided again: from a database, or from wherever else entries and the bytes of their deliveries are kept.
 import type { Entry } from "../audit/entry.ts";
+import type { DeviceEvent } from "../decode/event.ts";
 import type { Delivery } from "../receive/delivery.ts";
 import type { Published } from "../registry/published.store.ts";
 
@@ -38,6 +39,8 @@ export interface LoggedPosition {
   /** Its first line, where that was read already. */
   readonly head?: Head;
   readonly raw: Uint8Array | null;
+  /** What the delivery says, where that was read already, and its bytes are those whose hash is in the entry. */
+  readonly event?: DeviceEvent;
 }
 
 /** One commit from before the log began, as the tables tell it. */

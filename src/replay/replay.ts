@@ -15,7 +15,7 @@ import { judgeIn, judging } from "./judge.ts";
 import { lookInto } from "./look.ts";
 import type { CommitBeforeLog, LoggedPosition, RecordedSite } from "./recorded.ts";
 import type { SourceRow } from "./rows.ts";
-import { sha256, signalOf } from "./signals.ts";
+import { signalOf } from "./signals.ts";
 import { type Commit, type Reading, SiteRecord } from "./site-record.ts";
 import { standingOf } from "./standing.ts";
 import { write } from "./write.ts";
@@ -177,9 +177,7 @@ export class Replay {
   }
 
   #signal(recorded: GroupSignal): Signal {
-    const { position, fields, raw, known } = recorded;
-    if (fields.raw_sha256 != null && (raw === null || sha256(raw) !== fields.raw_sha256))
-      throw new Unreadable(position, "the delivery's bytes are not those whose hash is in the entry");
+    const { position, known } = recorded;
     if (known !== null) this.#asKnown(position, known);
     this.#asNamed(recorded);
     return signalOf(recorded, this.record.reading);

@@ -4,20 +4,22 @@ import { eventSignal } from "../decide/in-hand.ts";
 import { unstorable } from "../decide/poison.ts";
 import type { Command, Signal, Tick } from "../decide/signal.ts";
 import { decode } from "../decode/decode.ts";
-import type { Decoded } from "../decode/event.ts";
+import type { Decoded, DeviceEvent } from "../decode/event.ts";
 import type { Delivery } from "../receive/delivery.ts";
 import { type GroupSignal, Unreadable } from "./groups.ts";
 import type { SignalFields } from "./recorded.ts";
 import type { Reading } from "./site-record.ts";
 
+/** Throws Unreadable. */
 export function signalOf(recorded: GroupSignal, reading: Reading): Signal {
-  const { fields, position } = recorded;
+  const { fields, position, event: read } = recorded;
   const { kind, received_at: receivedAt } = fields;
+  if (read === null) sameBytes(recorded);
   if (Number.isNaN(Date.parse(receivedAt))) throw new Unreadable(position, "the signal does not say when it came");
   if (kind === "tick") return { kind, tick: Object(fields.body) satisfies Tick, receivedAt };
   if (kind === "command") return commandOf(fields);
   const delivery = deliveryOf(recorded);
-  const decoded = decode(delivery, reading);
+  const decoded: Decoded = read === null ? decode(delivery, reading) : { kind: "event", event: read };
   if (decoded.kind === "ignored") throw new Unreadable(position, `the delivery is no signal: ${decoded.why}`);
   if (decoded.kind === "diag") return { kind: "diag", delivery, diagnosis: decoded.diagnosis, receivedAt, onRecord: true };
   const { provenance, leftOut, askedOfBranch } = Object(fields.body);
@@ -26,6 +28,19 @@ export function signalOf(recorded: GroupSignal, reading: Reading): Signal {
   const { branchSource: _, ...asBefore } = event;
   const asked = askedOfBranch === true ? event : asBefore;
   return recorded.unstorable ? unstorable(asked) : asked;
+}
+
+function sameBytes({ fields, position, raw }: GroupSignal): void {
+  if (fields.raw_sha256 != null && (raw === null || hash("sha256", raw, "hex") !== fields.raw_sha256))
+    throw new Unreadable(position, "the delivery's bytes are not those whose hash is in the entry");
+}
+
+/** What the delivery of an event says, where it is plain data: what is refused or signed is more. */
+export function plainEventOf(recorded: GroupSignal, reading: Reading): DeviceEvent | null {
+  if (recorded.fields.kind !== "event") return null;
+  sameBytes(recorded);
+  const decoded = decode(deliveryOf(recorded), reading);
+  return decoded.kind === "event" ? decoded.event : null;
 }
 
 /** Of a payload that was too large only the head is kept: what it hashed to as a whole is taken as recorded. */
@@ -83,5 +98,3 @@ function deliveryOf({ fields, raw }: GroupSignal): Delivery {
     userProperties: fields.user_properties ?? [],
   };
 }
-
-export const sha256 = (bytes: Uint8Array): string => hash("sha256", bytes, "hex");
