@@ -71,6 +71,8 @@ async function decidedTwice(folder: string): Promise<{ readonly here: unknown; r
   return { here: await decideBundle(folder, manifestOf(folder), reading).result(), thread: await (await decideInThread(folder, folder)).result() };
 }
 
+const alter = (file: string, change: (bytes: Buffer) => Uint8Array): void => writeFileSync(file, change(readFileSync(file)));
+
 let copies = 0;
 function changed(folder: string, change: (path: string) => void): string {
   copies += 1;
@@ -107,6 +109,20 @@ describe("a bundle", () => {
     expect(here).toMatchObject({ different: 0, stopped: null });
     expect(thread).toEqual(here);
     await expect((await decideInThread(join(record.home, "nowhere"), whole)).result()).rejects.toThrow("ENOENT");
+  });
+  test("is decided in a thread as far as it is here where a delivery or an entry is not what it was", async () => {
+    const deliveries = changed(whole, (path) => alter(join(path, "log-1/deliveries.bin"), (bytes) => bytes.map((byte, at) => (at === 40 ? byte ^ 1 : byte))));
+    const entries = changed(whole, (path) =>
+      alter(join(path, "log-1/entries.txt"), (bytes) => Buffer.from(bytes.toString("latin1").replace('{"signals":', '{"signals";'), "latin1")),
+    );
+    for (const [folder, why] of [
+      [deliveries, "the delivery's bytes are not those whose hash is in the entry"],
+      [entries, "the entry is not two lines of JSON"],
+    ] as const) {
+      const { here, thread } = await decidedTwice(folder);
+      expect(here).toMatchObject({ stopped: expect.stringContaining(why) });
+      expect(thread).toEqual(here);
+    }
   });
   test("is not decided by a thread that ends too early", async () => {
     const deciding = await decideInThread(whole, whole);

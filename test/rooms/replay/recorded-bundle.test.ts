@@ -40,7 +40,7 @@ async function readAgain(text: string, to: number): Promise<{ readonly parts: (r
   writeFileSync(join(home, "log-1/entries.txt"), text);
   const recorded = recordedBundle(bundleIn(home), manifestTo(to));
   const parts: (readonly LoggedPosition[])[] = [];
-  for await (const part of recorded?.read() ?? []) parts.push(part.filter((one) => one.kind === "entry"));
+  for await (const part of recorded?.read() ?? []) parts.push(part);
   return { parts, position: recorded?.position };
 }
 const written = (entries: readonly { readonly text: string }[]): string => entries.map(({ text }) => `${text}\n`).join("");
