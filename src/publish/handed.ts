@@ -1,4 +1,4 @@
-// What a commit hands to the relay, so that it need not read again what this process has just written.
+// What a commit hands to the relay, so that it need not read again what this process has just written (docs/decisions/0020-published-as-written.md).
 import { wellFormed } from "../commit/settlement.ts";
 import type { Settlement } from "../decide/settle.ts";
 import type { OutcomeRow } from "./messages.ts";
