@@ -49,12 +49,16 @@ const LONG = 3_000;
 export const FIXED = "/* fixed */";
 
 const names = new Map<string, string>();
+/** Those that are asked all the time are among the first. */
+const NAMES = 100;
 
 /** A long text that is the same each time is not gone through each time. */
 function nameOf(text: string): string {
-  const known = names.get(text) ?? createHash("sha256").update(text).digest("base64url");
-  names.set(text, known);
-  return known;
+  const known = names.get(text);
+  if (known !== undefined) return known;
+  const name = createHash("sha256").update(text).digest("base64url");
+  if (names.size < NAMES) names.set(text, name);
+  return name;
 }
 
 /**

@@ -124,6 +124,8 @@ describe("an event", () => {
     { source: `${SOURCE}/device/d` },
     { data: { ...weight.data, value: "12.5030" } },
     { data: { ...weight.data, quality: "good" } },
+    { dataschema: "urn:other" },
+    { subject: "other" },
   ])("has another digest with %j", (change) => {
     expect(digest(structured({ ...weight, ...change }))).not.toBe(digest(structured(weight)));
   });
