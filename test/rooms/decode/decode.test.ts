@@ -130,6 +130,12 @@ describe("an event", () => {
     expect(digest(structured({ ...weight, ...change }))).not.toBe(digest(structured(weight)));
   });
 
+  test("has no field that only its prototype would have", () => {
+    const sent = JSON.stringify(weight).replace('"data":{', '"data":{"__proto__":{"quality":"bad"},');
+    expect(sent).toContain("__proto__");
+    expect(refused(delivery(sent)).refusal).toMatchObject({ code: "SCH_INVALID", errors: [{ pointer: "/data/__proto__" }] });
+  });
+
   test("takes numbers up to 2^63-1 as decimal text and as JSON integers", () => {
     const text = JSON.stringify(weight).replace('"epoch":"7"', '"epoch":9223372036854775807').replace('"42"', "9007199254740993");
     expect(event(delivery(text))).toMatchObject({ epoch: 2n ** 63n - 1n, sequence: 9007199254740993n });
