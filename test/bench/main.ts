@@ -12,6 +12,7 @@ import { type BenchOptions, HELP, type Part, parseOptions } from "./options.ts";
 import { overload } from "./overload.ts";
 import { peer } from "./peers.ts";
 import { shards } from "./shards.ts";
+import { soak } from "./soak.ts";
 import { ofStored } from "./stored.ts";
 import { figures, type Results, ratios, table } from "./table.ts";
 
@@ -48,6 +49,7 @@ async function measure(options: BenchOptions): Promise<Results> {
     flooded: await part("flooder", (say) => flooded(shorter(options), say)),
     shards: await part("shards", (say) => shards(shorter(options), say)),
     stored: await part("stored", (say) => ofStored(shorter(options), say)),
+    soak: await part("soak", (say) => soak(options, say)),
   };
   return Object.fromEntries(Object.entries(results).filter(([, result]) => result !== undefined));
 }
@@ -63,9 +65,9 @@ try {
   if (options.json !== null)
     writeFileSync(options.json, `${JSON.stringify({ options, processors: availableParallelism(), ratios: ratios(results), results }, null, 1)}\n`);
   for (const [name, figure] of figures(results)) measured(name, figure);
-  const { service, allVerdicts, overload, backlog, flooded, stored } = results;
-  const unanswered = [service, allVerdicts, overload, backlog, flooded, stored].some((part) => (part?.unanswered ?? 0) > 0);
-  const wrong = [overload, backlog, flooded].some((part) => (part?.wrong.length ?? 0) > 0);
+  const { service, allVerdicts, overload, backlog, flooded, stored, soak } = results;
+  const unanswered = [service, allVerdicts, overload, backlog, flooded, stored, soak].some((part) => (part?.unanswered ?? 0) > 0);
+  const wrong = [overload, backlog, flooded, soak].some((part) => (part?.wrong.length ?? 0) > 0);
   process.exit(unanswered || wrong ? 1 : process.exitCode);
 } catch (error) {
   console.error(error instanceof Error ? error.stack : error);

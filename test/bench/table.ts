@@ -6,8 +6,9 @@ import { type Cost, decidingSeconds } from "./measure.ts";
 import type { OfService } from "./of-service.ts";
 import type { Overload } from "./overload.ts";
 import type { OfShards } from "./shards.ts";
+import type { Soak } from "./soak.ts";
 import { type OfStored, ratioOf, tellStored } from "./stored.ts";
-import { ofBacklog, ofFlooder, ofOverload, ofShards } from "./under-stress.ts";
+import { ofBacklog, ofFlooder, ofOverload, ofShards, ofSoak } from "./under-stress.ts";
 
 // What was measured, in plain words. Nothing in it is known beforehand.
 
@@ -26,6 +27,7 @@ export interface Results {
   readonly flooded?: Flooded;
   readonly shards?: OfShards;
   readonly stored?: OfStored;
+  readonly soak?: Soak;
 }
 
 /** How the rows stand to each other; null: one of the two was not measured. */
@@ -126,12 +128,13 @@ export function table(results: Results): string {
       `obvious consumer to its transactions alone: ${percent(obviousOfTransactions)}${obviousOfTransactions < 0.7 ? "; more than 30 % less, so it is no fair one" : ""}`,
     );
   if (transactions !== undefined) parts.push(`a commit of one row: ${places(transactions.bareCommitMs, 2)} ms`);
-  const { overload, backlog, flooded, shards, stored } = results;
+  const { overload, backlog, flooded, shards, stored, soak } = results;
   if (overload !== undefined) parts.push(...ofOverload(overload));
   if (backlog !== undefined) parts.push(...ofBacklog(backlog));
   if (flooded !== undefined) parts.push(...ofFlooder(flooded));
   if (shards !== undefined) parts.push(...ofShards(shards));
   if (stored !== undefined) parts.push(...tellStored(stored));
+  if (soak !== undefined) parts.push(...ofSoak(soak));
   return parts.join("\n");
 }
 

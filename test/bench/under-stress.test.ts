@@ -1,7 +1,7 @@
 // Promise: what the bench measures under stress is told with what is wrong in it, and nothing is averaged that must not be.
 import { expect, test } from "vitest";
 import type { Cost } from "./measure.ts";
-import { ofOverload, ofShards } from "./under-stress.ts";
+import { ofOverload, ofShards, ofSoak } from "./under-stress.ts";
 
 const OVERLOAD = {
   capacity: 1_000,
@@ -39,4 +39,16 @@ test("of several rounds the mean is told, of memory the most", () => {
     head: { alone: 300, contended: 400 },
   }).join("\n");
   expect(table).toMatch(/^2 +1 +0 +1,500 +0\.400 +0\.200 +0\.100 +0\.700 +5,000 +400$/m);
+});
+
+test("a soak is told by stretches, and how the last stand to the first", () => {
+  const stretches = [cost(2_000, 0.3, 200), cost(2_000, 0.3, 210), cost(1_000, 0.5, 300), cost(1_000, 0.6, 315)];
+  const table = ofSoak({ minutes: 4, stretches, unanswered: 0, wrong: [] }).join("\n");
+  expect(table).toMatch(/^1 to 1 +2,000 +2,000 +0\.500 +5,000 +200$/m);
+  expect(table).toContain("the last third to the first: 50 % of the events a second, 160 % of the processor time, 158 % of the memory");
+  const hour = Array.from({ length: 55 }, (_, n) => cost(n === 3 ? 900 : 1_000, 0.3, 200 + n));
+  const lines = ofSoak({ minutes: 60, stretches: hour, unanswered: 1, wrong: [] }).join("\n");
+  expect(lines).toMatch(/^1 to 5 +980 +900 +0\.500 +5,000 +204$/m);
+  expect(lines).toMatch(/^51 to 55 +1,000 +1,000 /m);
+  expect(lines).toContain("1 not answered");
 });

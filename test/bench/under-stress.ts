@@ -1,14 +1,17 @@
 import type { Backlog } from "./backlog.ts";
 import { columns, places } from "./columns.ts";
 import type { Flooded } from "./flooder.ts";
+import { decidingSeconds } from "./measure.ts";
 import type { Overload } from "./overload.ts";
 import type { Percentiles } from "./percentiles.ts";
 import type { OfShards } from "./shards.ts";
+import { drift, type Soak, STRETCH_SECONDS } from "./soak.ts";
 
-// What was measured under more than there should be, and on more than one shard, in plain words.
+// What was measured under more than there should be, for longer, and on more than one shard, in plain words.
 
 const LATENCY = ["median", "99 %", "99.9 %", "longest"];
 const waited = ({ p50, p99, p999, most }: Percentiles): string[] => [p50, p99, p999, most].map((ms) => places(ms, 1));
+const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 const answered = ({ unanswered, wrong }: { readonly unanswered: number; readonly wrong: readonly string[] }): string =>
   unanswered === 0 && wrong.length === 0 ? "everything that was sent is answered, and rightly" : [`${places(unanswered)} not answered`, ...wrong].join("; ");
 
@@ -62,7 +65,6 @@ export function ofFlooder(flooded: Flooded): string[] {
 }
 
 export function ofShards({ settings, head }: OfShards): string[] {
-  const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
   return [
     "\nShards: the same plant as so many sites, each a shard, as many events as it takes; the mean of all rounds",
     columns([
@@ -82,5 +84,34 @@ export function ofShards({ settings, head }: OfShards): string[] {
       }),
     ]),
     `one row moves on ${places(head.alone)} times a second by one connection, ${places(head.contended)} times by four that wait for each other`,
+  ];
+}
+
+/** In so many lines. */
+const LINES = 12;
+
+export function ofSoak(soak: Soak): string[] {
+  const { minutes, stretches } = soak;
+  const { throughput, processor, memory } = drift(stretches);
+  const each = Math.ceil(stretches.length / LINES);
+  const lines = Array.from({ length: Math.ceil(stretches.length / each) }, (_, line) => ({
+    first: line * each + 1,
+    costs: stretches.slice(line * each, (line + 1) * each),
+  }));
+  return [
+    `\nSoak: for ${places(minutes)} minutes as many events as it takes, in stretches of ${STRETCH_SECONDS} s`,
+    columns([
+      ["stretches", "events/s", "slowest", "processor s per 1,000", "log bytes", "most MiB so far"],
+      ...lines.map(({ first, costs }) => [
+        `${first} to ${first + costs.length - 1}`,
+        places(mean(costs.map(({ eventsPerSecond }) => eventsPerSecond))),
+        places(Math.min(...costs.map(({ eventsPerSecond }) => eventsPerSecond))),
+        places(mean(costs.map(decidingSeconds)), 3),
+        places(mean(costs.map(({ walBytes }) => walBytes ?? 0))),
+        places(costs.at(-1)?.memoryMiB),
+      ]),
+    ]),
+    `the last third to the first: ${places(throughput * 100)} % of the events a second, ${places(processor * 100)} % of the processor time, ${places(memory * 100)} % of the memory`,
+    answered(soak),
   ];
 }
