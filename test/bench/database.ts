@@ -1,6 +1,8 @@
-import { readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { freshDatabase, type TestDatabase } from "../support/postgres.ts";
+import { nameBinaries } from "../support/postgres-binaries.ts";
 import { repository } from "../support/repository.ts";
 
 // The Postgres of the bench: with the settings that are shipped, as durable as they make it.
@@ -11,14 +13,29 @@ export function shippedSettings(): readonly string[] {
   return [...compose.matchAll(/^ +- -c\n +- (\S+=\S+)$/gm)].flatMap(([, setting]) => setting ?? []);
 }
 
+const INSTALLED = "/usr/lib/postgresql";
+
+/** Has PG_BIN name the newest Postgres that is installed, unless it names one: the embedded one was built without the compression that is shipped. Where none is installed it is that one. */
+export async function nameShipped(): Promise<void> {
+  const versions = existsSync(INSTALLED) ? readdirSync(INSTALLED).filter((version) => existsSync(join(INSTALLED, version, "bin", "postgres"))) : [];
+  const newest = versions.sort((a, b) => Number(a) - Number(b)).at(-1);
+  if ((process.env["PG_BIN"] ?? "") === "" && newest !== undefined) process.env["PG_BIN"] = join(INSTALLED, newest, "bin");
+  await nameBinaries();
+}
+
+/** As the binaries that are used tell it. */
+export const postgresVersion = (): string => execFileSync(join(process.env["PG_BIN"] ?? "", "postgres"), ["--version"], { encoding: "utf8", cwd: "/" }).trim();
+
+/** What is left of the settings where a Postgres was built without lz4: its own way to compress would cost more processor time than what it saves of the log. */
+const withoutLz4 = (settings: readonly string[]): readonly string[] => settings.filter((setting) => !setting.endsWith("_compression=lz4"));
+
 /** `profiled`: it counts what each statement costs. */
 export async function startDatabase(profiled = false): Promise<TestDatabase> {
   const counting = ["shared_preload_libraries=pg_stat_statements", "pg_stat_statements.track=all", "pg_stat_statements.track_planning=on"];
   const settings = [...shippedSettings(), ...(profiled ? counting : [])];
   const database = await freshDatabase({ settings }).catch((error: unknown) => {
-    // the embedded Postgres was built without it
     if (!/_compression/.test(String(error))) throw error;
-    return freshDatabase({ settings: settings.map((setting) => setting.replace("_compression=lz4", "_compression=pglz")) });
+    return freshDatabase({ settings: withoutLz4(settings) });
   });
   if (profiled) await database.query("create extension pg_stat_statements");
   return database;

@@ -3,9 +3,9 @@ import { writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { askedOf } from "../support/asked.ts";
 import { measured } from "../support/measure.ts";
-import { nameBinaries } from "../support/postgres-binaries.ts";
 import { backlog } from "./backlog.ts";
 import { between, rawLoop, transactions } from "./comparisons.ts";
+import { nameShipped, postgresVersion } from "./database.ts";
 import { flooded } from "./flooder.ts";
 import { ofService } from "./of-service.ts";
 import { type BenchOptions, HELP, type Part, parseOptions } from "./options.ts";
@@ -55,11 +55,11 @@ async function measure(options: BenchOptions): Promise<Results> {
 }
 
 const options = askedOf("bench", HELP, parseOptions);
-await nameBinaries();
+await nameShipped();
 try {
   const results = await measure(options);
   console.log(
-    `${availableParallelism()} processors, Node ${process.versions.node}, ${options.seconds} s measured after ${options.warmUp} s, seed ${options.seed}\n`,
+    `${availableParallelism()} processors, Node ${process.versions.node}, ${postgresVersion()}, ${options.seconds} s measured after ${options.warmUp} s, seed ${options.seed}\n`,
   );
   console.log(table(results));
   if (options.json !== null)
