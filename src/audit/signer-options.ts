@@ -52,8 +52,8 @@ export interface SignerOptions {
 
 export type Step =
   | Refused
-  /** A checkpoint counts: it is in the mirror and in the database. `position` is the last that it covers. */
-  | ({ readonly kind: "signed"; readonly position: number } & SignedCheckpoint)
+  /** A checkpoint counts: it is in the mirror and in the database. `position` is the last that it covers, `last` the last that had an entry. */
+  | ({ readonly kind: "signed"; readonly position: number; readonly last: number } & SignedCheckpoint)
   /** Nothing is new since this checkpoint; null: nothing was signed yet. */
   | { readonly kind: "idle"; readonly checkpoint: SignedCheckpoint | null; readonly position: number }
   /** On the way to the last anchor: so many leaves of so many. */

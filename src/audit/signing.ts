@@ -103,7 +103,7 @@ export function createSigner(options: SignerOptions): { step(): Promise<Step> } 
     await handOver(now, shown.handed);
     if (decision.kind === "idle") return { kind: "idle", checkpoint: checkpointOf(state), position };
     if (decision.kind === "ended") return endLog(now.state, decision.how, decision.next);
-    return write(now, decision, disposed);
+    return write(now, decision, disposed, shown.last);
   }
 
   /** Nothing more is signed of this log; the next step begins the next one. */
@@ -114,7 +114,7 @@ export function createSigner(options: SignerOptions): { step(): Promise<Step> } 
     return { kind: "ended", log: state.log.log, how, next: next.log };
   }
 
-  async function write(now: Signing, { leaves, tree, tiles }: Extract<Decision, { kind: "sign" }>, disposed: number): Promise<Step> {
+  async function write(now: Signing, { leaves, tree, tiles }: Extract<Decision, { kind: "sign" }>, disposed: number, last: number): Promise<Step> {
     const { held, state } = now;
     const { log } = held;
     const signing = keysOf(state);
@@ -141,7 +141,7 @@ export function createSigner(options: SignerOptions): { step(): Promise<Step> } 
     const signed: Signing = { at: "signing", held: { log, tree }, state: saved, filled: { since: state.size, tiles } };
     stand = signed;
     await handOver(signed, state.size);
-    return { kind: "signed", position: log.first + tree.size - 1, log: log.log, size: tree.size, root: checkpoint.root, note };
+    return { kind: "signed", position: log.first + tree.size - 1, last, log: log.log, size: tree.size, root: checkpoint.root, note };
   }
 
   /** Whose signatures the next checkpoint bears: the key's that signs now, and of one that is to follow it. */
