@@ -53,7 +53,8 @@ const LOOKED_AT = { first: AT_ONCE, most: 16_384 } as const;
 
 /**
  * What fits a search, in the order of positions, from one side to the other. Looks at some positions at a time, by the index that they have: what was recorded together stands together,
- * and no statement goes through the whole record. Where few positions can fit, only those are looked at. `most`: so many are taken of one look.
+ * and no statement goes through the whole record. Where few positions can fit, only those are looked at. `most`: so many are taken of one look. `within`: the
+ * span of the search, for whoever knows it: where times stand has to be found.
  */
 export async function* walkTrail(
   db: Db,
@@ -61,8 +62,9 @@ export async function* walkTrail(
   direction: Direction,
   after: number | null = null,
   most: number = LOOKED_AT.most,
+  within: Span | null = null,
 ): AsyncGenerator<Found> {
-  const span = await spanOf(db, search);
+  const span = within ?? (await spanOf(db, search));
   let first = Math.max(span.first, direction === "asc" && after !== null ? after + 1 : 1);
   let last = Math.min(span.last, direction === "desc" && after !== null ? after - 1 : span.last);
   const rare = search.batch === undefined ? await rarestOf(db, search, { first, last }, direction) : null;
@@ -163,6 +165,7 @@ async function sorted(
       direction,
       text === after?.key ? after.position : null,
       limit - found.length,
+      span,
     )) {
       found.push({ ...row, key: text });
       if (found.length >= limit) return found;
@@ -176,7 +179,7 @@ async function* walkReasons(db: Db, search: TrailSearch, span: Span, direction: 
   if (!passed) {
     if (after?.key !== ACCEPTED) yield* walkIndexed(db, search, span, direction, after, ACCEPTED, limit);
     const accepted = { ...search, key: { of: "why", text: ACCEPTED } } as const;
-    for await (const row of walkTrail(db, accepted, direction, after?.key === ACCEPTED ? after.position : null, limit)) yield { ...row, key: ACCEPTED };
+    for await (const row of walkTrail(db, accepted, direction, after?.key === ACCEPTED ? after.position : null, limit, span)) yield { ...row, key: ACCEPTED };
   }
   const last = direction === "asc" ? Number.MAX_SAFE_INTEGER : 0;
   yield* walkIndexed(db, search, span, direction, passed ? after : { key: ACCEPTED, position: last }, null, limit);
