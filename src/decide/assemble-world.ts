@@ -60,7 +60,12 @@ function nothingFound(at: WorldReader, request: WorldRequest, rows: WorldRows): 
     batches: asked(rows.wanted_batches),
     jobOrders: asked(request.jobOrders),
     equipment: asked(rows.wanted_equipment),
-    sourcesOfEquipment: new Map(rows.wanted_equipment.map((equipment) => [equipment, []])),
+    sourcesOfEquipment: new Map(
+      [...request.equipment, ...rows.batches.flatMap(({ batch, roles }) => (request.sourcesOf.has(batch) ? Object.values(roles) : []))].map((equipment) => [
+        equipment,
+        [],
+      ]),
+    ),
     awaited: new Map([
       ...[...request.awaited].map((key): [string, number] => [key, 0]),
       ...rows.wanted_batches.map((batch): [string, number] => [`batch:${batch}`, 0]),

@@ -21,6 +21,7 @@ export function requestFor(signals: readonly Signal[]): WorldRequest {
       if (claimed.batch !== null) request.batches.add(claimed.batch);
       if (claimed.batch !== null && claimed.step !== null) askFor(request.evidence, claimed.batch, claimed.step);
       const { said, receivedAt } = inHand;
+      if (said.kind === "event" && said.event.type === "step.complete" && claimed.batch !== null) request.sourcesOf.add(claimed.batch);
       if (said.kind === "event")
         for (const at of [receivedAt, actTime(said.event, receivedAt)?.at]) if (at !== undefined) askFor(request.stationsAt, claimed.source, at);
     } else if (signal.kind === "diag") {
@@ -53,7 +54,7 @@ export function widen(request: WorldRequest, world: WorldData): boolean {
     const { batch, source, equipment } = event.claimed;
     if (batch !== null && !world.batches.has(batch)) request.batches.add(batch);
     if (source !== null && !world.sources.has(source)) request.sources.add(source);
-    if (equipment !== null && !world.equipment.has(equipment)) request.equipment.add(equipment);
+    if (equipment !== null && !world.sourcesOfEquipment.has(equipment)) request.equipment.add(equipment);
   };
   let windows = 0;
   for (const name of request.sources) {
@@ -83,21 +84,18 @@ export function widen(request: WorldRequest, world: WorldData): boolean {
 function ofCommand(command: Command, request: WorldRequest): void {
   switch (command.kind) {
     case "batch.create":
-      request.batches.add(command.batch);
-      askFor(request.evidence, command.batch, EVERY_STEP);
+      wholeBatch(request, command.batch);
       request.jobOrders.add(command.jobOrder);
       request.recipes.add(`${command.recipe}@${command.revision}`);
       for (const equipment of Object.values(command.equipment)) request.equipment.add(equipment);
       return;
     case "batch.update":
-      request.batches.add(command.batch);
-      askFor(request.evidence, command.batch, EVERY_STEP);
+      wholeBatch(request, command.batch);
       for (const equipment of Object.values(command.equipment ?? {})) request.equipment.add(equipment);
       return;
     case "batch.command":
     case "step.command":
-      request.batches.add(command.batch);
-      askFor(request.evidence, command.batch, EVERY_STEP);
+      wholeBatch(request, command.batch);
       return;
     case "gap.resolve":
     case "source.succession":
@@ -113,4 +111,11 @@ function ofCommand(command: Command, request: WorldRequest): void {
       request.equipment.add(command.equipment);
       return;
   }
+}
+
+/** A batch of which anything may be looked at: whoever looks for more reads no second time. */
+export function wholeBatch(request: WorldRequest, batch: string): void {
+  request.batches.add(batch);
+  request.sourcesOf.add(batch);
+  askFor(request.evidence, batch, EVERY_STEP);
 }

@@ -15,7 +15,10 @@ export interface WorldRequest {
   /** batch → steps of which the evidence is wanted although they have ended */
   readonly evidence: Map<string, Set<string>>;
   readonly jobOrders: Set<string>;
+  /** with its sources */
   readonly equipment: Set<string>;
+  /** batches of which the sources of all their equipment are wanted: a step is complete only while none of its own has a gap */
+  readonly sourcesOf: Set<string>;
   readonly awaited: Set<string>;
   readonly streams: Set<string>;
   readonly deferrals: Set<Ref>;
@@ -45,6 +48,7 @@ export function emptyRequest(): WorldRequest {
     evidence: new Map(),
     jobOrders: new Set(),
     equipment: new Set(),
+    sourcesOf: new Set(),
     awaited: new Set(),
     streams: new Set(),
     deferrals: new Set(),

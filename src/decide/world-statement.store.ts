@@ -26,7 +26,10 @@ export const worldStatement = (site: string, shard: string, asked: string) => sq
   source_keys as materialized (
     select s.source_key from asked, jsonb_array_elements_text(q -> 'sources') a (source)
       cross join lateral (select source_key from sources s where s.source = a.source ${BY_KEY}) s
-    union select s.source_key from wanted_equipment e cross join lateral (select source_key from sources s where s.site = ${site} and s.equipment = e.equipment ${BY_KEY}) s
+    union select s.source_key from (
+        select jsonb_array_elements_text(q -> 'equipment') as equipment from asked
+        union all select r.value from asked, found_batches b, jsonb_each_text(b.roles) r where q -> 'sources_of' ? b.batch) e
+      cross join lateral (select source_key from sources s where s.site = ${site} and s.equipment = e.equipment ${BY_KEY}) s
   ),
   wanted_sources as materialized (
     select s.* from source_keys k cross join lateral (select * from sources s where s.source_key = k.source_key ${BY_KEY}) s
@@ -50,7 +53,7 @@ export const worldStatement = (site: string, shard: string, asked: string) => sq
   )
   select json_build_object(
     'now', to_char(clock_timestamp() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-    'waiting_bytes', (select coalesce(sum(waiting_bytes), 0)::bigint from sources where shard = ${shard}),
+    'waiting_bytes', (select coalesce(sum(waiting_bytes), 0)::bigint from sources where shard = ${shard} and waiting_bytes > 0),
     'sources', (select coalesce(json_agg(json_build_object('key', s.source_key::text, 'source', s.source, 'site', s.site, 'line', s.line, 'equipment', s.equipment, 'device', s.device,
         'numbering', s.numbering, 'revoked', s.revoked, 'version', s.version, 'incarnation', s.incarnation, 'epoch', s.epoch::text, 'through', s.through::text, 'highest', s.highest::text,
         'gap_position', s.gap_position, 'gap_due_at', s.gap_due_at, 'parked', s.parked, 'parked_position', s.parked_position, 'reused', s.reused, 'waiting_count', s.waiting_count,

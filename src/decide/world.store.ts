@@ -84,6 +84,7 @@ function askedOf(request: WorldRequest): Readonly<Record<string, unknown>> {
     evidence: named(request.evidence),
     orders: [...request.jobOrders],
     equipment: [...request.equipment],
+    sources_of: [...request.sourcesOf],
     awaited: [...request.awaited],
     streams: [...request.streams],
     deferrals: [...request.deferrals].filter((ref) => ref > 0),

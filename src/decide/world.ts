@@ -92,7 +92,14 @@ export class World {
   }
 
   sourcesOf(equipment: string): readonly string[] {
-    return this.#data.sourcesOfEquipment.get(equipment) ?? [];
+    const read = this.#data.sourcesOfEquipment.get(equipment);
+    if (read === undefined)
+      throw new NotRead(`the sources of equipment ${equipment}`, (r) => {
+        r.equipment.add(equipment);
+        // what one signal of a group looks at others will, each of another batch, and each would have all of it read again
+        for (const [name, batch] of this.#data.batches) if (batch !== null) r.sourcesOf.add(name);
+      });
+    return read;
   }
 
   id(source: SourceState, hash: string): KnownId | undefined {

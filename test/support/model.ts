@@ -218,7 +218,8 @@ export class Model extends SiteRecord {
       ...[...request.waitingNext.values()].map((w) => w.source),
       ...request.waitingNumbers,
     ]);
-    const sources = [...this.sources.values()].filter((source) => named.has(source.source) || equipment.has(source.equipment));
+    const withSources = new Set([...request.equipment, ...found.flatMap(({ batch, roles }) => (request.sourcesOf.has(batch) ? Object.values(roles) : []))]);
+    const sources = [...this.sources.values()].filter((source) => named.has(source.source) || withSources.has(source.equipment));
     const keys = [...[...batches].map((b) => `batch:${b}`), ...[...equipment].map((e) => `equipment:${e}`), ...sources.map((s) => `source:${s.source}`)];
     const deferrals = new Set([...request.deferrals, ...keys.flatMap((key) => [...(this.waitingFor.get(key) ?? [])])]);
     const times = [...request.stationsAt].flatMap(([source, asked]) => [...asked].map((at) => ({ source, at })));
@@ -238,7 +239,7 @@ export class Model extends SiteRecord {
       batches: new Map([...batches].map((name) => [name, asAsked(batchIn(this, name), request)])),
       jobOrders: new Map([...request.jobOrders].map((order) => [order, this.batchesByOrder.get(order) ?? null])),
       equipment: new Map([...equipment].map((name) => [name, equipmentIn(this, name)])),
-      sourcesOfEquipment: new Map([...equipment].map((name) => [name, (this.sourcesOfEquipment.get(name) ?? []).map((s) => s.source)])),
+      sourcesOfEquipment: new Map([...withSources].map((name) => [name, (this.sourcesOfEquipment.get(name) ?? []).map((s) => s.source)])),
       awaited: new Map([...request.awaited, ...[...batches].map((b) => `batch:${b}`)].map((key) => [key, this.awaited.get(key) ?? 0])),
       streams: asked([...request.streams, ...[...batches].map((b) => `batch/${b}`), ...[...equipment].map((e) => `equipment/${e}`)]),
       deferrals: asked(request.deferrals),

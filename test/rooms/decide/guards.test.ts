@@ -361,7 +361,7 @@ describe("a guard that fails says what it wanted and what it met", () => {
 describe("the gaps that a guard sees", () => {
   const probe = speaker("mixer-1", { device: "probe" });
   const { model } = given(running(), probe.says("call.raised", { sequence: 2, data: { call: "c" } }));
-  const request = { ...emptyRequest(), batches: new Set(["B-1"]) };
+  const request = { ...emptyRequest(), batches: new Set(["B-1"]), sourcesOf: new Set(["B-1"]) };
   const gaps = (step: string | null, signal: GuardSignal | null) => {
     const [world, of] = [new World(model.read(request)), model.batch("B-1")];
     if (of === null) throw new Error("no batch");

@@ -223,6 +223,7 @@ describe("a world as it was read", () => {
   test("has what was looked for and is not there as null, and nothing that was not looked for", () => {
     const nowhere = "/site/rtm1/line/4/eq/nowhere";
     const world = assembled({ wanted_batches: ["B-9"], wanted_equipment: ["mixer-9"] }, (request) => {
+      request.equipment.add("mixer-9");
       request.sources.add(nowhere);
       request.jobOrders.add("PO-9");
       request.awaited.add("batch:B-8");
@@ -268,11 +269,13 @@ describe("a world as it was read", () => {
 describe("a source", () => {
   test("has every field as it is stored", () => {
     const probe = { ...sourceRow, key: "2", source: `${SOURCE}/device/probe`, device: "probe", numbering: false };
-    const world = assembled({ sources: [sourceRow, probe], wanted_equipment: ["scale-1"] });
+    const world = assembled({ sources: [sourceRow, probe], wanted_equipment: ["scale-1"] }, (request) => request.equipment.add("scale-1"));
     expect(world.sources.get(SOURCE)).toEqual(source);
     expect(world.sources.get(probe.source)).toMatchObject({ device: "probe", numbering: false });
     expect([...world.sourcesOfEquipment]).toEqual([["scale-1", [SOURCE, probe.source]]]);
-    expect(assembled({}).sourcesOfEquipment.size).toBe(0);
+    const ofBatch = { sources: [sourceRow, probe], batches: [batchRow], wanted_batches: ["B-1"], wanted_equipment: ["scale-1"] };
+    expect([...assembled(ofBatch, (request) => request.sourcesOf.add("B-1")).sourcesOfEquipment]).toEqual([["scale-1", [SOURCE, probe.source]]]);
+    expect(assembled(ofBatch).sourcesOfEquipment.size).toBe(0);
   });
   test("has by whom its branch is signed, where it is", () => {
     const signing = { party: "scales", must: "all", keys: [] } as const;
@@ -620,6 +623,7 @@ describe("reading a world", () => {
     askFor(request.evidence, "B-1", "weigh");
     request.jobOrders.add("PO-1");
     request.equipment.add("scale-1");
+    request.sourcesOf.add("B-2");
     request.awaited.add("batch:B-1");
     request.streams.add("site");
     askFor(request.stationsAt, SOURCE, "2026-11-22T08:00:00.000000Z");
@@ -643,6 +647,7 @@ describe("reading a world", () => {
         evidence: { "B-1": ["weigh"] },
         orders: ["PO-1"],
         equipment: ["scale-1"],
+        sources_of: ["B-2"],
         awaited: ["batch:B-1"],
         streams: ["site"],
         deferrals: [4],

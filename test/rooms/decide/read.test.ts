@@ -229,6 +229,7 @@ describe("what was not read of the world", () => {
       [(w) => w.source("s"), "source s has not been read: sources"],
       [(w) => w.batch("B"), "batch B has not been read: batches"],
       [(w) => w.equipment("e"), "equipment e has not been read: equipment"],
+      [(w) => w.sourcesOf("e"), "the sources of equipment e has not been read: equipment"],
       [(w) => w.id(source, "h"), `id h of ${source.source} has not been read: ids`],
       [(w) => w.stream("t"), "stream t has not been read: streams"],
       [(w) => w.batchOfOrder("PO"), "job order PO has not been read: jobOrders"],
@@ -245,12 +246,24 @@ describe("what was not read of the world", () => {
     for (const [ask, wish] of asked) expect(wishOr(() => ask(world()))).toBe(wish);
     expect(wishOr(() => world({ batches: new Map([["B", null]]) }).batch("B"))).toBe("what waits for batch:B has not been read: awaited");
   });
+  test("is wished for of all batches at hand, where the sources of one's equipment are: others of the group would each wish for theirs", () => {
+    const request = emptyRequest();
+    const batches = new Map([...["B-1", "B-2"].map((name) => [name, given(running()).model.batch("B-1")] as const), ["B-3", null] as const]);
+    try {
+      world({ batches }).sourcesOf("e");
+    } catch (error) {
+      if (!(error instanceof NotRead)) throw error;
+      error.add(request);
+    }
+    expect([[...request.equipment], [...request.sourcesOf]]).toEqual([["e"], ["B-1", "B-2"]]);
+  });
   test("is no wish where it was looked for and is not there", () => {
     const none = world({
       sources: new Map([["s", null]]),
       batches: new Map([["B", null]]),
       awaited: new Map([["batch:B", 0]]),
       equipment: new Map([["e", null]]),
+      sourcesOfEquipment: new Map([["e", []]]),
       deferrals: new Map([[4, null]]),
       quarantine: new Map([[4, null]]),
       keys: new Map([["k", null]]),

@@ -74,6 +74,10 @@ describe("an event", () => {
     expect(asked(given(), (line) => line.model.signal(line.model.delivery("site/rtm1/line/4/eq/scale-1/event", "{")))).toEqual({ sources: [scale.name] });
     expect(asked(given(), (line) => line.model.signal(line.model.delivery("site/rtm1/line/4/eq/-/event", "{")))).toEqual({});
   });
+  test("that would complete a step needs the sources of all that its batch works with, and no other does", () => {
+    expect(asked(given(), scale.completes("weigh"))).toMatchObject({ sourcesOf: ["B-1"] });
+    expect(asked(given(), scale.starts("weigh"))).not.toHaveProperty("sourcesOf");
+  });
   test("shares what it needs with those beside it", () => {
     expect(asked(given(), scale.starts("weigh"), scale.completes("weigh"))).toMatchObject({
       sources: [scale.name],
@@ -93,18 +97,29 @@ describe("a command", () => {
     expect(asked(given(), creates("B-1", {}, key))).toEqual({
       batches: ["B-1"],
       evidence: { "B-1": ["*"] },
+      sourcesOf: ["B-1"],
       jobOrders: ["PO-B-1"],
       recipes: ["blend@3"],
       equipment: ["scale-1", "mixer-1"],
       keys: ["k"],
     });
     const update = { kind: "batch.update", batch: "B-1", quantity: null, reason: null } as const;
-    expect(command({ ...update, equipment: { scale: "scale-2" } })).toEqual({ batches: ["B-1"], evidence: { "B-1": ["*"] }, equipment: ["scale-2"] });
-    expect(command({ ...update, equipment: null })).toEqual({ batches: ["B-1"], evidence: { "B-1": ["*"] } });
-    expect(command({ kind: "batch.command", batch: "B-1", command: "start", reason: null })).toEqual({ batches: ["B-1"], evidence: { "B-1": ["*"] } });
+    expect(command({ ...update, equipment: { scale: "scale-2" } })).toEqual({
+      batches: ["B-1"],
+      evidence: { "B-1": ["*"] },
+      sourcesOf: ["B-1"],
+      equipment: ["scale-2"],
+    });
+    expect(command({ ...update, equipment: null })).toEqual({ batches: ["B-1"], evidence: { "B-1": ["*"] }, sourcesOf: ["B-1"] });
+    expect(command({ kind: "batch.command", batch: "B-1", command: "start", reason: null })).toEqual({
+      batches: ["B-1"],
+      evidence: { "B-1": ["*"] },
+      sourcesOf: ["B-1"],
+    });
     expect(command({ kind: "step.command", batch: "B-2", step: "s", command: "start", reason: null, evidence: null, comment: null })).toEqual({
       batches: ["B-2"],
       evidence: { "B-2": ["*"] },
+      sourcesOf: ["B-2"],
     });
     expect(command({ kind: "gap.resolve", source: "s", gap: 1, action: "wait", epoch: null, sequence: null, reason: "r" })).toEqual({ sources: ["s"] });
     expect(command({ kind: "source.succession", source: "s", reason: "r" })).toEqual({ sources: ["s"] });
