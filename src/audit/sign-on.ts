@@ -22,7 +22,7 @@ export interface SigningLoop {
 
 /** Between two checkpoints: the time for which what was committed is not covered. */
 const SIGN_MS = 500;
-/** The same while more is there than one step takes, as after a signer was away: three times as fast, and the route goes on beside it. */
+/** The same while more is there than one step takes, as after a signer was away; the route goes on beside it. */
 const BEHIND_MS = 50;
 const REFUSED_MS = 5_000;
 const RETRY_MS = 1_000;

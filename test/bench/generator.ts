@@ -120,8 +120,24 @@ function release(count: number): void {
   for (const lane of lanes) send(lane);
 }
 
-let ticking: NodeJS.Timeout | null = null;
+/** Where events are farther apart than this each is sent when it is due; a timer alone is late by up to a millisecond and more, which would count as the service's. */
+const APART_MS = 20;
+/** For so long before it is due nothing is waited for. */
+const ATTENTIVE_MS = 2;
+/** Calls off what is to be sent next. */
+let callOff = (): void => {};
 let began = 0;
+
+/** Runs something in so many milliseconds. */
+function after(ms: number, run: () => void): void {
+  if (ms <= 0) {
+    const turn = setImmediate(run);
+    callOff = () => clearImmediate(turn);
+  } else {
+    const timer = setTimeout(run, ms);
+    callOff = () => clearTimeout(timer);
+  }
+}
 
 answering({
   /** Makes so many packets. */
@@ -136,7 +152,7 @@ answering({
     const tick = (): void => {
       // the first is due at once
       release(before + 1 + Math.floor(((now() - began) / 1000) * rate));
-      ticking = released < order.length ? setTimeout(tick, 1) : null;
+      if (released < order.length) after(1000 / rate < APART_MS ? 1 : began + ((released - before) / rate) * 1000 - ATTENTIVE_MS - now(), tick);
     };
     tick();
     return { began };
@@ -148,8 +164,7 @@ answering({
   },
   /** Sends no more of what is ready. */
   stop() {
-    if (ticking !== null) clearTimeout(ticking);
-    ticking = null;
+    callOff();
     return {};
   },
   counts: () => ({ released, sent: sum((lane) => lane.sent), acknowledged: sum((lane) => lane.acknowledged), refused }),
