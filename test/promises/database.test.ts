@@ -9,7 +9,8 @@ import { openDatabase } from "../../src/db/database.ts";
 import { MigrationRefused, migrate } from "../../src/db/migrate.store.ts";
 import { noDefinitions } from "../../src/decide/definitions.store.ts";
 import { readWorld } from "../../src/decide/world.store.ts";
-import { emptyRequest } from "../../src/decide/world-request.ts";
+import { emptyRequest, type WorldRequest } from "../../src/decide/world-request.ts";
+import { BLEND } from "../support/blend.ts";
 import { envelope, eventTopic, join, type Party, sourceOf, verdictTopicOf } from "../support/mqtt.ts";
 import { type Plant, startPlant } from "../support/plant.ts";
 
@@ -128,6 +129,40 @@ describe("reading the world of one event", () => {
       const nodes = plan.rows.map((row) => String(row["QUERY PLAN"]).trim());
       expect(nodes.length).toBeGreaterThan(100);
       expect(nodes.filter((node) => node.includes("HashAggregate"))).toEqual([]);
+    } finally {
+      await close();
+    }
+  });
+});
+
+describe("the sources of what a batch works with", () => {
+  const scale = sourceOf("store", "1", "scale-1");
+  const mixer = sourceOf("store", "1", "mixer-1");
+  beforeAll(async () => {
+    await plant.equipment("store", "scale-1", "1", "scale");
+    await plant.equipment("store", "mixer-1", "1", "mixer");
+    expect((await plant.ask("PUT", "/v1/registry/recipes/blend/revisions/3", BLEND)).status).toBeLessThan(300);
+    const order = { batch: "B-1042", jobOrder: "PO-77", line: "1", recipe: "blend", revision: 3, quantity: { value: "25.000", unit: "kg" } };
+    const created = await plant.ask("POST", "/v1/sites/store/batches", { ...order, equipment: { scale: "scale-1", mixer: "mixer-1" } });
+    expect(created.status).toBe(201);
+  });
+
+  // A step is complete only while none of them has a gap: one that was asked for and not read would count as one that has none.
+  test.each<[string, (request: WorldRequest) => unknown, Readonly<Record<string, readonly string[]>>]>([
+    ["are all read where it is asked for", (r) => r.sourcesOf.add("B-1042"), { "mixer-1": [mixer], "scale-1": [scale] }],
+    ["are those of the equipment that is asked for, where nothing else is", (r) => r.equipment.add("mixer-1"), { "mixer-1": [mixer] }],
+    ["are none where it is not asked for", () => {}, {}],
+    ["are none of a batch that is nowhere", (r) => r.sourcesOf.add("B-nowhere"), {}],
+  ])("%s", async (_, ask, expected) => {
+    const { db, close } = openDatabase(plant.database.runtimeUrl, { max: 1, applicationName: "sources", plansOnce: true });
+    try {
+      const request = emptyRequest();
+      request.batches.add("B-1042");
+      ask(request);
+      const world = await readWorld(db, { site: "store", shard: "store", prefix: "", maxBytes: 1_024 }, request, noDefinitions());
+      expect(Object.fromEntries([...world.sourcesOfEquipment].sort())).toEqual(expected);
+      expect([...world.sources.keys()].sort()).toEqual(Object.values(expected).flat().sort());
+      expect([...world.equipment.keys()].sort()).toEqual(["mixer-1", "scale-1"]);
     } finally {
       await close();
     }
