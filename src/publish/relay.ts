@@ -87,7 +87,7 @@ export function createRelay(options: RelayOptions): Relay {
   async function run(): Promise<void> {
     while (!stopping || wanted) {
       if (!wanted) {
-        await idle(mirrorsWait() ? Math.max(0, mirroredAt + MIRRORS_MS - time.now()) : LOOK_MS);
+        await idle(mirrorsWait() ? mirrorsIn() : LOOK_MS);
         if (stopping && !wanted) return;
       }
       // nobody told of it, so nobody knows whose mirrors changed
@@ -129,7 +129,13 @@ export function createRelay(options: RelayOptions): Relay {
     });
 
   /** Whether something beside verdicts and outcomes is to be published now, for which it is asked first up to where it may be shown. */
-  const mirrorsDue = (): boolean => everything || stopping || note.stale || held !== null || time.now() >= mirroredAt + MIRRORS_MS;
+  const mirrorsDue = (): boolean => everything || stopping || note.stale || held !== null || mirrorsIn() === 0;
+
+  /** How long mirrors are still to wait. A clock that went back has them wait no longer: nothing else would be looked for meanwhile. */
+  const mirrorsIn = (): number => {
+    const since = time.now() - mirroredAt;
+    return since < 0 ? 0 : Math.max(0, MIRRORS_MS - since);
+  };
 
   const mirrorsWait = (): boolean => sources.size > 0 || batches.size > 0;
 

@@ -161,7 +161,13 @@ function print(tally: Tally, seconds: number): void {
   console.log(`${Math.round(seconds)} s, ${(tally.virtualMs / 3_600_000).toFixed(1)} virtual hours`);
 }
 
-if (isMainThread) process.exitCode = await main();
+// from a turn of the event loop, as a worker begins with a seed: while a module is evaluated ticks come in another order, and a seed would be played otherwise
+if (isMainThread)
+  setImmediate(() => {
+    void main().then((code) => {
+      process.exitCode = code;
+    });
+  });
 else if (workerData === "plays") {
   parentPort?.on("message", (seed: number) => {
     void play(seed).then((tally) => parentPort?.postMessage(tally));

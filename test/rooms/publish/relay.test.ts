@@ -53,6 +53,7 @@ function relayOver(publishMs = 0) {
   const shown = (): number => stored.signed ?? stored.positions;
   const reads: number[] = [];
   const broker = { connected: true };
+  const clock = { step: 0 };
   const store: RelayStore = {
     readPublishable: async (after): Promise<Publishable> => {
       reads.push(after);
@@ -80,7 +81,13 @@ function relayOver(publishMs = 0) {
   };
   const relay = createRelay({
     store,
-    time,
+    time: {
+      now: () => time.now() + clock.step,
+      after: (ms, run) => time.after(ms, run),
+      soon: (run) => time.soon(run),
+      every: (ms, run) => time.every(ms, run),
+      chance: () => time.chance(),
+    },
     publisher: {
       get connected() {
         return broker.connected;
@@ -107,7 +114,7 @@ function relayOver(publishMs = 0) {
   const outcomes = () => published.filter(({ topic }) => topic.endsWith("/outcome")).map(({ through }) => through);
   const cursors = () => published.filter(({ topic }) => topic.endsWith("/cursor")).map(({ through }) => through);
   const notes = () => published.filter(({ topic }) => topic.endsWith("/checkpoint")).map(({ through }) => through);
-  return { time, relay, stored, broker, reads, outcomes, cursors, notes };
+  return { time, clock, relay, stored, broker, reads, outcomes, cursors, notes };
 }
 
 test("what was committed and announced is published at once, and only the mirrors that it names", async () => {
@@ -129,6 +136,21 @@ test("what was committed and announced by nobody is found by looking, and all mi
   await time.run(60_000);
   expect(outcomes()).toEqual(["1"]);
   expect(cursors()).toEqual(["0", "1"]);
+});
+
+// Found by the simulation (seed 15392), whose clocks step: mirrors waited for as long as the clock had gone back, and nothing was looked for meanwhile.
+test("a clock that goes back holds up neither the mirrors that wait nor what nobody announced", async () => {
+  const { time, clock, relay, stored, outcomes, cursors } = relayOver();
+  await relay.start();
+  await time.run(10);
+  clock.step = -3_600_000;
+  stored.positions = 1;
+  relay.announce([SOURCE.source], [], 1, 1, null);
+  await time.run(300);
+  expect(cursors()).toEqual(["0", "1"]);
+  stored.positions = 2;
+  await time.run(6_000);
+  expect(outcomes()).toEqual(["1", "2"]);
 });
 
 test("a hole between two announcements is a commit of which nobody told", async () => {
