@@ -17,8 +17,9 @@ export interface Subject extends Measured {
   between(from: Mark, to: Mark): Promise<number>;
 }
 
-/** So many deliveries are enough to know about how many a second it can take. */
+/** So many deliveries, or what it takes in a second where that is more, are enough to know about how many a second it can take. */
 const FIRST = 3_000;
+const FIRST_SECONDS = 1;
 /** More than it is thought to take, lest they run out. */
 const SPARE = 2.5;
 
@@ -28,11 +29,7 @@ export async function capacityOf(
   say: (text: string) => void,
   warm: () => Promise<void> = async () => {},
 ): Promise<Cost> {
-  await subject.prepare(FIRST);
-  const began = performance.now();
-  await subject.load.flood(() => true);
-  await subject.drained();
-  const roughly = subject.load.planned.length / ((performance.now() - began) / 1_000);
+  const roughly = await roughlyOf(subject);
   say(`about ${Math.round(roughly)} events a second`);
 
   await subject.prepare(UNDER_WAY + roughly * SPARE * (warmUp + seconds + 5));
@@ -46,6 +43,19 @@ export async function capacityOf(
   await subject.drained();
   say(`${Math.round(capacity.eventsPerSecond)} events a second`);
   return capacity;
+}
+
+async function roughlyOf(subject: Subject): Promise<number> {
+  for (let count = FIRST; ; ) {
+    await subject.prepare(count);
+    const began = performance.now();
+    await subject.load.flood(() => true);
+    await subject.drained();
+    const seconds = (performance.now() - began) / 1_000;
+    const rate = subject.load.planned.length / seconds;
+    if (seconds >= FIRST_SECONDS) return rate;
+    count = Math.ceil(rate * FIRST_SECONDS * 2);
+  }
 }
 
 /** What a time under load costs, with a checkpoint in its middle. */

@@ -38,7 +38,7 @@ async function measure(options: BenchOptions): Promise<Results> {
   const results = {
     service: await part("service", (say) => ofService(options, "refusals", say)),
     allVerdicts: await part("all-verdicts", (say) => ofService(withoutLoads, "all", say)),
-    rawLoop: await part("raw-loop", (say) => rawLoop(shorter(options), say)),
+    rawLoop: await part("raw-loop", (say) => rawLoop(shorter(shorter(options)), say)),
     passThrough: await part("pass-through", (say) => between("./pass-through.js", options, say)),
     obvious: await part("obvious", (say) => between("./obvious.js", options, say)),
     transactions: await part("transactions", (say) => transactions(options, say)),

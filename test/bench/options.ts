@@ -49,7 +49,7 @@ export const HELP = `npm run bench -- [--seconds 60] [--warm-up 30] [--seed S] [
                  [--overload 60] [--backlog 500000] [--quota PER_SECOND,BURST] [--rounds 3] [--events 5000000] [--soak 60]
 
 Measures the built service with a real mosquitto and a real Postgres, both with the settings that are shipped, under the load of a plant of 200 sources and 50 batches.
-Overload, backlog, flooder, shards and stored look for what it takes in a third of the time, and measure a third as long.
+Overload, backlog, flooder, shards and stored look for what it takes in a third of the time, and measure a third as long; the raw loop does in a ninth.
 Needs mosquitto; node-red and dbos are installed from the registry, beside the bench, when they are measured first. What it is doing is told on standard error now and then; the table comes on standard output.
 
   --seconds   How long each figure is measured, with one CHECKPOINT in the middle. Default 60.
