@@ -190,7 +190,9 @@ describe("what was read asks for more at once", () => {
     const line = given(running(), mixer.starts("blend"));
     const request = requestFor(line.signals([scale.starts("weigh")]));
     const world = line.model.read(request);
-    expect(widen(request, { ...world, sources: new Map(), equipment: new Map(), batches: new Map() })).toBe(true);
+    // its equipment was read with its batch, and the sources of that were not
+    expect([world.equipment.has("mixer-1"), world.sourcesOfEquipment.has("mixer-1")]).toEqual([true, false]);
+    expect(widen(request, { ...world, sources: new Map(), batches: new Map() })).toBe(true);
     expect([[...request.sources], [...request.equipment], [...request.batches]]).toEqual([[scale.name, mixer.name], ["scale-1", "mixer-1"], ["B-1"]]);
     expect(widen(request, world)).toBe(false);
   });
