@@ -42,7 +42,7 @@ const SETTINGS = [
  * believes that it is thousands. For an event that comes alone that is megabytes to be had and cleared, which takes seven times as long as all the rest of reading its world.
  * And where an index finds the rows it is taken: while a table is small Postgres would rather go through all of it, and goes on so when it has grown, for the plan stays.
  */
-const PLANS_ONCE = ["plan_cache_mode=force_generic_plan", "enable_hashagg=off", "enable_seqscan=off"];
+export const PLANS_ONCE = ["plan_cache_mode=force_generic_plan", "enable_hashagg=off", "enable_seqscan=off"];
 
 /** Statements longer than this, and those that begin with `FIXED`, have fixed texts and cost more to plan than to run: each connection plans them once. */
 const LONG = 3_000;

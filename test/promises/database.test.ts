@@ -5,7 +5,7 @@ import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { examineDatabase } from "../../src/cli/doctor.store.ts";
 import { ofDatabase } from "../../src/cli/findings.ts";
-import { openDatabase } from "../../src/db/database.ts";
+import { openDatabase, PLANS_ONCE } from "../../src/db/database.ts";
 import { MigrationRefused, migrate } from "../../src/db/migrate.store.ts";
 import { noDefinitions } from "../../src/decide/definitions.store.ts";
 import { readWorld } from "../../src/decide/world.store.ts";
@@ -21,6 +21,7 @@ let party: Party;
 beforeAll(async () => {
   plant = await startPlant({ broker: "embedded" });
   for (const source of SOURCES) await plant.equipment("store", source.split("/").pop() ?? "", "1", "button");
+  expect((await plant.ask("PUT", "/v1/registry/recipes/blend/revisions/3", BLEND)).status).toBeLessThan(300);
   party = await join(plant.mqttUrl, { protocol: 4 });
   await party.subscribe(...SOURCES.map(verdictTopicOf));
 });
@@ -79,35 +80,87 @@ describe("a connection", () => {
   });
 });
 
+/** Batches, each with a stream, equipment and a lock on that: by themselves, since what refers to what is not looked at. */
+async function addBatches(client: pg.Client, first: number, last: number): Promise<void> {
+  const each = `from generate_series(${first}, ${last}) n`;
+  await client.query("set local session_replication_role = replica");
+  await client.query(`insert into batches (site, batch, shard, version, line, job_order, recipe, revision, recipe_hash, batch_machine, batch_machine_hash, step_machine, step_machine_hash, quantity, unit,
+      parameters, roles, execution, disposition, opened_on, created_at, asked)
+    select 'store', 'B-' || n, 'store', 1, '1', 'PO-' || n, 'blend', 3, '', 'batch/governed@1', '', 'step/governed@1', '', '1', 'kg', '{}', '{}', 'planned', 'pending', now(), now(), '' ${each}`);
+  await client.query(`insert into streams (site, stream, shard, line, opened_on, sequence) select 'store', 'batch/B-' || n, 'store', '1', now(), 1 ${each}`);
+  await client.query(`insert into equipment (site, equipment, line, class, token) select 'store', 'unit-' || n, '1', 'unit', 1 ${each}`);
+  await client.query(`insert into context_locks (site, equipment, kind, batch, role, locked, token, taken_at, taken_position)
+    select 'store', 'unit-' || n, 'allocation', 'B-' || n, 'unit', 'batch', 1, now(), 1 ${each}`);
+  await client.query("set local session_replication_role = origin");
+}
+
+/** How many rows of some tables a statement has looked at. */
+async function looksAt(client: pg.Client, tables: readonly string[], statement: string, values: readonly unknown[] = []): Promise<number> {
+  const read = async (): Promise<number> => {
+    const { rows } = await client.query(
+      "select sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::int as n from pg_stat_xact_all_tables where relname = any($1) and schemaname = 'public'",
+      [tables],
+    );
+    return Number(rows[0]?.n);
+  };
+  const before = await read();
+  await client.query(statement, [...values]);
+  return (await read()) - before;
+}
+
 describe("what refers to a batch", () => {
   // Once the first minutes of a plant cost more with each batch: planned while there was none, the check took the key that begins with the same site, and read every batch there was.
   test("is held against that batch alone, also where the plan was made before there were others", async () => {
     const client = new pg.Client({ connectionString: plant.database.superUrl });
     await client.connect();
     try {
-      const batches = async (first: number, last: number) => {
-        await client.query("set local session_replication_role = replica");
-        await client.query(`insert into batches (site, batch, shard, version, line, job_order, recipe, revision, recipe_hash, batch_machine, batch_machine_hash, step_machine, step_machine_hash, quantity, unit,
-            parameters, roles, execution, disposition, opened_on, created_at, asked)
-          select 'store', 'B-' || n, 'store', 1, '1', 'PO-' || n, 'blend', 1, '', 'batch/governed@1', '', 'step/governed@1', '', '1', 'kg', '{}', '{}', 'planned', 'pending', now(), now(), ''
-          from generate_series(${first}, ${last}) n`);
-        await client.query("set local session_replication_role = origin");
-      };
-      const looksAt = async (batch: number): Promise<number> => {
-        const read = async () =>
-          Number(
-            (await client.query("select coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) as n from pg_stat_xact_all_tables where relname = 'batches'"))
-              .rows[0]?.n,
-          );
-        const before = await read();
-        await client.query("insert into steps (site, batch, step, attempt, ordinal, state) values ('store', $1, 'weigh', 1, 1, 'pending')", [`B-${batch}`]);
-        return (await read()) - before;
+      const refer = (batch: number) =>
+        looksAt(client, ["batches"], "insert into steps (site, batch, step, attempt, ordinal, state) values ('store', $1, 'weigh', 1, 1, 'pending')", [
+          `B-${batch}`,
+        ]);
+      await client.query("begin");
+      await addBatches(client, 1, 1);
+      await refer(1);
+      await addBatches(client, 2, 500);
+      expect(await refer(250)).toBe(1);
+    } finally {
+      await client.end();
+    }
+  });
+});
+
+describe("a commit", () => {
+  // Once it went through all that a site has, for as long as its plans were of a time without statistics: of one event it took Postgres twice as long.
+  test("looks at what it is about, however much there is that no statistics know of", async () => {
+    const client = new pg.Client({ connectionString: plant.database.superUrl, options: PLANS_ONCE.map((setting) => `-c ${setting}`).join(" ") });
+    await client.connect();
+    try {
+      const commit = async (n: number) => {
+        const { rows } = await client.query(
+          `select jsonb_build_object(
+            'batches', (select jsonb_agg(to_jsonb(b) || '{"changed": true}') from batches b where b.site = 'store' and b.batch = 'B-' || $1),
+            'streams', (select jsonb_agg(to_jsonb(s) || jsonb_build_object('expected', s.sequence, 'sequence', s.sequence + 1)) from streams s where s.site = 'store' and s.stream = 'batch/B-' || $1),
+            'equipment', (select jsonb_agg(to_jsonb(e) || '{"changed": true}') from equipment e where e.site = 'store' and e.equipment = 'unit-' || $1),
+            'locks_freed', (select jsonb_agg(to_jsonb(c) || '{"ref": -1}') from context_locks c where c.site = 'store' and c.equipment = 'unit-' || $1)) as document`,
+          [n],
+        );
+        const { term } = (await client.query("select term from shards where shard = 'store'")).rows[0] ?? {};
+        return looksAt(
+          client,
+          ["batches", "streams", "equipment", "context_locks"],
+          "select settle_rows('store', 'store', $1, gen_random_uuid(), 1, $2, '{}', '{}')",
+          [term, JSON.stringify(rows[0]?.document)],
+        );
       };
       await client.query("begin");
-      await batches(1, 1);
-      await looksAt(1);
-      await batches(2, 500);
-      expect(await looksAt(250)).toBe(1);
+      await addBatches(client, 1, 1);
+      const alone = await commit(1);
+      await addBatches(client, 2, 500);
+      expect(alone).toBeGreaterThan(0);
+      expect(await commit(250)).toBeLessThanOrEqual(alone + 4);
+      const { rows } = await client.query(`select b.version, s.sequence, e.version as moved, c.freed_at is not null as freed
+        from batches b, streams s, equipment e, context_locks c where b.batch = 'B-250' and s.stream = 'batch/B-250' and e.equipment = 'unit-250' and c.equipment = 'unit-250'`);
+      expect(rows).toEqual([{ version: "2", sequence: "2", moved: "2", freed: true }]);
     } finally {
       await client.end();
     }
@@ -141,7 +194,6 @@ describe("the sources of what a batch works with", () => {
   beforeAll(async () => {
     await plant.equipment("store", "scale-1", "1", "scale");
     await plant.equipment("store", "mixer-1", "1", "mixer");
-    expect((await plant.ask("PUT", "/v1/registry/recipes/blend/revisions/3", BLEND)).status).toBeLessThan(300);
     const order = { batch: "B-1042", jobOrder: "PO-77", line: "1", recipe: "blend", revision: 3, quantity: { value: "25.000", unit: "kg" } };
     const created = await plant.ask("POST", "/v1/sites/store/batches", { ...order, equipment: { scale: "scale-1", mixer: "mixer-1" } });
     expect(created.status).toBe(201);
