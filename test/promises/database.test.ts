@@ -13,6 +13,7 @@ import { emptyRequest, type WorldRequest } from "../../src/decide/world-request.
 import { BLEND } from "../support/blend.ts";
 import { envelope, eventTopic, join, type Party, sourceOf, verdictTopicOf } from "../support/mqtt.ts";
 import { type Plant, startPlant } from "../support/plant.ts";
+import { untilLocked } from "../support/until-locked.ts";
 
 const SOURCES = ["north", "south"].map((name) => sourceOf("store", "1", name));
 let plant: Plant;
@@ -163,6 +164,39 @@ describe("a commit", () => {
       expect(rows).toEqual([{ version: "2", sequence: "2", moved: "2", freed: true }]);
     } finally {
       await client.end();
+    }
+  });
+
+  // What is locked is looked for within the statement that proves it: who waits there must see what became of the row meanwhile.
+  test.each([
+    ["equipment", "update equipment set version = version + 1 where site = 'store' and equipment = 'north'", "equipment has moved on"],
+    ["a source", "update sources set version = version + 1 where site = 'store' and equipment = 'north'", "a source has moved on"],
+  ])("waits for whoever changes %s, and is refused if it changed", async (_, change, refusal) => {
+    const other = new pg.Client({ connectionString: plant.database.superUrl });
+    const own = new pg.Client({ connectionString: plant.database.superUrl });
+    await Promise.all([other.connect(), own.connect()]);
+    try {
+      const { rows } = await own.query(`select (select term from shards where shard = 'store') as term, jsonb_build_object(
+        'sources', (select jsonb_agg(to_jsonb(s) || jsonb_build_object('key', s.source_key, 'changed', false)) from sources s where s.site = 'store' and s.equipment = 'north'),
+        'equipment', (select jsonb_agg(to_jsonb(e) || '{"changed": false}') from equipment e where e.site = 'store' and e.equipment = 'north'))::text as document`);
+      const commit = async () => {
+        await own.query("begin");
+        return own.query("select settle_rows('store', 'store', $1, gen_random_uuid(), 0, $2, '{}', '{}')", [rows[0]?.term, rows[0]?.document]);
+      };
+      const afterChange = async (end: "commit" | "rollback") => {
+        await other.query("begin");
+        await other.query(change);
+        const committed = commit();
+        committed.catch(() => {});
+        await untilLocked(plant.database, "settle_rows");
+        await other.query(end);
+        return committed;
+      };
+      await expect(afterChange("rollback")).resolves.toMatchObject({ rowCount: 1 });
+      await own.query("rollback");
+      await expect(afterChange("commit")).rejects.toThrow(refusal);
+    } finally {
+      await Promise.all([other.end(), own.end()]);
     }
   });
 });

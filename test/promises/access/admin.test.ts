@@ -12,6 +12,7 @@ import { signalbox } from "../../support/command.ts";
 import { measured } from "../../support/measure.ts";
 import { bearing, machine, PASSWORD, person, signIn, WITH_SECRET } from "../../support/people.ts";
 import { type Plant, startPlant } from "../../support/plant.ts";
+import { untilLocked } from "../../support/until-locked.ts";
 
 const SITE = "site-1";
 let plant: Plant;
@@ -222,13 +223,6 @@ test("on the network nobody is nobody, also before there is an administrator", a
   }
 });
 
-/** Until a statement waits for what another transaction holds. */
-async function waits(statement: string): Promise<void> {
-  const found = () =>
-    plant.database.query(`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query ~* '${statement}'`);
-  while ((await found()).length === 0);
-}
-
 test("no session comes of a sign-in that overlaps a deactivation or a change of the password, whichever comes first", async () => {
   await person(plant, "rae", { role: "operator", site: SITE });
   const by = { actor: "signalbox", from: null, reason: "test" };
@@ -240,7 +234,7 @@ test("no session comes of a sign-in that overlaps a deactivation or a change of 
     await db.transaction().execute(async (trx) => {
       await change(trx);
       asked = asks();
-      await waits("^update person_standings");
+      await untilLocked(plant.database, "^update person_standings");
     });
     if (asked === undefined) throw new Error("nothing was asked");
     return asked;
@@ -275,9 +269,9 @@ test("no session comes of a sign-in that overlaps a deactivation or a change of 
     await db.transaction().execute(async (trx) => {
       await sql`select from sites where site = ${SITE} for update`.execute(trx);
       signedIn = signInWith("rae", PASSWORD);
-      await waits("record_act");
+      await untilLocked(plant.database, "record_act");
       left = db.transaction().execute(deactivate);
-      await waits("^update person_standings");
+      await untilLocked(plant.database, "^update person_standings");
     });
     const { status, body } = (await signedIn) ?? {};
     expect(status).toBe(201);

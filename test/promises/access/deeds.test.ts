@@ -14,6 +14,7 @@ import { type Plant, startPlant } from "../../support/plant.ts";
 import { verifyDatabase } from "../../support/replay.ts";
 import type { Said } from "../../support/shapes.ts";
 import { signing } from "../../support/signing.ts";
+import { untilLocked } from "../../support/until-locked.ts";
 
 const SITE = "deeds";
 const YOUNGER = "younger";
@@ -325,9 +326,9 @@ test("whoever acts in a batch while their conclusion of its review is on its way
     });
     const rejecting = sign(deciding(unclaimed.verdict), { action: "reject", reason: "it was not paused" }, "rita");
     await decided;
-    await waits("from settle");
+    await untilLocked(plant.database, "from settle");
     const conclusion = sign(...concluding(reviewed), "rita");
-    await waits("select from sites where site");
+    await untilLocked(plant.database, "select from sites where site");
     await administrator.query("rollback");
     expect((await rejecting).status).toBe(200);
     expect(await conclusion).toMatchObject(OWN);
@@ -336,13 +337,6 @@ test("whoever acts in a batch while their conclusion of its review is on its way
   }
   await signed(...concluding(reviewed), "rosa");
 });
-
-/** Until a statement waits for what another transaction holds. */
-async function waits(statement: string): Promise<void> {
-  const found = () =>
-    plant.database.query(`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query ~* '${statement}'`);
-  while ((await found()).length === 0);
-}
 
 test("whoever registered a revision amends no batch to it, also at a site that is younger than the revision; the database refuses it too", async () => {
   const at = "/v1/registry/recipes/blend/revisions/4";
