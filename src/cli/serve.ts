@@ -21,7 +21,7 @@ export const serve: Command = {
   exits: { done: "It was asked to stop, and stopped cleanly.", found: "It could not start, or stopped by itself; the last line says why." },
   // What lives no longer than a group is most of what it makes. Node 24 would keep 128 MiB of it before it looks what still lives, and lets what lived longer grow to several times what is
   // alive: at full load nearly twice the memory, for no less work (docs/speed.md).
-  node: ["--max-semi-space-size=8", "--heap-growing-percent=100"],
+  node: ["--max-semi-space-size=8", "--heap-growing-percent=70"],
   async run(call, terminal) {
     const config = loadConfig(call.environment);
     const stop = untilAskedToStop();
