@@ -191,14 +191,17 @@ async function readBatchMirrors(
   at: { readonly site: string; readonly shard: string },
   batches: readonly string[] | null,
 ): Promise<readonly BatchMirror[]> {
-  // each by its key: without statistics Postgres would go through all that the site has
-  const named = sql`unnest(${batches}::text[]) n (batch) cross join lateral (select * from batches b where b.site = ${at.site} and b.batch = n.batch offset 0)`;
+  // those that are named each by its key: without statistics Postgres would go through all that the site has
+  const from =
+    batches === null
+      ? sql`batches`
+      : sql`unnest(${batches}::text[]) n (batch) cross join lateral (select * from batches b where b.site = ${at.site} and b.batch = n.batch offset 0)`;
   const { rows } = await sql<Omit<BatchMirror, "version"> & { version: string }>`${sql.raw(FIXED)}
     select b.site, b.line, b.batch, b.version::text as version, h.generation, to_char(clock_timestamp() at time zone 'utc', ${UTC}) as time,
       jsonb_build_object('batch', b.batch, 'jobOrder', b.job_order, 'recipe', b.recipe || '@' || b.revision, 'execution', b.execution, 'disposition', b.disposition,
         'steps', (select coalesce(jsonb_agg(jsonb_build_object('step', t.step, 'attempt', t.attempt, 'state', t.state) order by t.ordinal), '[]')
           from (select distinct on (step) * from steps where site = b.site and batch = b.batch order by step, attempt desc) t)) as state
-    from ${batches === null ? sql`batches` : named} b join sites h on h.site = b.site
+    from ${from} b join sites h on h.site = b.site
     where b.site = ${at.site} and b.shard = ${at.shard} and (b.closed_at is null or b.closed_at > clock_timestamp() - interval '7 days')
     order by b.batch`.execute(db);
   return rows.map((row) => ({ ...row, version: safePosition(row.version) }));

@@ -187,8 +187,7 @@ describe("a commit", () => {
         await other.query("begin");
         await other.query(change);
         const committed = commit();
-        committed.catch(() => {});
-        await untilLocked(plant.database, "settle_rows");
+        await untilLocked(plant.database, "settle_rows", committed);
         await other.query(end);
         return committed;
       };
