@@ -96,7 +96,7 @@ async function start(config: Config, log: Log, replaced: Replaced, stops: (() =>
     const claim = claimDataDir(config.dataDir);
     stops.push(async () => claim.release());
   }
-  const metrics = createMetrics({ version, codes: Object.keys(CODES), exportSpans: config.otel.exportSpans });
+  const metrics = await createMetrics({ version, codes: Object.keys(CODES), exportSpans: config.otel.exportSpans });
   stops.push(() => metrics.stop());
   for (const [name, pem] of [
     ["http", config.httpTls?.cert],

@@ -15,10 +15,10 @@ import type { Attribution } from "../audit/act.store.ts";
 import type { Db } from "../db/database.ts";
 import { loadConfig } from "../ops/config.file.ts";
 import type { Call, Command } from "./command.ts";
-import { Said } from "./failure.ts";
 import { withOwner } from "./own-database.ts";
 import { withOwnerAlone } from "./owner-alone.ts";
 import { BY, byOf, OWNER_NOTE } from "./retention.ts";
+import { Said } from "./said.ts";
 
 const PERSON = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 

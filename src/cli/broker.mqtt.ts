@@ -1,6 +1,6 @@
 import mqtt, { type MqttClient } from "mqtt";
 import type { Config } from "../ops/config.file.ts";
-import { Said } from "./failure.ts";
+import { Said } from "./said.ts";
 
 /** How to reach the broker, and as whom. */
 export interface BrokerAccess {

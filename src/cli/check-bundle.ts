@@ -11,7 +11,7 @@ import type { Given } from "../verify/trust.ts";
 import { verifyBundle } from "../verify/verify-bundle.ts";
 import type { Verified } from "../verify/verify-site.ts";
 import type { Described } from "./command.ts";
-import { Said } from "./failure.ts";
+import { Said } from "./said.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** The folders of bundles: one that was given, and those in it. */

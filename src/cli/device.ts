@@ -1,9 +1,9 @@
 import { loadConfig } from "../ops/config.file.ts";
 import { accessFrom } from "./broker.mqtt.ts";
 import { type Command, URL_OPTION } from "./command.ts";
-import { Said } from "./failure.ts";
 import { type Reconciled, table } from "./reconcile.ts";
 import { restAt } from "./rest.fetch.ts";
+import { Said } from "./said.ts";
 import { simulate } from "./simulate.ts";
 import { untilAskedToStop } from "./stop.process.ts";
 import { countOf } from "./tail.ts";

@@ -7,8 +7,8 @@ import { NotAnEntry } from "../bundle/reading-copy.ts";
 import { writeBundle } from "../bundle/write-bundle.ts";
 import { loadConfig } from "../ops/config.file.ts";
 import type { Call, Command } from "./command.ts";
-import { Said } from "./failure.ts";
 import { withDatabase } from "./own-database.ts";
+import { Said } from "./said.ts";
 
 const POSITIONS = /^([1-9]\d{0,14})-([1-9]\d{0,14})$/;
 

@@ -7,16 +7,8 @@ import { DisposedOf } from "../replay/recorded.store.ts";
 import { NoBundle } from "../verify/verify-bundle.ts";
 import type { ExitCode } from "./command.ts";
 import { Unreachable } from "./rest.fetch.ts";
+import { Said } from "./said.ts";
 import type { Terminal } from "./terminal.ts";
-
-/** Something that a command found out and says in one sentence; it ends with exit 1, or 2 where the person has to ask differently. */
-export class Said extends Error {
-  readonly exit: ExitCode;
-  constructor(message: string, exit: ExitCode = 1) {
-    super(message);
-    this.exit = exit;
-  }
-}
 
 /** What to print for an error, and how to end. What was foreseen is its own sentence; anything else is shown whole, since somebody has to find it. */
 export function inWords(error: unknown): { readonly lines: readonly string[]; readonly exit: ExitCode } {

@@ -1,8 +1,8 @@
 import { migrate as bringUpToDate } from "../db/migrate.store.ts";
 import { loadConfig } from "../ops/config.file.ts";
 import type { Command } from "./command.ts";
-import { Said } from "./failure.ts";
 import { withOwnerAlone } from "./owner-alone.ts";
+import { Said } from "./said.ts";
 
 export const migrate: Command = {
   name: "migrate",

@@ -5,7 +5,7 @@ import { assertMigrated } from "../db/migrate.store.ts";
 import { claimDataDir, DataDirTaken } from "../embedded/data-dir.file.ts";
 import { startPostgres } from "../embedded/postgres.process.ts";
 import type { Config } from "../ops/config.file.ts";
-import { Said } from "./failure.ts";
+import { Said } from "./said.ts";
 
 /** For commands that read for long: a day. */
 const ANSWER_MS = 24 * 60 * 60 * 1000;

@@ -4,8 +4,8 @@ import { z } from "zod";
 import { loadConfig } from "../ops/config.file.ts";
 import { definitionSchema, PARTY_STATES } from "../parties/party.ts";
 import { type Call, type Command, type Described, URL_OPTION } from "./command.ts";
-import { Said } from "./failure.ts";
 import { type Answer, problemInWords, restAt } from "./rest.fetch.ts";
+import { Said } from "./said.ts";
 
 const SITE: Described = { type: "string", value: "SITE", help: "The party's site." };
 const OVER_REST = "Asks the running service over REST, as whoever SIGNALBOX_TOKEN stands for: who may do it is the same as there.";

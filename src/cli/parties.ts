@@ -6,8 +6,8 @@ import { driftBetween, drifts, mosquittoAcl } from "../parties/mosquitto-acl.ts"
 import { type ActiveParty, type InForce, readInForce, readRevisions } from "../parties/parties.store.ts";
 import { sitesIn } from "../replay/recorded.store.ts";
 import type { Call, Command, Described } from "./command.ts";
-import { Said } from "./failure.ts";
 import { withDatabase } from "./own-database.ts";
+import { Said } from "./said.ts";
 import type { Terminal } from "./terminal.ts";
 
 const SITE: Described = { type: "string", many: true, value: "SITE", help: "Only this site. Default: every site, as for a broker that serves them all." };

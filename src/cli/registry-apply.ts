@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { z } from "zod";
 import { loadConfig } from "../ops/config.file.ts";
 import { type Command, URL_OPTION } from "./command.ts";
-import { Said } from "./failure.ts";
 import { type Document, KINDS, type Planned, plan } from "./registry-plan.ts";
 import { problemInWords, type Rest, restAt } from "./rest.fetch.ts";
+import { Said } from "./said.ts";
 import { readJsonFile } from "./state-machine-check.ts";
 import type { Terminal } from "./terminal.ts";
 

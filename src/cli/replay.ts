@@ -13,9 +13,10 @@ import { type Replayed, replaySite } from "../replay/run.ts";
 import type { Reading } from "../replay/site-record.ts";
 import { ARCHIVE, archivesIn } from "./check-bundle.ts";
 import type { Call, Command } from "./command.ts";
-import { cannotTell, Said } from "./failure.ts";
+import { cannotTell } from "./failure.ts";
 import { withDatabase } from "./own-database.ts";
 import { tellReplay } from "./replay-report.ts";
+import { Said } from "./said.ts";
 import { readJsonFile } from "./state-machine-check.ts";
 import type { Terminal } from "./terminal.ts";
 

@@ -4,7 +4,7 @@ import { recordAct } from "../audit/act.store.ts";
 import type { ToldBreak } from "../audit/breaks.file.ts";
 import { type Db, openDatabase } from "../db/database.ts";
 import { assertMigrated } from "../db/migrate.store.ts";
-import { Said } from "./failure.ts";
+import { Said } from "./said.ts";
 
 export interface RestoreAsked {
   /** null: every site of the database, since a backup has them all. */

@@ -9,9 +9,9 @@ import { claimDataDir } from "../embedded/data-dir.file.ts";
 import { startPostgres } from "../embedded/postgres.process.ts";
 import { loadConfig } from "../ops/config.file.ts";
 import type { Command } from "./command.ts";
-import { Said } from "./failure.ts";
 import { withOwnerAlone } from "./owner-alone.ts";
 import { type RestoreAsked, recordRestore, type SignersSide } from "./restored.store.ts";
+import { Said } from "./said.ts";
 
 const WHOLE = /^[1-9]\d{0,8}$/;
 

@@ -15,10 +15,10 @@ import type { SitePart } from "../retention/part.ts";
 import { readPart } from "../retention/parts.store.ts";
 import { checkBundle } from "./check-bundle.ts";
 import type { Command } from "./command.ts";
-import { Said } from "./failure.ts";
 import { withOwner } from "./own-database.ts";
 import { withOwnerAlone } from "./owner-alone.ts";
 import { BY, byOf, KEY, keysFor, nameOfPart, OWNER_NOTE, PART, partAsked, saying } from "./retention.ts";
+import { Said } from "./said.ts";
 import { reportOf, tellReport } from "./verify-report.ts";
 
 export const retentionArchive: Command = {

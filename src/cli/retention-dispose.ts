@@ -8,11 +8,11 @@ import { readPart } from "../retention/parts.store.ts";
 import { anchorsFrom } from "../verify/handed-over.file.ts";
 import { bundlesIn, checkBundle } from "./check-bundle.ts";
 import type { Command } from "./command.ts";
-import { Said } from "./failure.ts";
 import { withOwner } from "./own-database.ts";
 import { withOwnerAlone } from "./owner-alone.ts";
 import { BY, byOf, KEY, keysFor, nameOfPart, OWNER_NOTE, PART, partAsked, saying } from "./retention.ts";
 import { sumsOf } from "./retention-archive.ts";
+import { Said } from "./said.ts";
 import { reportOf, tellReport } from "./verify-report.ts";
 
 export const retentionDispose: Command = {

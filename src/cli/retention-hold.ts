@@ -2,10 +2,10 @@ import { loadConfig } from "../ops/config.file.ts";
 import { type Held, placeHold, releaseHold, setKeptDays } from "../retention/holds.store.ts";
 import { RETENTION_CLASSES } from "../retention/part.ts";
 import type { Call, Command } from "./command.ts";
-import { Said } from "./failure.ts";
 import { withOwner } from "./own-database.ts";
 import { withOwnerAlone } from "./owner-alone.ts";
 import { BY, byOf, OWNER_NOTE, saying, siteOf } from "./retention.ts";
+import { Said } from "./said.ts";
 
 const RANGE = /^([1-9]\d{0,14})-([1-9]\d{0,14})$/;
 const NUMBER = /^[1-9]\d{0,14}$/;

@@ -10,7 +10,7 @@ import { RetentionRefused } from "../retention/parts.store.ts";
 import type { Given } from "../verify/trust.ts";
 import { keysOf } from "./check-bundle.ts";
 import type { Call, Command, Described } from "./command.ts";
-import { Said } from "./failure.ts";
+import { Said } from "./said.ts";
 
 export const BY: Readonly<Record<string, Described>> = {
   reason: { type: "string", help: "Why; it stays on record." },

@@ -6,7 +6,7 @@ import { makeNextKey, verifierKeyPath } from "../audit/signer-key.file.ts";
 import { isPlantId } from "../decode/topic.ts";
 import { loadConfig } from "../ops/config.file.ts";
 import type { Command } from "./command.ts";
-import { Said } from "./failure.ts";
+import { Said } from "./said.ts";
 
 export const rotateKey: Command = {
   name: "rotate-key",

@@ -1,10 +1,10 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { z } from "zod";
 import { type BrokerAccess, watch } from "./broker.mqtt.ts";
-import { Said } from "./failure.ts";
 import { FAULT_IN_WORDS, type Fault, planFaults, randomFrom, type StepFaults } from "./fault-plan.ts";
 import { type Column, type Delivered, type Given, type Reconciled, reconcile } from "./reconcile.ts";
 import { problemInWords, type Rest } from "./rest.fetch.ts";
+import { Said } from "./said.ts";
 import { createDevice, type Sent, type SimulatedDevice } from "./simulated-device.mqtt.ts";
 import type { Terminal } from "./terminal.ts";
 import { type OutcomeEvent, outcomeSchema, read, type VerdictData, verdictEventSchema, verdictSchema } from "./verdict-data.ts";

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { GUARDS } from "../decide/guards.ts";
 import { checkStateMachine } from "../decide/state-machine-check.ts";
 import type { Command } from "./command.ts";
-import { Said } from "./failure.ts";
+import { Said } from "./said.ts";
 
 export const stateMachineCheck: Command = {
   name: "state-machine check",

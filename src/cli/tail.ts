@@ -1,7 +1,7 @@
 import { loadConfig } from "../ops/config.file.ts";
 import { accessFrom, watch } from "./broker.mqtt.ts";
 import type { Command } from "./command.ts";
-import { Said } from "./failure.ts";
+import { Said } from "./said.ts";
 import { untilAskedToStop } from "./stop.process.ts";
 import { isRefused, read, type VerdictData, verdictEventSchema } from "./verdict-data.ts";
 import { verdictLine } from "./verdict-line.ts";

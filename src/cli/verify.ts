@@ -14,8 +14,9 @@ import type { AnchorNote } from "../verify/signed-roots.ts";
 import { type DecidedAgain, type Verified, verifySite } from "../verify/verify-site.ts";
 import { ARCHIVE, archivesIn, checkBundle, keysOf, progressOn } from "./check-bundle.ts";
 import type { Call, Command } from "./command.ts";
-import { cannotTell, Said } from "./failure.ts";
+import { cannotTell } from "./failure.ts";
 import { withDatabase } from "./own-database.ts";
+import { Said } from "./said.ts";
 import type { Terminal } from "./terminal.ts";
 import { reportOf, tellReport } from "./verify-report.ts";
 

@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { loadConfig } from "../ops/config.file.ts";
 import { type Command, URL_OPTION } from "./command.ts";
-import { Said } from "./failure.ts";
 import { problemInWords, type Rest, restAt } from "./rest.fetch.ts";
+import { Said } from "./said.ts";
 import { story } from "./story.ts";
 import { type VerdictData, verdictSchema } from "./verdict-data.ts";
 

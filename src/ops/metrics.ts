@@ -1,6 +1,7 @@
 import type { Attributes, Counter, Gauge, Histogram } from "@opentelemetry/api";
 import { PrometheusExporter, PrometheusSerializer } from "@opentelemetry/exporter-prometheus";
-import { resources, metrics as sdk } from "@opentelemetry/sdk-node";
+import { resourceFromAttributes } from "@opentelemetry/resources";
+import { AggregationType, MeterProvider } from "@opentelemetry/sdk-metrics";
 import { type LabelValues, METRIC_ROWS, METRICS, type MetricName } from "./metric-table.ts";
 import { startTelemetry, type WithSpan } from "./telemetry.ts";
 
@@ -56,18 +57,18 @@ export interface Metrics {
 const MOST_SITES = 200;
 
 /** Opens metrics and traces of one service. Nothing listens: the text is served by the REST interface. */
-export function createMetrics(options: MetricsOptions): Metrics {
+export async function createMetrics(options: MetricsOptions): Promise<Metrics> {
   const codes = new Set([...options.codes, "none"]);
   const sites = new Set<string>();
   const exporter = new PrometheusExporter({ preventServerStart: true });
   const serializer = new PrometheusSerializer("", false, undefined, true, true);
-  const provider = new sdk.MeterProvider({
+  const provider = new MeterProvider({
     readers: [exporter],
-    resource: resources.resourceFromAttributes({ "service.name": "signalbox", "service.version": options.version }),
+    resource: resourceFromAttributes({ "service.name": "signalbox", "service.version": options.version }),
     views: [...METRIC_ROWS].flatMap(([name, { buckets }]) =>
       buckets === undefined
         ? []
-        : [{ instrumentName: name, aggregation: { type: sdk.AggregationType.EXPLICIT_BUCKET_HISTOGRAM as const, options: { boundaries: [...buckets] } } }],
+        : [{ instrumentName: name, aggregation: { type: AggregationType.EXPLICIT_BUCKET_HISTOGRAM as const, options: { boundaries: [...buckets] } } }],
     ),
   });
   const meter = provider.getMeter("signalbox", options.version);
@@ -108,7 +109,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   set("signalbox_database_outage", 0);
   set("signalbox_build_info", 1, { version: options.version });
 
-  const telemetry = startTelemetry(options);
+  const telemetry = await startTelemetry(options);
   let outages = 0;
   let stopping: Promise<void> | null = null;
   return {

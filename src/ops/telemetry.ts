@@ -1,5 +1,5 @@
 import { type Attributes, context, propagation, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, type Tracer, trace } from "@opentelemetry/api";
-import { core, NodeSDK, resources } from "@opentelemetry/sdk-node";
+import { W3CTraceContextPropagator } from "@opentelemetry/core";
 
 export interface TelemetryOptions {
   readonly version: string;
@@ -36,8 +36,10 @@ export interface Telemetry {
  * Starts tracing. The SDK itself reads the OTEL_* variables (endpoint, headers, protocol, sampler, resource attributes); no resource detector runs except the one
  * for those variables, since the others publish the command line and the owner of the process.
  */
-export function startTelemetry(options: TelemetryOptions): Telemetry {
+export async function startTelemetry(options: TelemetryOptions): Promise<Telemetry> {
   if (!options.exportSpans) return { withSpan: spansOf(trace.getTracer("signalbox", options.version)), stop: async () => {} };
+  // with its exporters for every protocol it takes as much memory as half of the service's own code: only who records spans loads it
+  const { NodeSDK, resources } = await import("@opentelemetry/sdk-node");
   const sdk = new NodeSDK({
     resource: resources.resourceFromAttributes({ "service.name": "signalbox", "service.version": options.version }),
     resourceDetectors: [resources.envDetector],
@@ -72,7 +74,7 @@ async function within(ms: number, work: Promise<void>): Promise<void> {
   clearTimeout(timer);
 }
 
-const propagator = new core.W3CTraceContextPropagator();
+const propagator = new W3CTraceContextPropagator();
 const getter = { get: (carrier: string, key: string) => (key === "traceparent" ? carrier : undefined), keys: () => ["traceparent"] };
 
 /**

@@ -5,8 +5,8 @@ import { METRIC_ROWS } from "../../../src/ops/metric-table.ts";
 import { createMetrics, type Metrics } from "../../../src/ops/metrics.ts";
 
 const opened: Metrics[] = [];
-const open = (): Metrics => {
-  const metrics = createMetrics({ version: "1.2.3", codes: Object.keys(CODES), exportSpans: false });
+const open = async (): Promise<Metrics> => {
+  const metrics = await createMetrics({ version: "1.2.3", codes: Object.keys(CODES), exportSpans: false });
   opened.push(metrics);
   return metrics;
 };
@@ -45,7 +45,7 @@ function samples(text: string): { name: string; labels: Record<string, string>; 
 
 describe("the metrics of a service to which everything has happened", () => {
   test("are those of the table, each with its meaning and its type", async () => {
-    const metrics = open();
+    const metrics = await open();
     everything(metrics);
     const text = await metrics.render();
     for (const [name, { kind, meaning }] of METRIC_ROWS) {
@@ -57,7 +57,7 @@ describe("the metrics of a service to which everything has happened", () => {
   });
 
   test("say the numbers that were given", async () => {
-    const metrics = open();
+    const metrics = await open();
     everything(metrics);
     const found = samples(await metrics.render());
     expect(found).toContainEqual({ name: "signalbox_verdicts_total", labels: { status: "rejected", code: "EVD_MISSING" }, value: 1 });
@@ -72,7 +72,7 @@ describe("the metrics of a service to which everything has happened", () => {
   });
 
   test("carry no label that the table does not have", async () => {
-    const metrics = open();
+    const metrics = await open();
     everything(metrics);
     for (const { name, labels } of samples(await metrics.render())) {
       const row = METRIC_ROWS.get(name.replace(/_(bucket|sum|count)$/, "")) ?? METRIC_ROWS.get(name);
@@ -87,7 +87,7 @@ describe("the metrics of a service to which everything has happened", () => {
 });
 
 test("a value outside its closed set is counted as other, and never becomes a label", async () => {
-  const metrics = open();
+  const metrics = await open();
   metrics.verdict({ status: "B-1042", code: "scale-1" });
   metrics.verdict({ status: "accepted", code: null });
   metrics.received("site/rtm1/line/4/eq/scale-1/event", 7);
@@ -104,7 +104,7 @@ test("a value outside its closed set is counted as other, and never becomes a la
 });
 
 test("a service to which nothing has happened shows its counters at zero and no outage", async () => {
-  const found = samples(await open().render());
+  const found = samples(await (await open()).render());
   for (const name of [
     "signalbox_decided_signals_total",
     "signalbox_outcomes_published_total",
@@ -116,7 +116,7 @@ test("a service to which nothing has happened shows its counters at zero and no 
 });
 
 test("an outage of two shards ends when both have their database back", async () => {
-  const metrics = open();
+  const metrics = await open();
   const outage = async (): Promise<number | undefined> => samples(await metrics.render()).find(({ name }) => name === "signalbox_database_outage")?.value;
   metrics.outage(true);
   metrics.outage(true);
@@ -127,7 +127,7 @@ test("an outage of two shards ends when both have their database back", async ()
 });
 
 test("two services in one process count apart, and stopping twice is stopping once", async () => {
-  const [one, other] = [open(), open()];
+  const [one, other] = [await open(), await open()];
   one.published(4);
   expect(samples(await other.render())).toContainEqual({ name: "signalbox_outcomes_published_total", labels: {}, value: 0 });
   await one.stop();

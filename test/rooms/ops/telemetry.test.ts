@@ -54,19 +54,19 @@ describe("a span", () => {
 });
 
 test("without a collector nothing is recorded, and the work is done all the same", async () => {
-  const telemetry = startTelemetry({ version: "1.2.3", exportSpans: false });
+  const telemetry = await startTelemetry({ version: "1.2.3", exportSpans: false });
   expect(await telemetry.withSpan(PROCESS, {}, null, async ({ traceparent }) => traceparent)).toBeNull();
   await telemetry.stop();
 });
 
 test("the sender's trace goes on even where nothing is recorded", async () => {
-  const telemetry = startTelemetry({ version: "1.2.3", exportSpans: false });
+  const telemetry = await startTelemetry({ version: "1.2.3", exportSpans: false });
   expect(await telemetry.withSpan(PROCESS, {}, DEVICE, async ({ traceparent }) => traceparent)).toBe(DEVICE);
   await telemetry.stop();
 });
 
 test("with a collector spans are recorded until the service stops, even when it does not answer", async () => {
-  const telemetry = startTelemetry({ version: "1.2.3", exportSpans: true });
+  const telemetry = await startTelemetry({ version: "1.2.3", exportSpans: true });
   const carried = await telemetry.withSpan(PROCESS, {}, DEVICE, async ({ traceparent }) => traceparent);
   expect(carried).toMatch(/^00-0af7651916cd43dd8448eb211c80319c-(?!b7ad6b7169203331)[0-9a-f]{16}-01$/);
   await telemetry.stop();
