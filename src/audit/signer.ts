@@ -111,15 +111,18 @@ export function beganInItsPlace(log: Log, logs: readonly Log[], breaks: readonly
   return next !== null && isTold(breaks, next) ? next : null;
 }
 
-/** How many steps it takes at most to look at every leaf of a log again, while the log does not grow. At one a second: an hour. */
+/** How many steps it takes to look at every leaf of a log again, while the log does not grow. At two a second: half an hour. */
 const SCRUB_STEPS = 3_600;
-/** At least so many a step: enough that a small log is seen again within seconds, and no burden on a step that signs. */
-const SCRUB_LEAVES = 64;
+/**
+ * Of each step at least so many, that a small log is seen again within seconds; and at most so many: to look at entries again must not cost more the more there are of them. Of 5,000,000 it takes
+ * some three hours.
+ */
+const SCRUB_LEAVES = { least: 64, most: 256 } as const;
 
 /** The leaves [begin, end) that a step looks at again, beside the last one, and where the next step goes on. `from`: the first whose entry was not disposed of. */
 export function lookAgain(size: number, at: number, from = 0): { readonly begin: number; readonly end: number; readonly next: number } {
   const begin = Math.min(size, at < size && at >= from ? at : from);
-  const end = Math.min(size, begin + Math.max(SCRUB_LEAVES, Math.ceil(size / SCRUB_STEPS)));
+  const end = Math.min(size, begin + Math.min(SCRUB_LEAVES.most, Math.max(SCRUB_LEAVES.least, Math.ceil(size / SCRUB_STEPS))));
   return { begin, end, next: end === size ? 0 : end };
 }
 
