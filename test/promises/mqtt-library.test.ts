@@ -1,3 +1,4 @@
+import { createRequire } from "node:module";
 import { createServer, type Server, type Socket } from "node:net";
 import { Aedes } from "aedes";
 import mqtt, { type MqttClient } from "mqtt";
@@ -772,4 +773,10 @@ describeWithMosquitto("a real mosquitto", () => {
     await subscriber.stop();
     expect(mosquitto.log()).not.toMatch(/p1|p4/);
   });
+});
+
+test("the codec writes packet ids as they come, and makes no buffer for each that there may be", () => {
+  const made: unknown = Object(createRequire(import.meta.url)("mqtt-packet/numbers")).cache;
+  expect([...mqttPacket.generate({ cmd: "puback", messageId: 0x1234 })]).toEqual([0x40, 0x02, 0x12, 0x34]);
+  expect(made).toEqual({});
 });
