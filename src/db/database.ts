@@ -61,9 +61,15 @@ function nameOf(text: string): string {
   return name;
 }
 
+/** invalid_sql_statement_name: what was prepared on a connection is not there any more. The driver takes it for prepared for as long as the connection lasts. */
+const FORGOTTEN = "26000";
+
+const isSpoilt = (error: unknown): boolean =>
+  error instanceof Error && (error.message === "Query read timeout" || ("code" in error && error.code === FORGOTTEN));
+
 /**
- * Long statements are prepared by name, copies are read as they come; and a connection whose answer did not come in time is ended, since the pool would hand it out again with the statement still
- * running on it.
+ * Long statements are prepared by name, copies are read as they come; and a connection is ended whose answer did not come in time, since the pool would hand it out again with the statement still
+ * running on it, or on which what was prepared is gone: nothing that is would succeed on it again.
  */
 function attend(client: pg.PoolClient): void {
   const query: (...args: unknown[]) => unknown = client.query.bind(client);
@@ -79,7 +85,7 @@ function attend(client: pg.PoolClient): void {
       const answer = asked(...args);
       if (answer instanceof Promise) {
         answer.catch((error: unknown) => {
-          if (error instanceof Error && error.message === "Query read timeout" && client instanceof pg.Client) void client.end().catch(() => {});
+          if (isSpoilt(error) && client instanceof pg.Client) void client.end().catch(() => {});
         });
       }
       return answer;

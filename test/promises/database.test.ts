@@ -1,11 +1,11 @@
 // Promise: a bad database moment, or one row that it refuses, costs nothing but itself; and who looks after the database is told what to do.
-// Attack: a refused row in the middle of a group, an answer that does not come in time, many batches that no statistics know of, an owner who owns nothing, a planner that believes in thousands of rows, a doctor who looks while it runs.
+// Attack: a refused row in the middle of a group, an answer that does not come in time, many batches that no statistics know of, an owner who owns nothing, a planner that believes in thousands of rows, a connection that forgets what it prepared, a doctor who looks while it runs.
 import { sql } from "kysely";
 import pg from "pg";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { examineDatabase } from "../../src/cli/doctor.store.ts";
 import { ofDatabase } from "../../src/cli/findings.ts";
-import { openDatabase, PLANS_ONCE } from "../../src/db/database.ts";
+import { FIXED, openDatabase, PLANS_ONCE } from "../../src/db/database.ts";
 import { MigrationRefused, migrate } from "../../src/db/migrate.store.ts";
 import { noDefinitions } from "../../src/decide/definitions.store.ts";
 import { readWorld } from "../../src/decide/world.store.ts";
@@ -168,35 +168,99 @@ describe("a commit", () => {
   });
 
   // What is locked is looked for within the statement that proves it: who waits there must see what became of the row meanwhile.
-  test.each([
-    ["equipment", "update equipment set version = version + 1 where site = 'store' and equipment = 'north'", "equipment has moved on"],
-    ["a source", "update sources set version = version + 1 where site = 'store' and equipment = 'north'", "a source has moved on"],
-  ])("waits for whoever changes %s, and is refused if it changed", async (_, change, refusal) => {
-    const other = new pg.Client({ connectionString: plant.database.superUrl });
-    const own = new pg.Client({ connectionString: plant.database.superUrl });
-    await Promise.all([other.connect(), own.connect()]);
-    try {
-      const { rows } = await own.query(`select (select term from shards where shard = 'store') as term, jsonb_build_object(
+  describe("with a batch and with one that is awaited", () => {
+    const asSuperuser = async (work: (client: pg.Client) => Promise<unknown>) => {
+      const client = new pg.Client({ connectionString: plant.database.superUrl });
+      await client.connect();
+      await client.query("begin");
+      await work(client);
+      await client.query("commit");
+      await client.end();
+    };
+    beforeAll(() =>
+      asSuperuser(async (client) => {
+        await addBatches(client, 1_001, 1_001);
+        await client.query("insert into awaited (site, awaited, version) values ('store', 'batch:B-1002', 1)");
+      }),
+    );
+    afterAll(() =>
+      asSuperuser((client) =>
+        client.query(`set local session_replication_role = replica; delete from batches where batch = 'B-1001'; delete from streams where stream = 'batch/B-1001';
+          delete from context_locks where batch = 'B-1001'; delete from equipment where equipment = 'unit-1001'; delete from awaited where awaited = 'batch:B-1002'`),
+      ),
+    );
+
+    test.each([
+      ["equipment", "update equipment set version = version + 1 where site = 'store' and equipment = 'north'", "equipment has moved on"],
+      ["a source", "update sources set version = version + 1 where site = 'store' and equipment = 'north'", "a source has moved on"],
+      ["a batch", "update batches set version = version + 1 where site = 'store' and batch = 'B-1001'", "a batch has moved on"],
+      ["what is awaited", "update awaited set version = version + 1 where site = 'store' and awaited = 'batch:B-1002'", "something awaited has come"],
+      ["a stream of outcomes", "update streams set sequence = sequence + 1 where site = 'store' and stream = 'batch/B-1001'", "an outcome stream has moved on"],
+    ])("waits for whoever changes %s, and is refused if it changed", async (_, change, refusal) => {
+      const other = new pg.Client({ connectionString: plant.database.superUrl });
+      const own = new pg.Client({ connectionString: plant.database.superUrl });
+      await Promise.all([other.connect(), own.connect()]);
+      try {
+        const { rows } = await own.query(`select (select term from shards where shard = 'store') as term, jsonb_build_object(
         'sources', (select jsonb_agg(to_jsonb(s) || jsonb_build_object('key', s.source_key, 'changed', false)) from sources s where s.site = 'store' and s.equipment = 'north'),
-        'equipment', (select jsonb_agg(to_jsonb(e) || '{"changed": false}') from equipment e where e.site = 'store' and e.equipment = 'north'))::text as document`);
-      const commit = async () => {
-        await own.query("begin");
-        return own.query("select settle_rows('store', 'store', $1, gen_random_uuid(), 0, $2, '{}', '{}')", [rows[0]?.term, rows[0]?.document]);
-      };
-      const afterChange = async (end: "commit" | "rollback") => {
-        await other.query("begin");
-        await other.query(change);
-        const committed = commit();
-        await untilLocked(plant.database, "settle_rows", committed);
-        await other.query(end);
-        return committed;
-      };
-      await expect(afterChange("rollback")).resolves.toMatchObject({ rowCount: 1 });
-      await own.query("rollback");
-      await expect(afterChange("commit")).rejects.toThrow(refusal);
-    } finally {
-      await Promise.all([other.end(), own.end()]);
-    }
+        'batches', (select jsonb_agg(to_jsonb(b) || '{"changed": false}') from batches b where b.site = 'store' and b.batch = 'B-1001'),
+        'equipment', (select jsonb_agg(to_jsonb(e) || '{"changed": false}') from equipment e where e.site = 'store' and e.equipment = 'north'),
+        'awaited', (select jsonb_agg(to_jsonb(w)) from awaited w where w.site = 'store' and w.awaited = 'batch:B-1002'),
+        'streams', (select jsonb_agg(to_jsonb(t) || jsonb_build_object('expected', t.sequence, 'sequence', t.sequence + 1)) from streams t
+          where t.site = 'store' and t.stream = 'batch/B-1001'))::text as document`);
+        const commit = async () => {
+          await own.query("begin");
+          return own.query("select settle_rows('store', 'store', $1, gen_random_uuid(), 0, $2, '{}', '{}')", [rows[0]?.term, rows[0]?.document]);
+        };
+        const afterChange = async (end: "commit" | "rollback") => {
+          await other.query("begin");
+          await other.query(change);
+          const committed = commit();
+          await untilLocked(plant.database, "settle_rows", committed);
+          await other.query(end);
+          return committed;
+        };
+        await expect(afterChange("rollback")).resolves.toMatchObject({ rowCount: 1 });
+        await own.query("rollback");
+        await expect(afterChange("commit")).rejects.toThrow(refusal);
+      } finally {
+        await Promise.all([other.end(), own.end()]);
+      }
+    });
+  });
+});
+
+describe("a connection on which what was prepared is gone", () => {
+  const whole = { toPostgres: () => "a text" };
+  const broken = {
+    toPostgres: () => {
+      throw new TypeError("the text cannot be made");
+    },
+  };
+  let opened: ReturnType<typeof openDatabase>;
+  const ask = async (text: { toPostgres(): string }) => {
+    const { rows } = await sql<{ pid: number }>`${sql.raw(FIXED)} select pg_backend_pid() as pid, ${text}::text as text`.execute(opened.db);
+    return rows[0]?.pid;
+  };
+  beforeEach(() => {
+    opened = openDatabase(plant.database.runtimeUrl, { max: 1, applicationName: "forgetful" });
+  });
+  afterEach(() => opened.close());
+
+  test("is given up when that shows, and what is asked next is answered on another", async () => {
+    const pid = await ask(whole);
+    expect(await ask(whole)).toBe(pid);
+    await sql`deallocate all`.execute(opened.db);
+    await expect(ask(whole)).rejects.toMatchObject({ code: "26000" });
+    expect(await ask(whole)).not.toBe(pid);
+  });
+
+  // Then the driver closes the statement, and goes on taking it for prepared.
+  test("since a text that it sends could not be made, likewise", async () => {
+    const pid = await ask(whole);
+    await expect(ask(broken)).rejects.toThrow("the text cannot be made");
+    await expect(ask(whole)).rejects.toMatchObject({ code: "26000" });
+    expect(await ask(whole)).not.toBe(pid);
   });
 });
 
