@@ -7,7 +7,7 @@ import type { Definitions } from "./definitions.store.ts";
 import { keptOf } from "./in-hand.ts";
 import type { EventInHand } from "./signal.ts";
 import { numberKey, timeKey, type WorldData, windowKey } from "./world-data.ts";
-import { askFor, NotRead, type WorldRequest } from "./world-request.ts";
+import { askFor, EVERY_STEP, NotRead, type WorldRequest } from "./world-request.ts";
 import type { BatchRow, StoredSignal, WaitingRow, WorldRows } from "./world-rows.ts";
 
 export interface WorldReader {
@@ -324,13 +324,13 @@ function batchOf(row: BatchRow, definitions: Definitions): BatchState {
   };
 }
 
-/** A step with its evidence. Null: it has ended, so that it is rarely looked at again, and its evidence, most of what a batch holds, is read when it is. */
+/** A step with its evidence. Null: nothing of the group is about it, so that it is rarely looked at, and its evidence, most of what a batch holds, is read when it is. */
 export function withEvidence(batch: string, step: Omit<StepState, "evidence">, evidence: readonly EvidenceItem[] | null): StepState {
   if (evidence !== null) return { ...step, evidence };
   return {
     ...step,
     get evidence(): readonly EvidenceItem[] {
-      throw new NotRead(`the evidence of step ${step.step} of batch ${batch}`, (r) => askFor(r.evidence, batch, step.step));
+      throw new NotRead(`the evidence of step ${step.step} of batch ${batch}`, (r) => askFor(r.evidence, batch, EVERY_STEP));
     },
   };
 }

@@ -2,7 +2,7 @@ import { actTime } from "./device-time.ts";
 import type { Command, EventInHand, Signal } from "./signal.ts";
 import { claimsOf } from "./signed.ts";
 import { type WorldData, windowKey } from "./world-data.ts";
-import { askFor, EVERY_STEP, emptyRequest, type WorldRequest } from "./world-request.ts";
+import { askFor, EVERY_STEP, emptyRequest, GOING_ON, type WorldRequest } from "./world-request.ts";
 
 /** What a group needs of the world, as far as its signals tell by themselves. What turns out to be missing is read when the judge asks for it. */
 export function requestFor(signals: readonly Signal[]): WorldRequest {
@@ -19,7 +19,7 @@ export function requestFor(signals: readonly Signal[]): WorldRequest {
       if (hash !== null) askFor(request.ids, claimed.source, hash);
       if (claimed.epoch !== null && claimed.sequence !== null) askFor(request.numbers, claimed.source, `${claimed.epoch}.${claimed.sequence}`);
       if (claimed.batch !== null) request.batches.add(claimed.batch);
-      if (claimed.batch !== null && claimed.step !== null) askFor(request.evidence, claimed.batch, claimed.step);
+      if (claimed.batch !== null) askFor(request.evidence, claimed.batch, claimed.step ?? GOING_ON);
       const { said, receivedAt } = inHand;
       if (said.kind === "event" && said.event.type === "step.complete" && claimed.batch !== null) request.sourcesOf.add(claimed.batch);
       if (said.kind === "event")
@@ -74,11 +74,18 @@ export function widen(request: WorldRequest, world: WorldData): boolean {
       windows += 1;
     }
   }
-  for (const window of world.waitingNext.values()) for (const { event } of window.events) add(event);
+  let steps = 0;
+  for (const { event } of [...world.waitingNext.values()].flatMap(({ events }) => events)) {
+    add(event);
+    const { batch, step } = event?.claimed ?? { batch: null, step: null };
+    if (batch === null || request.evidence.get(batch)?.has(step ?? GOING_ON) === true) continue;
+    askFor(request.evidence, batch, step ?? GOING_ON);
+    steps += 1;
+  }
   for (const deferral of world.deferrals.values()) add(deferral?.event ?? null);
   // a copy of what waits is performed by whoever performed that
   for (const known of world.ids.values()) if (known != null && known.waitsAt !== null) request.performances.add(known.position);
-  return windows > 0 || size() > before;
+  return windows > 0 || steps > 0 || size() > before;
 }
 
 function ofCommand(command: Command, request: WorldRequest): void {

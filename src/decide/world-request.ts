@@ -12,7 +12,10 @@ export interface WorldRequest {
   /** sources of which all waiting numbers are wanted */
   readonly waitingNumbers: Set<string>;
   readonly batches: Set<string>;
-  /** batch → steps of which the evidence is wanted although they have ended */
+  /**
+   * batch → steps of which the evidence is wanted: most of what a batch holds. Beside them it is read of steps that go on and have not begun, or are engaged by equipment that is asked for, and of all that
+   * go on where events of the batch are deferred, or none of its steps is named
+   */
   readonly evidence: Map<string, Set<string>>;
   readonly jobOrders: Set<string>;
   /** with its sources */
@@ -34,8 +37,9 @@ export interface WorldRequest {
   readonly performances: Set<Ref>;
 }
 
-/** No step is named so. */
+/** No step is named so: all that a batch has, and all that have not ended. */
 export const EVERY_STEP = "*";
+export const GOING_ON = "+";
 
 export function emptyRequest(): WorldRequest {
   return {

@@ -1,7 +1,7 @@
 // The statements that read a world.
 import { sql } from "kysely";
 import { WAITING } from "../sequence/source-state.ts";
-import { EVERY_STEP } from "./world-request.ts";
+import { EVERY_STEP, GOING_ON } from "./world-request.ts";
 
 /**
  * Locks nothing: the commit proves that what was read still holds. What it gives is in `world-rows.ts`. What is deferred is gone through once, not once a source: few are at a time, but as many pages as
@@ -89,14 +89,16 @@ export const worldStatement = (site: string, shard: string, asked: string) => sq
           b.opened_on, b.facts, b.created_at, b.started_at, b.ended_at, b.closed_at, encode(b.asked, 'hex') as asked,
           (select json_agg(t order by t.ordinal) from (
             select distinct on (t.step) t.step, t.attempt, t.ordinal, t.state, t.started_at, t.start_source::text as start_source, t.start_epoch::text as start_epoch, t.start_time, t.ended_at,
-              case when t.ended_at is null or (select q -> 'evidence' -> t.batch ?| array[t.step, ${EVERY_STEP}] from asked) then (select coalesce(json_agg(e order by e.position), '[]') from (
+              case when w.named ?| array[t.step, ${EVERY_STEP}]
+                or t.ended_at is null and (w.named is null or w.named ? ${GOING_ON} or t.started_at is null or d.open > 0 or t.step = any(w.engaged)) then (select coalesce(json_agg(e order by e.position), '[]') from (
                 select e.evidence, e.position, e.supersedes, e.event_id, e.source, e.value, e.unit, e.data, e.within, e.low, e.high, e.within is false and ${ACCEPTED} as accepted
                 from evidence e where e.site = t.site and e.batch = t.batch and e.step = t.step and e.attempt = t.attempt) e) end as evidence
             from steps t where t.site = ${site} and t.batch = b.batch order by t.step, t.attempt desc) t) as steps,
-          (select count(*) from deferrals d where d.site = b.site and d.batch = b.batch) as open_deferrals,
+          d.open as open_deferrals,
           (select count(*) from quarantine z where z.site = b.site and z.batch = b.batch and z.resolved_at is null) as open_quarantine,
           (select count(*) from exceptions x where x.site = b.site and x.batch = b.batch and x.resolved_at is null) as open_exceptions
-        from found_batches b) b),
+        from found_batches b cross join lateral (select count(*) as open from deferrals d where d.site = b.site and d.batch = b.batch) d
+          cross join lateral (select q -> 'evidence' -> b.batch as named, array(select l.step from near_locks l where l.batch = b.batch) as engaged from asked) w) b),
     'equipment', (select coalesce(json_agg(e), '[]') from (
         select e.equipment, e.line, e.class, e.version, e.token, e.state, e.state_epoch::text as state_epoch, e.state_sequence::text as state_sequence,
           (select coalesce(json_agg(c order by c.token), '[]') from (

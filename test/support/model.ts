@@ -10,7 +10,7 @@ import { createMachines, type Machines } from "../../src/decide/machines.ts";
 import type { Settlement } from "../../src/decide/settle.ts";
 import type { Branch, Command, CommandSignal, Signal, Tick } from "../../src/decide/signal.ts";
 import { type Definition, numberKey, timeKey, type WorldData } from "../../src/decide/world-data.ts";
-import { EVERY_STEP, type WorldRequest } from "../../src/decide/world-request.ts";
+import { EVERY_STEP, GOING_ON, type WorldRequest } from "../../src/decide/world-request.ts";
 import { decode } from "../../src/decode/decode.ts";
 import type { Delivery } from "../../src/receive/delivery.ts";
 import { canonicalJson } from "../../src/registry/canonical.ts";
@@ -206,9 +206,9 @@ export class Model extends SiteRecord {
     for (const names of [request.sources, request.batches, request.equipment, request.streams, request.jobOrders, request.keys])
       for (const name of names) if (typeof name !== "string") refuse(`asked for what has no name: ${String(name)}`);
     for (const { epoch } of request.waitingNext.values()) if (typeof epoch !== "bigint") refuse("asked for what waits in no epoch");
-    const near = [...request.equipment].flatMap((name) => openLocksIn(this, name)).map((lock) => lock.batch);
+    const near = [...request.equipment].flatMap((name) => openLocksIn(this, name));
     const ofOrders = [...request.jobOrders].flatMap((order) => this.batchesByOrder.get(order) ?? []);
-    const batches = new Set([...request.batches, ...near, ...ofOrders]);
+    const batches = new Set([...request.batches, ...near.map((lock) => lock.batch), ...ofOrders]);
     const found = [...batches].flatMap((name) => this.batches.get(name) ?? []);
     const equipment = new Set([...request.equipment, ...found.flatMap((batch) => Object.values(batch.roles))]);
     const named = new Set([
@@ -236,7 +236,7 @@ export class Model extends SiteRecord {
       waitingAt: new Map(),
       waitingNext: new Map(),
       waitingNumbers: new Map([...request.waitingNumbers].map((source) => [source, []])),
-      batches: new Map([...batches].map((name) => [name, asAsked(batchIn(this, name), request)])),
+      batches: new Map([...batches].map((name) => [name, asAsked(batchIn(this, name), request, near)])),
       jobOrders: new Map([...request.jobOrders].map((order) => [order, this.batchesByOrder.get(order) ?? null])),
       equipment: new Map([...equipment].map((name) => [name, equipmentIn(this, name)])),
       sourcesOfEquipment: new Map([...withSources].map((name) => [name, (this.sourcesOfEquipment.get(name) ?? []).map((s) => s.source)])),
@@ -688,14 +688,17 @@ export function freeze<T>(value: T): T {
 
 const isUnread = (step: StepState): boolean => Object.getOwnPropertyDescriptor(step, "evidence")?.get !== undefined;
 
-/** Of steps that have ended the evidence is there only where it was asked for, as the database reads it. */
-function asAsked(batch: BatchState | null, request: WorldRequest): BatchState | null {
+/** Of which steps the evidence is there, as the database reads it. */
+function asAsked(batch: BatchState | null, request: WorldRequest, near: readonly ContextLock[]): BatchState | null {
   if (batch === null) return null;
-  const wanted = request.evidence.get(batch.batch) ?? new Set();
+  const named = request.evidence.get(batch.batch);
+  const all = named === undefined || named.has(GOING_ON) || batch.openDeferrals > 0;
   return {
     ...batch,
-    steps: batch.steps.map(({ evidence, ...step }) =>
-      withEvidence(batch.batch, step, step.endedAt === null || wanted.has(step.step) || wanted.has(EVERY_STEP) ? evidence : null),
-    ),
+    steps: batch.steps.map(({ evidence, ...step }) => {
+      const engaged = near.some((lock) => lock.batch === batch.batch && lock.step === step.step);
+      const goesOn = step.endedAt === null && (all || step.startedAt === null || engaged);
+      return withEvidence(batch.batch, step, named?.has(step.step) === true || named?.has(EVERY_STEP) === true || goesOn ? evidence : null);
+    }),
   };
 }

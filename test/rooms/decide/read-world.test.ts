@@ -3,7 +3,7 @@ import { assembleWorld } from "../../../src/decide/assemble-world.ts";
 import { noDefinitions, readDefinitions } from "../../../src/decide/definitions.store.ts";
 import { readWorld } from "../../../src/decide/world.store.ts";
 import { numberKey, type WorldData, windowKey } from "../../../src/decide/world-data.ts";
-import { askFor, emptyRequest, NotRead, type WorldRequest } from "../../../src/decide/world-request.ts";
+import { askFor, EVERY_STEP, emptyRequest, NotRead, type WorldRequest } from "../../../src/decide/world-request.ts";
 import type { StoredSignal, WorldRows } from "../../../src/decide/world-rows.ts";
 import { parseRecipe } from "../../../src/registry/recipe.ts";
 import { WAITING } from "../../../src/sequence/source-state.ts";
@@ -417,7 +417,7 @@ describe("a batch", () => {
       if (!(error instanceof NotRead)) throw error;
       error.add(request);
     }
-    expect(request.evidence).toEqual(new Map([["B-1", new Set([step.step])]]));
+    expect(request.evidence).toEqual(new Map([["B-1", new Set([EVERY_STEP])]]));
   });
   test("has evidence that lies outside and was let go on as such", () => {
     const [step] = batchRow.steps;

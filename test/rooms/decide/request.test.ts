@@ -157,6 +157,7 @@ describe("what was read asks for more at once", () => {
     const key = windowKey({ source: scale.name, incarnation: 1 }, 7n);
     expect(request.waitingNext).toEqual(new Map([[key, { source: scale.name, incarnation: 1, epoch: 7n, after: 1n }]]));
     expect([...request.batches]).toEqual(["B-7"]);
+    expect(request.evidence).toEqual(new Map([["B-7", new Set(["weigh"])]]));
     expect([...request.waitingNumbers]).toEqual([]);
     expect(more).toEqual([true, true, false]);
   });
@@ -195,6 +196,26 @@ describe("what was read asks for more at once", () => {
     expect(widen(request, { ...world, sources: new Map(), batches: new Map() })).toBe(true);
     expect([[...request.sources], [...request.equipment], [...request.batches]]).toEqual([[scale.name, mixer.name], ["scale-1", "mixer-1"], ["B-1"]]);
     expect(widen(request, world)).toBe(false);
+  });
+});
+
+describe("evidence", () => {
+  const reads = (line: Line, ...acts: readonly Act[]): number => {
+    let count = 0;
+    const read = line.model.read.bind(line.model);
+    line.model.read = (asked) => {
+      count += 1;
+      return read(asked);
+    };
+    line.model.judge(line.signals(acts));
+    return count;
+  };
+  test("is read with the rest, of the step that is named, or of that which engages the equipment; so are steps that come next", () => {
+    const unnamed = { batch: null, step: null };
+    expect(reads(given(weighing()), scale.weighs("12.500"))).toBe(1);
+    expect(reads(given(weighing()), scale.weighs("12.500", unnamed))).toBe(1);
+    expect(reads(given(weighing()), scale.says("batch.abort", { batch: "B-1" }), scale.weighs("12.500", unnamed))).toBe(1);
+    expect(reads(given(weighing()), scale.weighs("12.500"), scale.completes("weigh"))).toBe(1);
   });
 });
 
