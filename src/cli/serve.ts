@@ -26,7 +26,7 @@ export const serve: Command = {
     const config = loadConfig(call.environment);
     const stop = untilAskedToStop();
     try {
-      // loaded when it is wanted: every other command would wait for it
+      // not before the process runs with the options above: it would be loaded twice
       const { startService } = await import("../main.ts");
       const service = await startService(config, createLog({ level: config.logLevel }));
       if (call.flag("json")) terminal.out(JSON.stringify({ url: service.url, mqttUrl: withoutPassword(service.mqttUrl), embedded: service.embedded }));
