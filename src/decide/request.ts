@@ -19,7 +19,7 @@ export function requestFor(signals: readonly Signal[]): WorldRequest {
       if (hash !== null) askFor(request.ids, claimed.source, hash);
       if (claimed.epoch !== null && claimed.sequence !== null) askFor(request.numbers, claimed.source, `${claimed.epoch}.${claimed.sequence}`);
       if (claimed.batch !== null) request.batches.add(claimed.batch);
-      if (claimed.batch !== null) askFor(request.evidence, claimed.batch, claimed.step ?? GOING_ON);
+      evidenceFor(inHand, request);
       const { said, receivedAt } = inHand;
       if (said.kind === "event" && said.event.type === "step.complete" && claimed.batch !== null) request.sourcesOf.add(claimed.batch);
       if (said.kind === "event")
@@ -47,7 +47,8 @@ export function requestFor(signals: readonly Signal[]): WorldRequest {
 
 /** What the events that were read with the world need of it, asked for at once rather than one by one; whether there was anything. */
 export function widen(request: WorldRequest, world: WorldData): boolean {
-  const size = (): number => request.batches.size + request.equipment.size + request.sources.size + request.performances.size;
+  const size = (): number =>
+    [request.batches, request.equipment, request.sources, request.performances, ...request.evidence.values()].reduce((sum, names) => sum + names.size, 0);
   const before = size();
   const add = (event: EventInHand | null): void => {
     if (event === null) return;
@@ -74,18 +75,20 @@ export function widen(request: WorldRequest, world: WorldData): boolean {
       windows += 1;
     }
   }
-  let steps = 0;
   for (const { event } of [...world.waitingNext.values()].flatMap(({ events }) => events)) {
     add(event);
-    const { batch, step } = event?.claimed ?? { batch: null, step: null };
-    if (batch === null || request.evidence.get(batch)?.has(step ?? GOING_ON) === true) continue;
-    askFor(request.evidence, batch, step ?? GOING_ON);
-    steps += 1;
+    evidenceFor(event, request);
   }
   for (const deferral of world.deferrals.values()) add(deferral?.event ?? null);
   // a copy of what waits is performed by whoever performed that
   for (const known of world.ids.values()) if (known != null && known.waitsAt !== null) request.performances.add(known.position);
-  return windows > 0 || steps > 0 || size() > before;
+  return windows > 0 || size() > before;
+}
+
+/** Of the step that an event names, or of all that it may be about. */
+function evidenceFor(event: EventInHand | null, request: WorldRequest): void {
+  const { batch = null, step = null } = event?.claimed ?? {};
+  if (batch !== null) askFor(request.evidence, batch, step ?? GOING_ON);
 }
 
 function ofCommand(command: Command, request: WorldRequest): void {

@@ -10,6 +10,7 @@ import { MigrationRefused, migrate } from "../../src/db/migrate.store.ts";
 import { noDefinitions } from "../../src/decide/definitions.store.ts";
 import { readWorld } from "../../src/decide/world.store.ts";
 import { emptyRequest, type WorldRequest } from "../../src/decide/world-request.ts";
+import { worldStatement } from "../../src/decide/world-statement.store.ts";
 import { BLEND } from "../support/blend.ts";
 import { envelope, eventTopic, join, type Party, sourceOf, verdictTopicOf } from "../support/mqtt.ts";
 import { type Plant, startPlant } from "../support/plant.ts";
@@ -169,25 +170,18 @@ describe("a commit", () => {
 
   // What is locked is looked for within the statement that proves it: who waits there must see what became of the row meanwhile.
   describe("with a batch and with one that is awaited", () => {
-    const asSuperuser = async (work: (client: pg.Client) => Promise<unknown>) => {
+    beforeAll(async () => {
       const client = new pg.Client({ connectionString: plant.database.superUrl });
       await client.connect();
       await client.query("begin");
-      await work(client);
+      await addBatches(client, 1_001, 1_001);
+      await client.query("insert into awaited (site, awaited, version) values ('store', 'batch:B-1002', 1)");
       await client.query("commit");
       await client.end();
-    };
-    beforeAll(() =>
-      asSuperuser(async (client) => {
-        await addBatches(client, 1_001, 1_001);
-        await client.query("insert into awaited (site, awaited, version) values ('store', 'batch:B-1002', 1)");
-      }),
-    );
+    });
     afterAll(() =>
-      asSuperuser((client) =>
-        client.query(`set local session_replication_role = replica; delete from batches where batch = 'B-1001'; delete from streams where stream = 'batch/B-1001';
-          delete from context_locks where batch = 'B-1001'; delete from equipment where equipment = 'unit-1001'; delete from awaited where awaited = 'batch:B-1002'`),
-      ),
+      plant.database.query(`set session_replication_role = replica; delete from batches where batch = 'B-1001'; delete from streams where stream = 'batch/B-1001';
+        delete from context_locks where batch = 'B-1001'; delete from equipment where equipment = 'unit-1001'; delete from awaited where awaited = 'batch:B-1002'`),
     );
 
     test.each([
@@ -281,6 +275,44 @@ describe("reading the world of one event", () => {
       expect(nodes.filter((node) => node.includes("HashAggregate"))).toEqual([]);
     } finally {
       await close();
+    }
+  });
+});
+
+describe("the evidence of a batch", () => {
+  const named = (...steps: readonly string[]) => ({ evidence: { "B-2001": steps } });
+  const goingOn = ["engaged", "named", "next", "other"];
+  // what the database does not give the judge asks for, at the price of reading and judging once more
+  test.each([
+    ["of a step that is named, and of what comes next", named("named"), false, ["named", "next"]],
+    ["of a step too that equipment is engaged in", { ...named("named"), equipment: ["unit-2001"] }, false, ["engaged", "named", "next"]],
+    ["of a step that has ended where it is named", named("ended"), false, ["ended", "next"]],
+    ["of all that goes on where no step can be named", named("+"), false, goingOn],
+    ["of all that goes on where the batch came by its equipment", {}, false, goingOn],
+    ["of all that goes on while an event of the batch is deferred", named("named"), true, goingOn],
+    ["of every step for whom may look at any", named("*"), false, ["ended", ...goingOn]],
+  ])("is read %s", async (_, asked, deferred, read) => {
+    const client = new pg.Client({ connectionString: plant.database.superUrl });
+    const { db, close } = openDatabase(plant.database.runtimeUrl, { max: 1, applicationName: "evidence" });
+    await client.connect();
+    try {
+      await client.query("begin");
+      await addBatches(client, 2_001, 2_001);
+      await client.query(`insert into steps (site, batch, step, attempt, ordinal, state, started_at, ended_at)
+        select 'store', 'B-2001', step, 1, 1, state, case when state <> 'pending' then now() end, case when state = 'complete' then now() end
+        from (values ('named', 'in_progress'), ('engaged', 'in_progress'), ('other', 'in_progress'), ('next', 'pending'), ('ended', 'complete')) as s (step, state)`);
+      await client.query(`insert into context_locks (site, equipment, kind, batch, step, attempt, role, locked, token, taken_at, taken_position)
+        values ('store', 'unit-2001', 'engagement', 'B-2001', 'engaged', 1, 'unit', 'step', 2, now(), 1)`);
+      if (deferred)
+        await client.query(`insert into deferrals (site, position, shard, source_key, round, code, batch, moves, bytes, due_at)
+          select 'store', 1, 'store', min(source_key), 1, 'STA_NOT_YET', 'B-2001', false, 1, now() from sources`);
+      const { sql: text, parameters } = sql`select ${worldStatement("store", "store", JSON.stringify({ batches: ["B-2001"], ...asked }))} as world`.compile(db);
+      const [{ world }] = (await client.query(text, [...parameters])).rows;
+      const steps: readonly { readonly step: string; readonly evidence: unknown }[] = world.batches[0].steps;
+      expect(steps.length).toBe(5);
+      expect(steps.flatMap(({ step, evidence }) => (evidence === null ? [] : [step])).sort()).toEqual(read);
+    } finally {
+      await Promise.all([client.end(), close()]);
     }
   });
 });
