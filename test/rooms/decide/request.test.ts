@@ -78,6 +78,9 @@ describe("an event", () => {
     expect(asked(given(), scale.completes("weigh"))).toMatchObject({ sourcesOf: ["B-1"] });
     expect(asked(given(), scale.starts("weigh"))).not.toHaveProperty("sourcesOf");
   });
+  test("that names a batch and no step may be about any that goes on", () => {
+    expect(asked(given(), scale.says("batch.abort", { batch: "B-1" }))).toMatchObject({ evidence: { "B-1": ["+"] } });
+  });
   test("shares what it needs with those beside it", () => {
     expect(asked(given(), scale.starts("weigh"), scale.completes("weigh"))).toMatchObject({
       sources: [scale.name],
